@@ -1,0 +1,1 @@
+"""Sites, devices and their shares: where work can run."""

@@ -1,0 +1,1 @@
+"""Meters, sampling, attribution: the joules, with their error and their provenance."""

@@ -1,0 +1,1 @@
+"""Records, log, receipts: what nobody can rewrite and anybody can check."""

@@ -1,0 +1,1 @@
+"""The life of a run: pure state machine, controller, engines."""

@@ -1,0 +1,1 @@
+"""Replays traces of jobs and grids through the same planner that runs for real."""
