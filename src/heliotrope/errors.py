@@ -6,8 +6,8 @@ HelioError                       what went wrong, why, and what to do about it
 ├── InvalidInput                 data from a person: names file, line, field, found, allowed
 │   ├── SignalMismatch           signals of different kinds were about to be mixed
 │   ├── SignalGap                hours are missing where a number was asked for
-│   ├── UnknownZone              a grid zone nobody here knows
 │   └── UnknownName              a plug-in, device, site or run that does not exist
+│       └── UnknownZone          a grid zone nobody here knows
 ├── ProviderError                the outside world, over the network
 │   ├── ProviderDenied           401, 403: the key
 │   ├── ProviderBusy             429: the budget of calls

@@ -1,0 +1,44 @@
+"""What every test shares: a home of its own, and no skip that goes unnoticed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A fresh HELIO_HOME."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("HELIO_HOME", str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Series, traces and vectors that lie beside a checkout but are not the project's to ship."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("the shared data folder is not beside this checkout")
+    return path
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.write_sep("=", f"{len(skipped)} SKIPPED, by name", yellow=True)
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            terminalreporter.write_line(f"{report.nodeid}: {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    """Where HELIO_NO_SKIP is set, a skipped test is a failed suite."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("HELIO_NO_SKIP") and reporter and reporter.stats.get("skipped") and exitstatus == 0:
+        session.exitstatus = 1

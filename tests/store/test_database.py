@@ -1,0 +1,97 @@
+"""The store: all or nothing, durable, many hands, honest about what it cannot read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from heliotrope.errors import StoreError
+from heliotrope.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "helio.db")
+    yield store
+    store.close()
+
+
+def add(store, name):
+    with store.write() as tx:
+        tx.execute("INSERT INTO workload VALUES (?, 'me', 0, '{}')", (name,))
+
+
+def names(store):
+    with store.read() as tx:
+        return {row["id"] for row in tx.all("SELECT id FROM workload")}
+
+
+def test_a_failed_change_changes_nothing(store):
+    add(store, "kept")
+
+    def fail_half_way():
+        with store.write() as tx:
+            tx.execute("INSERT INTO workload VALUES ('lost', 'me', 0, '{}')")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert names(store) == {"kept"}
+
+
+def test_opening_again_migrates_nothing_twice(store):
+    add(store, "a")
+    again = Store(store.path)
+    assert names(again) == {"a"}
+    again.close()
+
+
+def test_a_newer_store_is_refused(store):
+    with store.write() as tx:
+        tx.execute("PRAGMA user_version = 999")
+    with pytest.raises(StoreError, match="newer heliotrope"):
+        Store(store.path)
+
+
+def test_a_file_that_is_no_store(tmp_path):
+    path = tmp_path / "helio.db"
+    path.write_text("this is not a database, not at all, by no means whatsoever " * 20, encoding="utf-8")
+    with pytest.raises(StoreError, match=r"cannot be opened|not a store"):
+        Store(path)
+
+
+def test_many_writers_lose_nothing(store):
+    def work(k):
+        for i in range(20):
+            add(store, f"{k}-{i}")
+        store.close()
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(names(store)) == 80
+
+
+def test_a_killed_writer_leaves_what_it_acknowledged(store, tmp_path):
+    """A process prints each name only after its change is durable, then kills itself in the middle of one."""
+    code = textwrap.dedent(f"""
+        import os, signal
+        from pathlib import Path
+        from heliotrope.store import Store
+        store = Store(Path({str(store.path)!r}))
+        for i in range(10):
+            with store.write() as tx:
+                tx.execute("INSERT INTO workload VALUES (?, 'me', 0, '{{}}')", (f"n{{i}}",))
+                if i == 7:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            print(f"n{{i}}", flush=True)
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -9
+    assert names(store) == set(done.stdout.split())
