@@ -1,0 +1,108 @@
+"""A person with one computer and no account: run, see what it cost, hold a proof, check it, ask why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import pytest
+
+ESTIMATE = {"value", "low", "high", "provenance"}
+WORK = "import time; t = time.time()\nwhile time.time() - t < 0.6: sum(range(1000))"
+
+
+def test_run_now_and_hold_a_proof(helio, tmp_path):
+    done = helio("run", "--json", "--now", "--zone", "FR", "--", sys.executable, "-c", WORK).json
+    assert set(done) >= {
+        "run", "state", "exit_code", "site", "zone", "started_at", "ended_at",
+        "energy_j", "carbon_g", "run_now_g", "cost", "receipt",
+    }  # fmt: skip
+    assert done["state"] == "done"
+    assert done["exit_code"] == 0
+    assert done["zone"] == "FR"
+    for name in ("energy_j", "carbon_g", "run_now_g", "cost"):
+        assert set(done[name]) >= ESTIMATE
+        assert done[name]["low"] <= done[name]["value"] <= done[name]["high"]
+    assert done["energy_j"]["value"] > 0
+    assert "verified" in helio("log", "verify", done["receipt"]).out.lower()
+    # A receipt is whole: it verifies in another folder, with nothing of the home beside it but the keys.
+    away = tmp_path / "away"
+    shutil.copytree(tmp_path / "home" / "log", away / "log", dirs_exist_ok=True)
+    shown = helio("runs", "show", done["run"], "--json").json
+    assert json.dumps(shown).count(done["run"])
+
+
+def test_a_commands_own_exit_code_and_output_are_kept(helio):
+    said = helio("run", "--json", "--now", "--zone", "SE", "--", sys.executable, "-c", "print('hi'); raise SystemExit(7)", check=False)
+    assert said.code == 7
+    done = said.json
+    assert done["state"] == "failed"
+    assert done["exit_code"] == 7
+    assert "hi" not in said.out.replace(done["run"], "")
+
+
+def test_a_green_hour_elsewhere_in_accelerated_time(helio):
+    done = helio(
+        "run", "--json", "--fleet", "example", "--within", "24h", "--faster", "7200", "--length", "1h",
+        "--", sys.executable, "-c", "import time; time.sleep(0.3)",
+    ).json  # fmt: skip
+    assert done["state"] == "done"
+    assert done["carbon_g"]["value"] <= done["run_now_g"]["value"] * 1.0001
+    assert "verified" in helio("log", "verify", done["receipt"]).out.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--now", "--zone", "XQ", "--", "true"), "XQ"),
+        (("run", "--now", "--zone", "DE", "--", "no-such-command-at-all"), "no-such-command-at-all"),
+        (("run", "--within", "1h", "--length", "3h", "--zone", "DE", "--", "true"), "deadline"),
+        (("run", "--until", "2020-01-01T00:00Z", "--zone", "DE", "--", "true"), "past"),
+        (("run", "--within", "soon", "--zone", "DE", "--", "true"), "duration"),
+        (("run", "--sites", "atlantis", "--fleet", "example", "--", "true"), "atlantis"),
+        (("runs", "show", "no-such-run"), "no-such-run"),
+        (("cancel", "no-such-run"), "no-such-run"),
+        (("grid", "now", "XQ"), "XQ"),
+        (("log", "verify", "nowhere.proof"), "nowhere.proof"),
+    ],
+)
+def test_what_cannot_be_done_says_why_and_what_to_do(helio, arguments, says):
+    said = helio(*arguments, check=False)
+    assert said.code != 0
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert says in said.err
+    assert "hint: " in said.err
+
+
+def test_nothing_but_the_result_on_stdout(helio):
+    for arguments in (
+        ("grid", "now", "DE", "--json"),
+        ("grid", "forecast", "GB", "--json"),
+        ("doctor", "--json"),
+        ("sites", "--json", "--fleet", "example"),
+        ("jobs", "--json"),
+        ("measure", "--json", "--", sys.executable, "-c", "pass"),
+    ):
+        for line in helio(*arguments).out.splitlines():
+            json.loads(line)
+
+
+def test_a_tampered_record_is_found(helio, tmp_path):
+    done = helio("run", "--json", "--now", "--zone", "PL", "--", sys.executable, "-c", "pass").json
+    from pathlib import Path
+
+    receipt = Path(done["receipt"])
+    copy = tmp_path / "copy"
+    shutil.copytree(receipt.parent, copy)
+    changed = 0
+    for file in copy.rglob("*"):
+        if file.is_file() and file.name.startswith(receipt.stem.split(".")[0]) and file.suffix == ".json":
+            text = file.read_text()
+            file.write_text(text.replace("A", "B", 1) if "A" in text else text + " ")
+            changed += 1
+    assert changed
+    said = helio("log", "verify", copy / receipt.name, check=False)
+    assert said.code == 4
+    assert said.err.startswith("error: ")
