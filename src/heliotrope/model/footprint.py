@@ -12,14 +12,29 @@ from heliotrope.model.estimate import ZERO, Estimate
 class Sourced(Protocol):
     """A row of `facts`, seen from a floor that does not know that room."""
 
-    table: str
-    name: str
-    value: float
-    unit: str
-    kind: str
-    year: int
-    source: str
-    licence: str
+    @property
+    def table(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def year(self) -> int: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def licence(self) -> str: ...
 
 
 class Factor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
