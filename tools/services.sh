@@ -1,11 +1,23 @@
-# Installs what the tests talk to, where this may be done: root on Debian or Ubuntu. Elsewhere those tests say what is missing.
+# Installs what the tests talk to, where this may be done: a browser (root on Debian or Ubuntu), an EVM node (npm).
+# Elsewhere the tests that need them are skipped by name and counted aloud.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
-[ -z "$missing" ] && exit 0
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-  echo "installing$missing …" >&2
-  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
-else
-  echo "not installed:$missing (tests that need them will be skipped by name)" >&2
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing$missing …" >&2
+    apt-get -qq update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+  else
+    echo "not installed:$missing (tests that need them will be skipped by name)" >&2
+  fi
+fi
+# The package's own binary is enough; its post-install script is neither needed nor run.
+if [ ! -x .bench/anvil/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil ] && ! command -v anvil >/dev/null 2>&1; then
+  if command -v npm >/dev/null 2>&1; then
+    echo "installing anvil …" >&2
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix .bench/anvil @foundry-rs/anvil@1.7.1
+  else
+    echo "not installed: anvil (needs npm; tests that need it will be skipped by name)" >&2
+  fi
 fi
