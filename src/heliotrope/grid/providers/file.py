@@ -1,0 +1,103 @@
+"""Series that the user keeps on disk: what was measured, or a forecast somebody else made.
+
+A value for an hour that was still to come when the file was last written cannot be a measurement: it is taken as a
+forecast. `[grid.options.file]` may say otherwise: `role = "history"` or `"forecast"`. Other keys: `kind` (of the
+series, if not `grid.kind`), `fill_hours` (longest gap to interpolate, flagged), `licence`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from heliotrope.errors import ConfigError, InvalidInput, SignalGap
+from heliotrope.grid.providers import Setup
+from heliotrope.grid.tables import Column, Table
+from heliotrope.grid.zones import Zone
+from heliotrope.model import Quality, QualityKind, Signal, SignalKind
+from heliotrope.units import S_PER_HOUR
+
+
+class FileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    role: str = "auto"
+    kind: str = ""
+    fill_hours: int = 0
+    licence: str = "the user's own"
+
+
+class FileProvider:
+    name = "file"
+
+    def __init__(self, setup: Setup) -> None:
+        try:
+            self.options = msgspec.convert(dict(setup.options), FileOptions)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"grid.options.file: {error}", hint="keys: role, kind, fill_hours, licence") from error
+        if self.options.role not in {"auto", "history", "forecast"}:
+            raise InvalidInput(
+                "no such role",
+                field="grid.options.file.role",
+                found=self.options.role,
+                allowed="auto, history, forecast",
+            )
+        if not setup.settings.files:
+            raise ConfigError("the file provider has no file", hint='[grid] files = ["intensity.csv"]')
+        self.kind = SignalKind.parse(self.options.kind or setup.settings.kind)
+        self._tables = [Table(Path(path).expanduser(), self.kind) for path in setup.settings.files]
+        self._columns: dict[str, Column] = {}
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        return tuple(zone for table in self._tables for zone in table.zones)
+
+    def serves(self, zone: Zone, kind: SignalKind) -> bool:
+        return kind == self.kind and zone.name in self.zones
+
+    def history(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int) -> Signal:
+        return self._signal(zone, start_s, end_s, QualityKind.MEASURED, None)
+
+    def forecast(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int) -> Signal | None:
+        column, path = self._column(zone)
+        from_hour = self._forecast_from(path)
+        if from_hour is None or from_hour > max(start_s, issued_at_s - S_PER_HOUR):
+            return None
+        if column.at_s[-1] < start_s:
+            return None
+        return self._signal(zone, start_s, end_s, QualityKind.FORECAST, issued_at_s)
+
+    def covers(self, zone: Zone) -> tuple[int, int]:
+        """Start of the first value and end of the last, epoch seconds."""
+        column, _ = self._column(zone)
+        return int(column.at_s[0]), int(column.at_s[-1]) + column.step_s
+
+    def _forecast_from(self, path: Path) -> int | None:
+        """Values from here on are forecasts; None where none is."""
+        if self.options.role == "history":
+            return None
+        return 0 if self.options.role == "forecast" else int(path.stat().st_mtime) - S_PER_HOUR
+
+    def _column(self, zone: Zone) -> tuple[Column, Path]:
+        for table in self._tables:
+            if zone.name in table.zones:
+                if zone.name not in self._columns:
+                    self._columns[zone.name] = table.column(zone.name)
+                return self._columns[zone.name], table.path
+        raise SignalGap("no file has this zone", field=zone.name)
+
+    def _signal(self, zone: Zone, start_s: int, end_s: int, quality: QualityKind, issued_at_s: int | None) -> Signal:
+        column, path = self._column(zone)
+        first = start_s // S_PER_HOUR * S_PER_HOUR
+        last = -(-end_s // S_PER_HOUR) * S_PER_HOUR
+        values, filled = column.hours(first, last, fill_hours=self.options.fill_hours)
+        flags = column.flags + ((f"{filled} h filled from their neighbours",) if filled else ())
+        return Signal(
+            self.kind,
+            zone.name,
+            first,
+            S_PER_HOUR,
+            values,
+            values,
+            values,
+            Quality(quality, f"file {path.name}", self.options.licence, issued_at_s, None, flags),
+        )

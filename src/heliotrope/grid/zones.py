@@ -1,0 +1,113 @@
+"""Grid zones: what facts know about each place, and how a name that people use leads to one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+import msgspec
+
+from heliotrope import facts
+from heliotrope.errors import UnknownZone, nearest
+from heliotrope.facts import Fact
+from heliotrope.model import Place
+
+FUELS = ("coal", "gas", "oil", "nuclear", "hydro", "wind", "solar", "biomass", "other_renewable")
+
+
+class Zone(msgspec.Struct, frozen=True, eq=False):
+    """A place with one price and one mix. `shares`: of yearly generation by fuel, summing to 1.
+
+    A zone that only a file of the user knows has neither place nor facts.
+    """
+
+    name: str
+    country: str
+    title: str
+    place: Place | None
+    intensity: Fact | None
+    shares: Mapping[str, float]
+    flags: tuple[str, ...] = ()
+
+
+@cache
+def all_zones() -> Mapping[str, Zone]:
+    """Countries by ISO 3166 alpha-2, parts by `COUNTRY-PART`."""
+    zones: dict[str, Zone] = {}
+    for fact in facts.table("countries"):
+        zones[fact.name] = Zone(fact.name, fact.name, fact.more["title"], _place(fact), fact, _shares(fact))
+    for fact in facts.table("zones"):
+        country = zones[fact.more["country"]]
+        has_mix = bool(fact.more["hydro_twh"])
+        zones[fact.name] = Zone(
+            fact.name,
+            country.name,
+            fact.more["title"],
+            _place(fact) if fact.more["latitude"] else country.place,
+            fact,
+            _shares(fact) if has_mix else country.shares,
+            () if has_mix else (f"mix of {country.name} stands for {fact.name}",),
+        )
+    return MappingProxyType(zones)
+
+
+def _place(fact: Fact) -> Place:
+    return Place(float(fact.more["latitude"]), float(fact.more["longitude"]))
+
+
+def _shares(fact: Fact) -> Mapping[str, float]:
+    energy = {fuel: float(fact.more[f"{fuel}_twh"]) for fuel in FUELS}
+    whole = sum(energy.values())
+    return MappingProxyType({fuel: amount / whole for fuel, amount in energy.items()} if whole else {})
+
+
+@cache
+def _alpha3() -> Mapping[str, str]:
+    return MappingProxyType({fact.more["iso3"]: fact.name for fact in facts.table("countries")})
+
+
+@cache
+def _regions() -> Mapping[str, str]:
+    return MappingProxyType({fact.name: fact.more["zone"] for fact in facts.table("cloud_regions")})
+
+
+def find(name: str) -> Zone:
+    """A zone by alpha-2, alpha-3, `COUNTRY-PART` or `cloud/region`.
+
+    A part that facts do not know, of a country that they do, is that country with a flag; anything else is refused.
+    """
+    text = name.strip()
+    zones = all_zones()
+    upper = text.upper()
+    if upper in zones:
+        return zones[upper]
+    if upper in _alpha3():
+        return zones[_alpha3()[upper]]
+    if text.lower() in _regions():
+        country = zones[_regions()[text.lower()]]
+        return _standing_in(country, country.name, f"cloud region {text.lower()}")
+    country_code, _, part = upper.partition("-")
+    country_code = _alpha3().get(country_code, country_code)
+    if part and country_code in zones:
+        return _standing_in(zones[country_code], upper, upper)
+    titles = {zone.title.lower(): zone.name for zone in zones.values()}
+    if text.lower() in titles:
+        raise UnknownZone(f"unknown zone {text}", hint=f"{zones[titles[text.lower()]].title} is {titles[text.lower()]}")
+    raise UnknownZone(
+        f"unknown zone {text or '(empty)'}",
+        allowed="ISO 3166 codes (DE, DEU), parts (US-CAL-CISO), cloud regions (azure/westeurope)",
+        hint=nearest(upper, [*zones, *_alpha3()]) + "; `helio grid zones` lists them all",
+    )
+
+
+def _standing_in(country: Zone, name: str, what: str) -> Zone:
+    return Zone(
+        name,
+        country.name,
+        country.title,
+        country.place,
+        country.intensity,
+        country.shares,
+        (*country.flags, f"no facts for {what}: {country.name} stands in, with a wider interval"),
+    )
