@@ -1,0 +1,79 @@
+"""The keys a home signs with: made at first use, readable by their owner alone."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from heliotrope.errors import BadNote, ProofError
+from heliotrope.prove.files import held, write_whole
+from heliotrope.prove.note import Algorithm, SecretKey, check_name
+
+
+class KeyRing(msgspec.Struct, frozen=True):
+    """The first key signs; the others are retiring and sign beside it where overlap is wanted."""
+
+    keys: tuple[SecretKey, ...]
+
+    @property
+    def current(self) -> SecretKey:
+        return self.keys[0]
+
+
+def load_or_make(home: Path, role: str, name: str, algorithm: Algorithm = Algorithm.ED25519) -> KeyRing:
+    """`home/keys/ROLE.key`: one signing key a line, newest first."""
+    path = home / "keys" / f"{role}.key"
+    if not path.exists():
+        check_name(name)
+        with held(home / "keys" / ".lock"):
+            if not path.exists():
+                _write(path, KeyRing((SecretKey.generate(name, algorithm),)))
+    return _read(path)
+
+
+def rotate(home: Path, role: str) -> KeyRing:
+    """A new key in front of the old ones."""
+    path = home / "keys" / f"{role}.key"
+    with held(home / "keys" / ".lock"):
+        ring = _read(path)
+        fresh = SecretKey.generate(ring.current.name, ring.current.algorithm)
+        ring = KeyRing((fresh, *ring.keys))
+        _write(path, ring)
+    return ring
+
+
+def retire(home: Path, role: str) -> KeyRing:
+    """Keeps the newest key alone."""
+    path = home / "keys" / f"{role}.key"
+    with held(home / "keys" / ".lock"):
+        ring = KeyRing((_read(path).current,))
+        _write(path, ring)
+    return ring
+
+
+def default_site_name() -> str:
+    """Names only tell keys apart; eight random digits do that and tell nobody the host's name."""
+    return f"site-{secrets.token_hex(4)}"
+
+
+def _write(path: Path, ring: KeyRing) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    write_whole(path, "".join(f"{key.text()}\n" for key in ring.keys).encode(), mode=0o600)
+
+
+def _read(path: Path) -> KeyRing:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ProofError(f"{path}: readable by others", hint=f"chmod 600 '{path}'")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        keys = tuple(SecretKey.parse(line) for line in lines if line.strip())
+    except FileNotFoundError:
+        raise ProofError(f"{path}: no such key") from None
+    except (OSError, UnicodeDecodeError, BadNote) as error:
+        raise ProofError(f"{path}: not a key file", cause=getattr(error, "what", type(error).__name__)) from None
+    if not keys:
+        raise ProofError(f"{path}: holds no key")
+    return KeyRing(keys)

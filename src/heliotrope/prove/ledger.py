@@ -1,0 +1,187 @@
+"""The ledger: what the other rooms hold. Adds records within their transactions, publishes, and hands out receipts."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from heliotrope.config import ProveSettings
+from heliotrope.errors import ProofError, UnknownName
+from heliotrope.prove import keys, merkle, publisher, receipt, record, sequencer, trust
+from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.files import write_whole
+from heliotrope.prove.note import Key, Note
+from heliotrope.prove.proof import Proof
+from heliotrope.prove.record import Sealed, Sealer, Statement
+from heliotrope.store import Store, Transaction
+
+
+class Ledger:
+    """The one writer of a home's log. Keys are made at first use, under `home/keys`, for their owner alone."""
+
+    def __init__(self, store: Store, home: Path, settings: ProveSettings) -> None:
+        self.store = store
+        self.home = home
+        self.settings = settings
+        self.folder = home / "log"
+        self._log = keys.load_or_make(home, "log", settings.origin)
+        self._site = keys.load_or_make(home, "site", keys.default_site_name())
+        if self._log.current.name != settings.origin:
+            raise ProofError(
+                f"this home's log is {self._log.current.name}, not {settings.origin}",
+                hint="set prove.origin back, or use another --home for another log",
+            )
+        self._sealer = Sealer(self._site.current)
+        self._remember_keys()
+
+    def add(self, tx: Transaction, statement: Statement) -> int:
+        """Signs, salts and numbers a record; it is in the log exactly when the caller's transaction commits."""
+        sealed = self._sealer.seal(record.canonical(statement.body))
+        return self.add_sealed(tx, [(statement, sealed)])
+
+    def seal(self, payload: bytes) -> Sealed:
+        """The costly part of adding, for writers that do it outside the transaction."""
+        return self._sealer.seal(payload)
+
+    def add_sealed(self, tx: Transaction, records: Sequence[tuple[Statement, Sealed]]) -> int:
+        """The index of the first of consecutive records."""
+        first = sequencer.append(tx, [sealed.leaf for _, sealed in records])
+        evidence = {record.digest(s.evidence): s.evidence for s, _ in records if s.evidence is not None}
+        if evidence:
+            tx.execute_many(
+                "INSERT INTO log_evidence (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING",
+                [(name, zlib.compress(body)) for name, body in evidence.items()],
+            )
+        tx.execute_many(
+            "INSERT INTO log_record (idx, kind, subject, salt, envelope, evidence) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (index, s.kind, s.subject, sealed.salt, sealed.envelope, s.evidence and record.digest(s.evidence))
+                for index, (s, sealed) in enumerate(records, start=first)
+            ],
+        )
+        return first
+
+    def append(self, tx: Transaction, entries: Sequence[bytes]) -> int:
+        """Raw leaves, for entries that define their own bytes; the index of the first."""
+        return sequencer.append(tx, entries)
+
+    def publish(self) -> Note:
+        """Brings the static files up to the store; safe to call at any time, from any process, as often as wanted."""
+        note = publisher.publish(self.store, self.folder, self.settings.origin, self._log)
+        self._write_keys()
+        return note
+
+    def _write_keys(self) -> None:
+        vkeys = trust.lines("log", self.log_keys()) + trust.lines("witness", self.witness_keys())
+        for name, text in (("vkeys", vkeys), ("sites", trust.lines("site", self.site_keys()))):
+            path = self.folder / name
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                write_whole(path, text.encode())
+
+    def log_keys(self) -> tuple[Key, ...]:
+        """All that ever signed, the newest first."""
+        return self._keys("log")
+
+    def site_keys(self) -> tuple[Key, ...]:
+        return self._keys("site")
+
+    def witness_keys(self) -> tuple[Key, ...]:
+        return self._keys("witness")
+
+    def _keys(self, role: str) -> tuple[Key, ...]:
+        with self.store.read() as tx:
+            rows = tx.all("SELECT vkey FROM log_key WHERE role = ? ORDER BY n DESC", (role,))
+        return tuple(Key.parse(row[0]) for row in rows)
+
+    def _remember_keys(self) -> None:
+        """Old signatures must stay checkable after a rotation."""
+        held = [("log", secret.key) for secret in reversed(self._log.keys)]
+        held += [("site", secret.key) for secret in reversed(self._site.keys)]
+        known = {*self._keys("log"), *self._keys("site")}
+        fresh = [(str(key), role) for role, key in held if key not in known]
+        if fresh:
+            with self.store.write() as tx:
+                tx.execute_many(
+                    "INSERT INTO log_key (vkey, role, n) VALUES (?, ?, (SELECT count(*) FROM log_key))"
+                    " ON CONFLICT (vkey) DO NOTHING",
+                    fresh,
+                )
+
+    def find(self, subject: str, kind: str = "run") -> int:
+        """The newest record of that kind about a run (or workload, for plans)."""
+        with self.store.read() as tx:
+            row = tx.one(
+                "SELECT max(idx) FROM log_record WHERE subject = ? AND kind = ?",
+                (subject, kind),
+            )
+        if row is None or row[0] is None:
+            raise UnknownName(f"no {kind} record of {subject} in the log", hint="`helio log show` lists them")
+        return int(row[0])
+
+    def size(self) -> int:
+        with self.store.read() as tx:
+            return sequencer.size(tx)
+
+    def checkpoint(self) -> Note | None:
+        """The newest published."""
+        with self.store.read() as tx:
+            return publisher.newest(tx)
+
+    def prove(self, index: int) -> tuple[Proof, bytes]:
+        """A proof under the newest checkpoint, and the entry."""
+        with self.store.read() as tx:
+            note = publisher.newest(tx)
+            tree = Checkpoint.parse(note.text) if note else None
+            if note is None or tree is None or index >= tree.size:
+                raise ProofError(f"entry {index} is not published yet", hint="publish first")
+            path = merkle.inclusion(index, tree.size, sequencer.node(tx, tree.size))
+            (entry,) = sequencer.read_entries(tx, index, index + 1)
+        return Proof(index, tuple(path), note), entry
+
+    def receipt(self, index: int, out: Path) -> Path:
+        """Writes `out` (a tlog-proof) and its record beside it; publishes first where the entry is newer than that."""
+        note = self.checkpoint()
+        if note is None or Checkpoint.parse(note.text).size <= index:
+            self.publish()
+        proof, entry = self.prove(index)
+        with self.store.read() as tx:
+            row = tx.one("SELECT salt, envelope FROM log_record WHERE idx = ?", (index,))
+        salt, envelope = (None, None) if row is None else (bytes(row[0]), bytes(row[1]))
+        receipt.write(out, proof, entry, self._signer_of(entry), salt, envelope)
+        return out
+
+    def _signer_of(self, entry: bytes) -> Key | None:
+        try:
+            signer = msgspec.json.decode(entry)["keyid"]
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return None
+        return next((key for key in self.site_keys() if record.key_id(key.public) == signer), None)
+
+    def open(self, index: int) -> record.Opened:
+        """One record, its signature and commitment checked."""
+        with self.store.read() as tx:
+            row = tx.one("SELECT salt, envelope FROM log_record WHERE idx = ?", (index,))
+            (entry,) = sequencer.read_entries(tx, index, index + 1)
+        if row is None:
+            raise UnknownName(f"entry {index} was erased, or never was a record")
+        key = self._signer_of(entry)
+        if key is None or record.leaf(bytes(row[0]), bytes(row[1]), record.key_id(key.public)) != entry:
+            raise ProofError(f"entry {index}: the record is not the one the log committed to")
+        return record.open_envelope(bytes(row[1]), key)
+
+    def evidence(self, name: str) -> bytes:
+        with self.store.read() as tx:
+            row = tx.one("SELECT body FROM log_evidence WHERE digest = ?", (name,))
+        if row is None:
+            raise UnknownName(f"no evidence {name}", hint="it was erased, or belongs to another log")
+        return zlib.decompress(bytes(row[0]))
+
+    def records(self, *, last: int = 50) -> list[dict[str, Any]]:
+        """The newest first: index, kind, subject."""
+        with self.store.read() as tx:
+            rows = tx.all("SELECT idx, kind, subject FROM log_record ORDER BY idx DESC LIMIT ?", (last,))
+        return [{"index": row[0], "kind": row[1], "subject": row[2]} for row in rows]

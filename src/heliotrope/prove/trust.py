@@ -1,0 +1,99 @@
+"""Whose signatures count: the `vkeys` file, and how many witnesses must have seen a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from heliotrope.errors import BadNote, BadSignature, InvalidInput
+from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.files import read_bytes
+from heliotrope.prove.note import Algorithm, Key, Note
+
+_ROLES = {"log": Algorithm.ED25519, "witness": Algorithm.COSIGNATURE, "site": Algorithm.ED25519}
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """Several log keys: old and new of a rotation. `quorum` witnesses, of those named, must have cosigned."""
+
+    logs: tuple[Key, ...]
+    witnesses: tuple[Key, ...] = ()
+    sites: tuple[Key, ...] = ()
+    quorum: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.quorum <= len(self.witnesses):
+            raise InvalidInput(
+                "a quorum that can never be met", found=self.quorum, allowed=f"0 to {len(self.witnesses)} witnesses"
+            )
+        if len({key.public for key in self.witnesses}) != len(self.witnesses):
+            raise InvalidInput("one witness key under two names", hint="each witness needs a key of its own")
+
+    @classmethod
+    def parse(cls, text: str, *, file: str = "", quorum: int = 0) -> Trust:
+        """One key a line: `log KEY`, `witness KEY` (or `witness NAME KEY [URL]`), `site KEY`; `#` begins a comment."""
+        found: dict[str, list[Key]] = {role: [] for role in _ROLES}
+        for number, line in enumerate(text.splitlines(), start=1):
+            words = line.partition("#")[0].split() if line.lstrip().startswith("#") else line.split()
+            if not words:
+                continue
+            role = words[0]
+            if role not in _ROLES or len(words) < 2:
+                raise InvalidInput("not a key line", file=file, line=number, found=line, allowed="log KEY, witness KEY")
+            written = words[2] if role == "witness" and len(words) > 2 else words[1]
+            try:
+                key = Key.parse(written)
+            except BadNote as error:
+                raise InvalidInput(error.what, file=file, line=number, field=role, cause=error.cause) from error
+            if key.algorithm is not _ROLES[role]:
+                raise InvalidInput(
+                    f"a {role} key of the wrong type",
+                    file=file,
+                    line=number,
+                    found=f"{key.algorithm:#04x}",
+                    allowed=f"{_ROLES[role]:#04x}",
+                )
+            if key not in found[role]:
+                found[role].append(key)
+        return cls(tuple(found["log"]), tuple(found["witness"]), tuple(found["site"]), quorum)
+
+    @classmethod
+    def read(cls, path: Path, *, quorum: int = 0) -> Trust:
+        try:
+            text = read_bytes(path).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidInput("not a file of keys", file=str(path), cause=str(error)) from error
+        return cls.parse(text, file=str(path), quorum=quorum)
+
+    def check(self, note: Note) -> Seen:
+        """The log's signature and the quorum of witnesses, or an error that says what is missing."""
+        tree = Checkpoint.parse(note.text)
+        logs = [key for key in self.logs if key.name == tree.origin]
+        if not logs:
+            raise BadSignature(f"no key for the log {tree.origin}", hint="its `log` line belongs in the keys file")
+        signed = note.verified((*logs, *self.witnesses))
+        signers = tuple(key for key in logs if key in signed)
+        if not signers:
+            raise BadSignature(f"{tree.origin}: the log did not sign this checkpoint with a known key")
+        witnesses = {key: signed[key] for key in self.witnesses if key in signed}
+        if len(witnesses) < self.quorum:
+            raise BadSignature(
+                f"{tree.origin}: {len(witnesses)} of the {self.quorum} needed witnesses cosigned size {tree.size}",
+                cause=f"cosigned by {', '.join(key.name for key in witnesses) or 'none'}",
+            )
+        return Seen(tree, signers, tuple(witnesses), tuple(witnesses.values()))
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A checkpoint whose signatures hold; `times_s` are the witnesses' own, in their order."""
+
+    tree: Checkpoint
+    logs: tuple[Key, ...]
+    witnesses: tuple[Key, ...]
+    times_s: tuple[int, ...]
+
+
+def lines(role: str, keys: Iterable[Key]) -> str:
+    return "".join(f"{role} {key}\n" for key in keys)
