@@ -23,7 +23,8 @@ HelioError                       what went wrong, why, and what to do about it
 │   ├── BadNote                  not a signed note
 │   ├── BadSignature             a signature that does not verify
 │   ├── BadProof                 a Merkle proof that does not lead to its root
-│   └── SplitView                two histories where there may be one: everything stops
+│   ├── SplitView                two histories where there may be one: everything stops
+│   └── ChainRefused             a chain or its contract would not have it
 └── MissingExtra                 an optional dependency: prints the exact pip line
 """
 
@@ -167,6 +168,10 @@ class BadProof(ProofError):
 
 
 class SplitView(ProofError):
+    pass
+
+
+class ChainRefused(ProofError):
     pass
 
 
