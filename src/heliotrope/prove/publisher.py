@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from heliotrope.errors import SplitView
+from heliotrope.errors import ProofError, SplitView
 from heliotrope.prove import sequencer, tiles
 from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import held, sync_folders, write_whole
@@ -36,6 +36,20 @@ def publish(store: Store, folder: Path, origin: str, keys: KeyRing) -> Note:
 
 def show(folder: Path, note: Note) -> None:
     write_whole(folder / "checkpoint", str(note).encode())
+
+
+def export(store: Store, published: Path, directory: Path) -> int:
+    """A fresh copy of what is published, complete from the first tile on; returns its size."""
+    with held(published / ".lock"):
+        shown = _shown(published)
+        if shown is None:
+            raise ProofError("nothing is published yet")
+        with store.read() as tx:
+            write_tiles(tx, directory, 0, shown.size)
+        for name in ("vkeys", "sites", "checkpoint"):
+            if (published / name).exists():
+                write_whole(directory / name, (published / name).read_bytes())
+    return shown.size
 
 
 def newest(tx: Transaction) -> Note | None:
