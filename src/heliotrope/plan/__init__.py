@@ -1,1 +1,11 @@
 """The optimiser: when, where, how wide and how hot, with reasons and a bound. Pure."""
+
+from heliotrope.plan.candidate import Candidate, Progress
+from heliotrope.plan.front import plan
+from heliotrope.plan.single import place
+from heliotrope.rooms import make_callable
+
+__all__ = ["Candidate", "Progress", "place"]
+
+__room_call__ = plan
+make_callable(__name__)

@@ -1,0 +1,74 @@
+"""Why: the alternatives that lost and by how much, and when nothing will do, what clashes and what would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from heliotrope.errors import Infeasible
+from heliotrope.model import Alternative, Workload
+from heliotrope.plan.candidate import Refusal
+from heliotrope.plan.contiguous import best_window
+from heliotrope.plan.option import Choice
+from heliotrope.units import show_carbon, show_duration
+
+
+def alternatives(
+    workload: Workload,
+    winner: Choice,
+    choices: Mapping[str, Choice],
+    at_once: Mapping[str, Choice],
+    base: Choice,
+    refused: Mapping[str, list[Refusal]],
+) -> tuple[Alternative, ...]:
+    """In the order a person asks: now, now elsewhere, later at home, unbroken, every other site, and who may not."""
+    found = [_lost("run-now", base, winner, f"at once at {base.option.name}")]
+    soonest = min(at_once.values(), key=lambda c: (c.total_g, c.option.name))
+    if soonest.option.name != base.option.name:
+        found.append(_lost("now-elsewhere", soonest, winner, f"at once, but at {soonest.option.name}"))
+    home = choices[base.option.name]
+    if home.option.name != winner.option.name:
+        found.append(_lost("home-best", home, winner, f"the best time at {home.option.name}"))
+    if workload.flexibility.pausable and len(winner.pieces) > 1:
+        option = winner.option
+        grams, piece = best_window(option.line, option.work_s + option.first_s)
+        whole = Choice(option, grams, [piece])
+        found.append(_lost("unbroken", whole, winner, f"at {option.name} without a pause"))
+    others = [c for c in choices.values() if c.option.name not in {winner.option.name, home.option.name}]
+    for choice in sorted(others, key=lambda c: (c.total_g, c.option.name)):
+        found.append(_lost(f"site:{choice.option.name}", choice, winner, f"the best time at {choice.option.name}"))
+    found += [
+        Alternative(f"refused:{name}", None, None, "; ".join(refusal.reason for refusal in reasons))
+        for name, reasons in refused.items()
+    ]
+    return tuple(found)
+
+
+def _lost(name: str, choice: Choice, winner: Choice, what: str) -> Alternative:
+    more_g = choice.total_g - winner.total_g
+    if not choice.exact:
+        return Alternative(name, None, more_g, f"{what} would add at least {show_carbon(more_g)}")
+    outlook = choice.option.outlook(choice.grams, choice.pieces)
+    if more_g <= 0:
+        return Alternative(name, outlook, more_g, f"{what} is the same")
+    earlier_s = winner.pieces[-1][1] - choice.pieces[-1][1]
+    when = f", done {show_duration(abs(earlier_s))} {'earlier' if earlier_s > 0 else 'later'}" if earlier_s else ""
+    return Alternative(name, outlook, more_g, f"{what} would add {show_carbon(more_g)}{when}")
+
+
+def infeasible(workload: Workload, refused: Mapping[str, list[Refusal]]) -> Infeasible:
+    """Every site's limits, and the site that needs the fewest and gentlest of them lifted."""
+    clash = "; ".join(f"{name}: {', '.join(r.reason for r in reasons)}" for name, reasons in refused.items())
+    # A later deadline is easier to grant than other hardware, other law or another site.
+    gentle = ("deadline", "horizon", "signal", "sites", "latency", "capacity", "power")
+    order = {limit: i for i, limit in enumerate(gentle)}
+
+    def effort(name: str) -> tuple[int, int, float, str]:
+        reasons = refused[name]
+        worst = max(order.get(r.limit, len(order)) for r in reasons)
+        return len(reasons), worst, sum(r.size for r in reasons), name
+
+    nearest_site = min(refused, key=effort)
+    relax = " and ".join(refusal.relax for refusal in refused[nearest_site])
+    return Infeasible(
+        f"no plan meets every limit of {workload.id}", cause=clash, hint=f"{relax} would do (at {nearest_site})"
+    )

@@ -1,0 +1,71 @@
+"""A signal cut to a window, as rates and their running integral: what every kernel computes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from heliotrope.errors import SignalGap
+from heliotrope.model import Signal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Segment = tuple[float, float]
+
+
+class Timeline:
+    """`rates[i]` per second over `[edges[i], edges[i+1])`; edges in seconds after `origin_s`, so floats stay exact."""
+
+    __slots__ = ("cumulative", "edges", "origin_s", "rates")
+
+    def __init__(self, origin_s: float, edges: Floats, rates: Floats) -> None:
+        self.origin_s = origin_s
+        self.edges = edges
+        self.rates = rates
+        self.cumulative = np.concatenate(([0.0], np.cumsum(rates * np.diff(edges))))
+
+    @property
+    def start(self) -> float:
+        return float(self.edges[0])
+
+    @property
+    def end(self) -> float:
+        return float(self.edges[-1])
+
+    def integral(self, start: float, end: float) -> float:
+        low, high = np.interp((start, end), self.edges, self.cumulative)
+        return float(high - low)
+
+    def over(self, segments: list[Segment]) -> float:
+        return sum(self.integral(start, end) for start, end in segments)
+
+    def coarser(self, step: float) -> Timeline:
+        """Steps shorter than `step` merged into their mean, so that no decision is finer than `step`."""
+        if len(self.rates) < 3 or float(np.diff(self.edges[1:-1]).min(initial=step)) >= step:
+            return self
+        inner = np.arange(self.start + step, self.end, step)
+        edges = np.concatenate(([self.start], inner, [self.end]))
+        cumulative = np.interp(edges, self.edges, self.cumulative)
+        return Timeline(self.origin_s, edges, np.diff(cumulative) / np.diff(edges))
+
+
+def timeline(
+    signal: Signal, values: Floats, per_unit: float, origin_s: float, start_s: float, end_s: float
+) -> Timeline:
+    """`values` of `signal`'s steps times `per_unit` (as in g/s for each g/kWh) over [start_s, end_s)."""
+    if start_s < signal.start_s or end_s > signal.end_s:
+        raise SignalGap(
+            "the signal does not cover the window to plan in",
+            field=signal.zone,
+            found=f"{signal.start_s} to {signal.end_s}",
+            allowed=f"{start_s:.0f} to {end_s:.0f} (epoch seconds)",
+        )
+    first = int((start_s - signal.start_s) // signal.step_s)
+    last = min(len(signal.values), int(-((signal.start_s - end_s) // signal.step_s)))
+    inner = (signal.start_s - origin_s) + signal.step_s * np.arange(first + 1, last, dtype=np.float64)
+    edges = np.concatenate(([start_s - origin_s], inner, [end_s - origin_s]))
+    return Timeline(origin_s, edges, values[first:last] * per_unit)
