@@ -108,7 +108,7 @@ def intensity(mix: dict[str, float], factors: dict[str, float]) -> float:
 def provinces(sources: Path, factors, places):
     shares = json.loads((sources / "codecarbon/data/private_infra/2023/canada_energy_mix.json").read_text())
     for name, (key, title, tz) in PROVINCES.items():
-        mix = {column: 0.0 for column in FUELS}
+        mix = dict.fromkeys(FUELS, 0.0)
         for theirs, ours in PROVINCE_FUELS.items():
             mix[ours] += shares[key][theirs]
         source = "shares of generation: codecarbon 3.3.2 canada_energy_mix.json, times fuels.csv (`other` as oil)"
@@ -139,7 +139,7 @@ def eia(grid: Path, factors, places):
 def nordic(sources: Path):
     data = json.loads((sources / "codecarbon/data/private_infra/nordic_emissions.json").read_text())["data"]
     for key, (country, name) in NORDIC.items():
-        source = "ENTSO-E actual generation 2025 times codecarbon factors (codecarbon 3.3.2 nordic_emissions.json); mix: the country's"
+        source = "ENTSO-E generation 2025 times codecarbon factors (codecarbon 3.3.2 nordic_emissions.json)"
         title = data[key]["description"].split(" (")[0]
         yield zone_row(name, country, title, data[key]["emission_factor"], data[key]["year"], source, "MIT", None, None)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from heliotrope import facts
 from heliotrope.config import GridSettings
-from heliotrope.errors import ProviderError, SignalGap, SignalMismatch, UnknownZone
+from heliotrope.errors import ProviderError, SignalGap, SignalMismatch, UnknownZone, nearest
 from heliotrope.grid import zones
 from heliotrope.grid.providers import Provider, build
 from heliotrope.grid.providers.file import FileProvider
@@ -78,6 +78,11 @@ class Grid:
             return _assumed_price(zone, kind, start_s, end_s)
         if kind.quantity is Quantity.WATER:
             return _water(zone, kind, start_s, end_s)
+        for provider in self.providers:
+            if isinstance(provider, FileProvider) and provider.kind == kind:
+                raise UnknownZone(
+                    f"no zone {zone.name} in {', '.join(self.settings.files)}", hint=nearest(zone.name, provider.zones)
+                )
         raise SignalMismatch(
             f"no configured provider gives {kind} for {zone.name}",
             found=", ".join(provider.name for provider in self.providers),

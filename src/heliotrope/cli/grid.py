@@ -1,0 +1,184 @@
+"""`helio grid`: what the power is like, now, next and past."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from heliotrope.cli.shared import Context, print_json, shared_options
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, from_epoch, hour_floor, parse_duration_s, parse_instant
+
+if TYPE_CHECKING:
+    from heliotrope.grid import Grid
+    from heliotrope.model import Signal, SignalKind
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def grid() -> None:
+    """The power grid: now, next, past. ZONE is DE, FRA, US-CAL-CISO, azure/westeurope …"""
+
+
+provider_option = click.option(
+    "--provider", "providers", multiple=True, metavar="NAME", help="Ask this one; repeatable."
+)
+kind_option = click.option(
+    "--kind", "kind_text", metavar="KIND", help="As in carbon/average/lifecycle, price, carbon_free."
+)
+
+
+@grid.command()
+@click.argument("zones", nargs=-1, required=True, metavar="ZONE...")
+@provider_option
+@kind_option
+@shared_options
+def now(context: Context, zones: tuple[str, ...], providers: tuple[str, ...], kind_text: str | None) -> None:
+    """The hour that is, in each ZONE, and where it stands among the next 24."""
+    door, kind = _door(context, providers, kind_text)
+    at = int(time.time())
+    start = hour_floor(at)
+    for zone in zones:
+        signal = door.forecast(zone, start, start + S_PER_DAY, issued_at_s=at, kind=kind)
+        if context.json:
+            print_json(_point(signal))
+        else:
+            click.echo(_now_line(signal))
+
+
+@grid.command()
+@click.argument("zone")
+@click.option("--hours", default="24h", metavar="LENGTH", help="How far ahead (24h).", show_default=False)
+@provider_option
+@kind_option
+@click.option("--csv", "as_csv", is_flag=True, help="time,value,low,high as CSV.")
+@shared_options
+def forecast(
+    context: Context, zone: str, hours: str, providers: tuple[str, ...], kind_text: str | None, as_csv: bool
+) -> None:
+    """The hours to come in ZONE."""
+    door, kind = _door(context, providers, kind_text)
+    at = int(time.time())
+    start = hour_floor(at)
+    end = start + max(int(parse_duration_s(hours, field="--hours")), S_PER_HOUR)
+    _show(context, door.forecast(zone, start, end, issued_at_s=at, kind=kind), as_csv)
+
+
+@grid.command()
+@click.argument("zone")
+@click.option("--from", "start_text", metavar="TIME", help="ISO 8601 with a zone (24 h ago).")
+@click.option("--to", "end_text", metavar="TIME", help="ISO 8601 with a zone (now).")
+@provider_option
+@kind_option
+@click.option("--csv", "as_csv", is_flag=True, help="time,value,low,high as CSV.")
+@shared_options
+def history(
+    context: Context,
+    zone: str,
+    start_text: str | None,
+    end_text: str | None,
+    providers: tuple[str, ...],
+    kind_text: str | None,
+    as_csv: bool,
+) -> None:
+    """The hours that were in ZONE."""
+    door, kind = _door(context, providers, kind_text)
+    end = epoch_s(parse_instant(end_text, field="--to")) if end_text else hour_floor(time.time())
+    start = epoch_s(parse_instant(start_text, field="--from")) if start_text else end - S_PER_DAY
+    _show(context, door.history(zone, start, end, kind=kind), as_csv)
+
+
+@grid.command()
+@click.argument("words", nargs=-1, metavar="[WORD...]")
+@shared_options
+def zones(context: Context, words: tuple[str, ...]) -> None:
+    """Every zone that facts know; WORDs narrow the list."""
+    from heliotrope.grid import Grid
+
+    wanted = [word.lower() for word in words]
+    for zone in Grid(context.settings.grid, context.settings.home_path).zones():
+        if not all(word in f"{zone.name} {zone.title}".lower() for word in wanted):
+            continue
+        fact = zone.intensity
+        place = zone.place
+        if fact is None or place is None:
+            continue
+        if context.json:
+            row = {"name": zone.name, "title": zone.title, "country": zone.country, "year": fact.year}
+            row |= {"intensity_g_per_kwh": fact.value, "latitude": place.latitude, "longitude": place.longitude}
+            row |= {"source": fact.source, "licence": fact.licence, "flags": zone.flags}
+            print_json(row)
+        else:
+            click.echo(f"{zone.name:<12} {fact.value:>6.0f} g/kWh ({fact.year})  {zone.title}")
+
+
+def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -> tuple[Grid, SignalKind]:
+    import msgspec
+
+    from heliotrope.grid import Grid
+    from heliotrope.model import SignalKind
+
+    settings = context.settings.grid
+    if providers:
+        settings = msgspec.structs.replace(settings, providers=providers)
+    return Grid(settings, context.settings.home_path), SignalKind.parse(kind_text or settings.kind)
+
+
+def _show(context: Context, signal: Signal, as_csv: bool) -> None:
+    from heliotrope.grid import strip
+
+    if context.json:
+        print_json(_series(signal))
+    elif as_csv:
+        click.echo("time,value,low,high")
+        for i, (value, low, high) in enumerate(zip(signal.values, signal.low, signal.high, strict=True)):
+            click.echo(
+                f"{from_epoch(signal.start_s + i * signal.step_s):%Y-%m-%dT%H:%MZ},{value:.6g},{low:.6g},{high:.6g}"
+            )
+    else:
+        click.echo(strip.draw(signal, colour=_colour()))
+
+
+def _now_line(signal: Signal) -> str:
+    from heliotrope.grid import strip
+
+    value, low, high = (float(series[0]) for series in (signal.values, signal.low, signal.high))
+    cleaner = int((signal.values < value).sum())
+    return (
+        f"{signal.zone}  {value:.0f} {signal.kind.unit}  ({low:.0f} to {high:.0f}, {signal.quality.kind.value})  "
+        f"{cleaner} of the next {len(signal.values) - 1} hours are lower\n" + strip.draw(signal, colour=_colour())
+    )
+
+
+def _colour() -> bool:
+    import os
+    import sys
+
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _point(signal: Signal) -> dict[str, Any]:
+    return {
+        "zone": signal.zone,
+        "kind": str(signal.kind),
+        "time": from_epoch(signal.start_s),
+        "value": float(signal.values[0]),
+        "low": float(signal.low[0]),
+        "high": float(signal.high[0]),
+        "unit": signal.kind.unit,
+        "quality": signal.quality,
+    }
+
+
+def _series(signal: Signal) -> dict[str, Any]:
+    return {
+        "zone": signal.zone,
+        "kind": str(signal.kind),
+        "unit": signal.kind.unit,
+        "start": from_epoch(signal.start_s),
+        "step_s": signal.step_s,
+        "values": signal.values.tolist(),
+        "low": signal.low.tolist(),
+        "high": signal.high.tolist(),
+        "quality": signal.quality,
+    }

@@ -1,0 +1,48 @@
+"""The names people use lead to zones, or to an error that helps."""
+
+from __future__ import annotations
+
+import pytest
+
+from heliotrope.errors import UnknownZone
+from heliotrope.grid import zones
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [("DE", "DE"), ("de", "DE"), ("DEU", "DE"), (" FR ", "FR"), ("US-CAL-CISO", "US-CAL-CISO"), ("SE-SE3", "SE-SE3")],
+)
+def test_codes_of_two_letters_of_three_and_of_parts(name, zone):
+    assert zones.find(name).name == zone
+
+
+def test_a_cloud_region_is_its_country_with_a_flag():
+    zone = zones.find("azure/westeurope")
+    assert zone.name == zone.country == "NL"
+    assert "azure/westeurope" in zone.flags[-1]
+
+
+def test_a_part_without_facts_is_its_country_with_a_flag():
+    zone = zones.find("USA-TEX-ERCO")
+    assert (zone.name, zone.country) == ("USA-TEX-ERCO", "US")
+    assert "US stands in" in zone.flags[-1]
+
+
+@pytest.mark.parametrize("name", ["Atlantis", "ZZ", "ZZ-NOWHERE", "", "aws/nowhere", "🌻"])
+def test_what_is_no_zone_is_refused(name):
+    with pytest.raises(UnknownZone) as fault:
+        zones.find(name)
+    assert fault.value.hint
+    assert fault.value.exit_code == 2
+
+
+def test_a_country_by_its_title_is_told_its_code():
+    with pytest.raises(UnknownZone) as fault:
+        zones.find("Germany")
+    assert fault.value.hint == "Germany is DE"
+
+
+def test_a_near_miss_is_named():
+    with pytest.raises(UnknownZone) as fault:
+        zones.find("DEUU")
+    assert "DEU" in fault.value.hint
