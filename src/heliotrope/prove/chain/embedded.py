@@ -1,0 +1,164 @@
+"""The embedded chain: py-evm in this process, rebuilt from the store's journal each time it is opened.
+
+It proves the contract's rules, not publicity: whoever holds the store could write another history.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from heliotrope.errors import ChainRefused, MissingExtra, SplitView
+from heliotrope.prove.chain.node import Fees, LogEntry, Mined
+from heliotrope.store import Store, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_GENESIS = {"timestamp": 1_600_000_000, "gas_limit": 30_000_000, "base_fee_per_gas": 0}
+_NOBODY = bytes(20)
+
+
+class Embedded:
+    """One transaction a block; gas costs nothing. Across processes the journal decides, under the store's lock."""
+
+    title = "embedded (private)"
+    confirmations = 0
+
+    def __init__(self, store: Store, *, now_s: Callable[[], float] = time.time) -> None:
+        try:
+            from eth_tester import EthereumTester, PyEVMBackend
+        except ImportError as error:
+            raise MissingExtra("eth-tester", "chain", needed_for="the embedded chain") from error
+        self._store = store
+        self._now_s = now_s
+        account = {"balance": 0, "nonce": 0, "code": b"", "storage": {}}
+        self._backend: Any = PyEVMBackend(
+            genesis_parameters=PyEVMBackend.generate_genesis_params() | _GENESIS,
+            genesis_state={_NOBODY: account},
+        )
+        self._tester: Any = EthereumTester(backend=self._backend, auto_mine_transactions=False)
+        self.chain_id: int = self._backend.chain.chain_id
+        with store.read() as tx:
+            self._catch_up(tx)
+
+    def call(self, to: str, data: bytes, *, sender: str) -> bytes:
+        return bytes.fromhex(self._tried(self._tester.call, to, data, sender).removeprefix("0x"))
+
+    def estimate_gas(self, to: str | None, data: bytes, *, sender: str) -> int:
+        return int(self._tried(self._tester.estimate_gas, to, data, sender))
+
+    def send(self, raw: bytes) -> None:
+        from eth_utils.exceptions import ValidationError
+
+        with self._store.write() as tx:
+            self._catch_up(tx)
+            if self.mined(_hash(raw)) is not None:
+                return
+            timestamp_s = max(int(self._now_s()), self._timestamp_s() + 1)
+            try:
+                block_hash = self._mine(raw, timestamp_s)
+            except ValidationError as error:
+                raise ChainRefused("the embedded chain refused a transaction", cause=str(error)) from error
+            tx.execute(
+                "INSERT INTO chain_block (number, timestamp_s, raw, hash) VALUES (?, ?, ?, ?)",
+                (self.head(), timestamp_s, raw, block_hash),
+            )
+
+    def mined(self, tx_hash: bytes) -> Mined | None:
+        from eth_tester.exceptions import TransactionNotFound
+
+        try:
+            found = self._tester.get_transaction_receipt(f"0x{tx_hash.hex()}")
+        except TransactionNotFound:
+            return None
+        contract = found["contract_address"]
+        return Mined(
+            tx_hash,
+            found["status"] == 1,
+            found["block_number"],
+            _raw(found["block_hash"]),
+            found["gas_used"],
+            contract.lower() if contract else None,
+            tuple(map(_entry, found["logs"])),
+        )
+
+    def nonce(self, address: str) -> int:
+        return int(self._tester.get_nonce(_checksum(address)))
+
+    def head(self) -> int:
+        return int(self._backend.chain.get_canonical_head().block_number)
+
+    def fees(self) -> Fees:
+        return Fees(0, 0)
+
+    def logs(self, address: str, topic: bytes) -> tuple[LogEntry, ...]:
+        with self._store.read() as tx:
+            self._catch_up(tx)
+            sent = [_hash(row["raw"]) for row in tx.all("SELECT raw FROM chain_block ORDER BY number")]
+        entries = (entry for tx_hash in sent for entry in (self.mined(tx_hash) or _none(tx_hash)).logs)
+        return tuple(e for e in entries if e.address == address and e.topics[:1] == (topic,))
+
+    def _catch_up(self, tx: Transaction) -> None:
+        """Blocks that another process mined; each must come out with the hash that was written."""
+        rows = tx.all("SELECT * FROM chain_block WHERE number > ? ORDER BY number", (self.head(),))
+        for row in rows:
+            if self._mine(row["raw"], row["timestamp_s"]) != row["hash"]:
+                raise SplitView(
+                    f"block {row['number']} of the embedded chain does not come out as it was written",
+                    cause="the journal in the store, or the EVM that replays it, was changed",
+                    hint="restore the store from a copy",
+                )
+
+    def _mine(self, raw: bytes, timestamp_s: int) -> bytes:
+        chain = self._backend.chain
+        chain.header = chain.header.copy(timestamp=timestamp_s)
+        self._backend.send_raw_transaction(raw)
+        block = chain.mine_block(coinbase=_NOBODY, mix_hash=bytes(32), blob_gas_used=0)
+        return bytes(block.hash)
+
+    def _timestamp_s(self) -> int:
+        return int(self._backend.chain.get_canonical_head().timestamp)
+
+    def _tried(self, act: Any, to: str | None, data: bytes, sender: str) -> Any:
+        from eth_tester.exceptions import TransactionFailed
+
+        body = {"from": _checksum(sender), "data": f"0x{data.hex()}", "gas_price": 0}
+        try:
+            return act(body | ({"to": _checksum(to)} if to else {}))
+        except TransactionFailed as error:
+            raise ChainRefused("the contract refused", cause=_reason(error.args[0])) from error
+
+
+def _hash(raw: bytes) -> bytes:
+    from eth_utils.crypto import keccak
+
+    return keccak(raw)
+
+
+def _none(tx_hash: bytes) -> Mined:
+    raise SplitView(f"the embedded chain lost transaction {tx_hash.hex()}")
+
+
+def _entry(found: Any) -> LogEntry:
+    return LogEntry(found["address"].lower(), tuple(map(_raw, found["topics"])), _raw(found["data"]))
+
+
+def _raw(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def _checksum(address: str) -> str:
+    from eth_utils.address import to_checksum_address
+
+    return to_checksum_address(address)
+
+
+def _reason(found: Any) -> str:
+    """A revert's text, whether eth-tester decoded it or handed on the exception of py-evm."""
+    from heliotrope.prove.chain.revert import reason
+
+    if isinstance(found, str):
+        return found
+    raw = found.args[0] if getattr(found, "args", None) else b""
+    return reason(raw) if isinstance(raw, bytes) else str(raw)
