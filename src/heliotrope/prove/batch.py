@@ -76,7 +76,7 @@ def _sign(ledger: Ledger, source: BinaryIO, waiting: queue.Queue[_Batch | BaseEx
                 except (msgspec.DecodeError, UnicodeDecodeError, InvalidInput) as error:
                     if batch:
                         waiting.put(batch)
-                    raise InvalidInput("not a line of JSON", line=number, cause=str(error)) from error
+                    raise InvalidInput("not a line of JSON", file="stdin", line=number, cause=str(error)) from error
                 batch.append((statement, ledger.seal(payload)))
             if batch:
                 waiting.put(batch)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from heliotrope.errors import BadProof
+from heliotrope.errors import BadProof, InvalidInput
 from heliotrope.model import Measurement, Quality, Quantity, Signal, SignalKind, Site
 from heliotrope.prove import record
 
@@ -55,7 +55,7 @@ def decode(raw: bytes) -> Evidence:
             home=msgspec.convert(body["home"], Site | None, strict=False),
             submitted_s=msgspec.convert(body["submitted_s"], float | None, strict=False),
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, InvalidInput) as error:
         raise BadProof("evidence that cannot be read", cause=str(error)) from error
 
 

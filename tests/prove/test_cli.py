@@ -1,0 +1,106 @@
+"""`helio log` as people and scripts use it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def helio(home):
+    def call(*args, stdin="", code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "heliotrope", "log", *map(str, args)],
+            input=stdin, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_story_of_a_log(helio, tmp_path):
+    done = helio("append", "--stdin", "--json", stdin="".join(f'{{"n":{i}}}\n' for i in range(300)))
+    assert lines(done.stdout) == [{"index": i} for i in range(300)]
+
+    checked = json.loads(helio("verify", "--all", "--json").stdout)
+    assert (checked["entries"], checked["records"], checked["erased"]) == (300, 300, 0)
+
+    out = tmp_path / "r.tlog-proof"
+    assert json.loads(helio("receipt", "7", "--out", out, "--json").stdout)["index"] == 7
+    verdict = json.loads(helio("verify", out, "--json").stdout)
+    assert verdict["verified"] is True
+    assert verdict["statement"]["predicate"]["entry"] == {"n": 7}
+
+    exported = tmp_path / "copy of the log"
+    assert json.loads(helio("export", exported, "--json").stdout)["size"] == 300
+    assert {p.name for p in exported.iterdir()} == {"checkpoint", "tile", "vkeys", "sites"}
+    assert (exported / "tile/entries/000").stat().st_size > 256 * 100
+    assert all(line.split()[0] == "log" for line in (exported / "vkeys").read_text().splitlines())
+    helio("verify", out, "--vkeys", exported / "vkeys")
+
+    shown = lines(helio("show", "--last", "2", "--json").stdout)
+    assert [row["index"] for row in shown] == [299, 298]
+    assert json.loads(helio("show", "3").stdout)["predicate"]["entry"] == {"n": 3}
+
+
+def test_each_line_is_acknowledged_in_order_whatever_it_holds(helio):
+    stdin = '{"a":1.5}\n\n[]\n"é\U0001f600"\n{"é":2}\nnull'
+    assert lines(helio("append", "--stdin", "--json", stdin=stdin).stdout) == [{"index": i} for i in range(5)]
+    assert json.loads(helio("show", "0").stdout)["predicate"]["entry"] == {"a": 1.5}
+    helio("verify", "--all")
+
+
+def test_a_bad_line_is_named_and_what_came_before_is_kept(helio):
+    done = helio("append", "--stdin", "--json", stdin='{"n":1}\n{"n":2}\nnonsense\n{"n":3}\n', code=2)
+    assert len(lines(done.stdout)) == 2
+    assert "error: stdin:3: not a line of JSON" in done.stderr
+    assert json.loads(helio("verify", "--all", "--json").stdout)["entries"] == 2
+
+
+def test_a_line_is_acknowledged_without_waiting_for_the_next(home):
+    with subprocess.Popen(
+        [sys.executable, "-m", "heliotrope", "log", "append", "--stdin", "--json"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        for i in range(3):
+            process.stdin.write(f'{{"n":{i}}}\n')
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline()) == {"index": i}
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("verify",), 2, "a RECEIPT, or --all"),
+        (("verify", "nowhere"), 4, "no keys to check"),
+        (("append",), 2, "stdin"),
+        (("receipt", "nobody"), 2, "no run record of nobody"),
+        (("show", "5"), 4, "no entry 5"),
+        (("frobnicate",), 2, "No such command"),
+    ],
+)
+def test_what_cannot_be_done_is_said(helio, args, code, says):
+    done = helio(*args, code=code)
+    assert done.stdout == ""
+    assert says in done.stderr
+
+
+def test_a_tampered_receipt_exits_with_four(helio, tmp_path):
+    helio("append", "--stdin", stdin='{"n":1}\n{"n":2}\n')
+    out = tmp_path / "r.tlog-proof"
+    helio("receipt", "0", "--out", out)
+    out.write_text(out.read_text().replace("index 0", "index 1"))
+    done = helio("verify", out, code=4)
+    assert done.stdout == ""
+    assert "error: the inclusion proof leads to another root" in done.stderr
