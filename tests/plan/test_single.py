@@ -54,7 +54,7 @@ def brute_pieces(values, work, pause, first, running):
 
 
 @given(rates, st.integers(1, 8), st.integers(0, 3), st.integers(0, 2), st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_pieces_equal_brute_force(values, work, pause, first, running):
     first = 0 if running else first
     if work + first > 2 * len(values):

@@ -8,7 +8,7 @@ import msgspec
 
 from heliotrope.model import Outlook, Signal, Slot, Workload
 from heliotrope.plan.candidate import Candidate, Progress, Refusal, Transfer
-from heliotrope.plan.timeline import Segment, Timeline, timeline
+from heliotrope.plan.timeline import Segment, timeline
 from heliotrope.units import J_PER_KWH, from_epoch, show_duration
 
 if TYPE_CHECKING:
@@ -54,11 +54,20 @@ class Option:
         site = candidate.site
         self.name = site.name
         self.grams_per_s = watts * site.cooling.pue / J_PER_KWH
-        self.line = self._line(candidate.carbon, candidate.carbon.values, self.grams_per_s)
+        self.line = timeline(candidate.carbon, self.grams_per_s, origin_s, window.start_s, window.end_s)
         self.moving_g = self._moving_g()
 
-    def _line(self, signal: Signal, values: NDArray[np.float64], per_unit: float) -> Timeline:
-        return timeline(signal, values, per_unit, self.origin_s, self.window.start_s, self.window.end_s)
+    def _over(self, signal: Signal, values: NDArray[np.float64], pieces: list[Segment]) -> float:
+        """Integral of a signal's `values` over pieces: unit times seconds."""
+        total = 0.0
+        for start, end in pieces:
+            start_s, end_s = self.origin_s + start, self.origin_s + end
+            first, last = signal.index(start_s), signal.index(end_s - 1e-6)
+            first_start = signal.start_s + first * signal.step_s
+            last_end = signal.start_s + (last + 1) * signal.step_s
+            total += float(values[first : last + 1].sum()) * signal.step_s
+            total -= float(values[first]) * (start_s - first_start) + float(values[last]) * (last_end - end_s)
+        return total
 
     def _moving_g(self) -> float:
         """Network joules at this site's intensity when the window opens: the marginal model, for placing only."""
@@ -71,8 +80,7 @@ class Option:
         cooling = self.candidate.site.cooling
         signal = self.candidate.carbon
         running_s = sum(end - start for start, end in pieces)
-        low = self._line(signal, signal.low, self.grams_per_s).over(pieces)
-        high = self._line(signal, signal.high, self.grams_per_s).over(pieces)
+        low, high = (self._over(signal, values, pieces) * self.grams_per_s for values in (signal.low, signal.high))
         return Outlook(
             energy_j=self.watts * running_s,
             carbon_g=cost_g + self.moving_g,
@@ -87,7 +95,7 @@ class Option:
         price = self.candidate.price
         facility_mwh_per_s = self.watts * self.candidate.site.cooling.pue / J_PER_KWH / 1000
         if price is not None:
-            return self._line(price, price.values, facility_mwh_per_s).over(pieces)
+            return self._over(price, price.values, pieces) * facility_mwh_per_s
         stated = self.candidate.site.price_eur_per_mwh
         return running_s * facility_mwh_per_s * (ASSUMED_PRICE_EUR_PER_MWH if stated is None else stated)
 

@@ -22,7 +22,7 @@ from heliotrope.plan.candidate import (
 from heliotrope.plan.contiguous import TIE, best_window
 from heliotrope.plan.option import Choice, Option, too_short, window_of
 from heliotrope.plan.reasons import alternatives, infeasible
-from heliotrope.plan.suspend import best_pieces, fill
+from heliotrope.plan.suspend import best_pieces, fill_cost
 from heliotrope.units import from_epoch, show_duration
 
 HORIZON_S = 96 * 3600.0
@@ -60,7 +60,7 @@ def place(
     expected = winner.option.outlook(winner.grams, winner.pieces)
     bound_g = min(choice.total_g for choice in choices.values())
     if flexible and winner.option.candidate.carbon.step_s < step_s:
-        bound_g = min(fill(o.line, o.work_s)[0] + o.moving_g for o in options.values())
+        bound_g = min(fill_cost(o.line, o.work_s) + o.moving_g for o in options.values())
         flags.append(f"steps of the signal shorter than {show_duration(step_s)} were merged to place pauses")
     bound_g = min(bound_g, expected.carbon_g)
     sources = dict.fromkeys(c.carbon.quality.source for c in candidates)
@@ -125,15 +125,14 @@ def _best_by_site(options: dict[str, Option], workload: Workload, step_s: float)
     """Each site's best. Sites whose bound cannot beat the best so far are left at their bound."""
     if not workload.flexibility.pausable:
         return {name: _unbroken(option) for name, option in options.items()}
-    bounds = {name: fill(option.line, option.work_s) for name, option in options.items()}
+    bounds = {name: fill_cost(o.line, o.work_s) + o.moving_g for name, o in options.items()}
     choices: dict[str, Choice] = {}
     best = float("inf")
-    for name in sorted(options, key=lambda n: bounds[n][0] + options[n].moving_g):
+    for name in sorted(options, key=lambda n: (bounds[n], n)):
         option = options[name]
-        bound_g, pieces = bounds[name]
         limit = best + TIE * max(1.0, abs(best)) - option.moving_g
         found = None
-        if bound_g <= limit:
+        if bounds[name] <= limit + option.moving_g:
             found = best_pieces(
                 option.line.coarser(step_s),
                 option.work_s,
@@ -143,7 +142,8 @@ def _best_by_site(options: dict[str, Option], workload: Workload, step_s: float)
                 below=limit,
             )
         if found is None:
-            choices[name] = Choice(option, bound_g, pieces, exact=False)
+            # It was proven that this site cannot be below the best; its own best lies at least there.
+            choices[name] = Choice(option, max(bounds[name], best) - option.moving_g, [], exact=False)
         else:
             cost = option.line.over(found[1])
             choices[name] = Choice(option, cost, found[1])

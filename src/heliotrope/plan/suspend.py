@@ -2,32 +2,26 @@
 
 Lemma. With a fixed set of pieces the cost is linear in their ends, and the only coupling is the total length.
 So some optimum has every end but one at a step's edge: one step is used in part, all others wholly or not at all.
-Search: labels (running or not, work done, the partial step) over the steps, pruned by a Lagrangian bound on the
-rest; the allowance above the bound is widened until a plan is found, which is then proven best.
+Search: labels (running or not, work done, the partial step) over the steps, kept only while a Lagrangian bound on
+the rest says that they could still be among the best; the allowance above the bound widens until a plan is found, the optimum.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heliotrope.plan.timeline import Segment, Timeline
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Bools = NDArray[np.bool_]
-
 _FRESH, _OFF, _ON = 0, 1, 2
 _EPS = 1e-7  # seconds
-Label = tuple[int, float, int]  # state, net work in whole steps, index of the partial step or -1
-Way = tuple[float, tuple[tuple[int, int], ...]]  # cost, choices: (step, _WHOLE | _HEAD | _TAIL)
 _WHOLE, _HEAD, _TAIL = 0, 1, 2
+_Steps = tuple[int, int, "_Steps"] | None  # the last step used, how, and those before it
+_Way = tuple[float, int, _Steps]  # cost without the partial step, the partial step or -1, how it came about
+_Labels = dict[tuple[int, float, bool], list[_Way]]  # by state, net work in whole steps, whether a step is partial
 
 
 def fill(line: Timeline, work: float) -> tuple[float, list[Segment]]:
-    """Pauses free: the cheapest steps, the last of them in part. Also the bound for pauses that cost."""
+    """Pauses free: the cheapest steps, the last of them in part."""
     lengths = np.diff(line.edges)
     order = np.lexsort((line.edges[:-1], line.rates))
     done = np.cumsum(lengths[order])
@@ -36,18 +30,20 @@ def fill(line: Timeline, work: float) -> tuple[float, list[Segment]]:
     used[order[:whole]] = True
     partial = int(order[whole])
     rest = work - (float(done[whole - 1]) if whole else 0.0)
-    return _cost_and_pieces(line, used, partial, rest)
-
-
-def _cost_and_pieces(line: Timeline, used: Bools, partial: int, rest: float) -> tuple[float, list[Segment]]:
-    lengths = np.diff(line.edges)
-    cost = float((line.rates * lengths)[used].sum() + line.rates[partial] * rest)
     follows = partial > 0 and bool(used[partial - 1])
     leads = partial + 1 < len(used) and bool(used[partial + 1])
     start, end = float(line.edges[partial]), float(line.edges[partial + 1])
     piece = (end - rest, end) if leads and not follows else (start, start + rest)
-    pieces = [(float(line.edges[i]), float(line.edges[i + 1])) for i in np.flatnonzero(used)]
-    return cost, merged([*pieces, piece])
+    pieces = merged([*zip(line.edges[:-1][used].tolist(), line.edges[1:][used].tolist(), strict=True), piece])
+    return float((line.rates * lengths)[used].sum() + line.rates[partial] * rest), pieces
+
+
+def fill_cost(line: Timeline, work: float) -> float:
+    """What `fill` costs: no plan of this work, however it pauses, can be below it."""
+    order = np.argsort(line.rates)
+    done = np.concatenate(([0.0], np.cumsum(np.diff(line.edges)[order])))
+    spent = np.concatenate(([0.0], np.cumsum((line.rates * np.diff(line.edges))[order])))
+    return float(np.interp(work, done, spent))
 
 
 def merged(pieces: list[Segment]) -> list[Segment]:
@@ -84,15 +80,13 @@ def best_pieces(
     bound = search.bound()
     if bound is None or bound >= below:
         return None
-    allowance = max(1e-4 * abs(bound), 1e-12)
-    while True:
-        limit = min(bound + allowance, below)
+    limit, most = bound + 1e-3 * abs(bound), min(search.ceiling, below)
+    while limit < most:
         found = search.within(limit)
         if found is not None:
             return found
-        if limit >= below or bound + allowance > search.ceiling:
-            return None
-        allowance *= 4
+        limit = bound + 3 * (limit - bound) + 1e-12
+    return search.within(most)
 
 
 class _Search:
@@ -102,7 +96,7 @@ class _Search:
         self.running = running
         self.rates = line.rates.tolist()
         self.lengths = np.diff(line.edges).tolist()
-        self.ceiling = float(np.maximum(line.rates, 0.0) @ np.diff(line.edges)) * (1 + 1e-9) + 1e-9
+        self.ceiling = float("inf")  # cost of the best plan known so far
         self.price = 0.0
         self.rest: list[tuple[float, float, float]] = []
 
@@ -167,84 +161,100 @@ class _Search:
         return self.rest[0][self.initial] + price * self.work
 
     def _net(self, price: float) -> tuple[float, float]:
-        """Net work and cost of the plan that is best at `price`."""
+        """Net work and cost of the plan that is best at `price`; if it does enough, cut to size it is a first plan."""
         self._values(price)
         state, net, cost = self.initial, 0.0, 0.0
+        used: list[bool] = []
         for i, (rate, length) in enumerate(zip(self.rates, self.lengths, strict=True)):
             after = self.rest[i + 1]
             extra = 0.0 if state == _ON else self.starts[state]
             stay = after[_FRESH] if state == _FRESH else after[_OFF]
-            if price * extra + (rate - price) * length + after[_ON] < stay:
+            runs = price * extra + (rate - price) * length + after[_ON] < stay
+            if runs:
                 net += length - extra
                 cost += rate * length
                 state = _ON
             elif state == _ON:
                 state = _OFF
+            used.append(runs)
+        if net >= self.work - _EPS:
+            self.ceiling = min(self.ceiling, self._cut(used, cost, net - self.work))
         return net, cost
 
+    def _cut(self, used: list[bool], cost: float, excess: float) -> float:
+        """Cost after taking `excess` seconds off the dearest ends of pieces; no piece is taken away altogether."""
+        last = len(used) - 1
+        while excess > _EPS:
+            ends = [
+                i
+                for i, on in enumerate(used)
+                if on and (i > 0 and used[i - 1]) != (i < last and used[i + 1]) and not (i == 0 and self.running)
+            ]
+            if not ends:
+                return float("inf")
+            dearest = max(ends, key=self.rates.__getitem__)
+            taken = min(excess, self.lengths[dearest])
+            cost -= taken * self.rates[dearest]
+            excess -= taken
+            used[dearest] = False
+        return cost
+
     def within(self, limit: float) -> tuple[float, list[Segment]] | None:
-        """The best plan whose cost is at most `limit`; every label that could still become one is kept."""
-        labels: dict[Label, Way] = {(self.initial, 0.0, -1): (0.0, ())}
+        """The best plan that costs at most `limit`; every label that could still become one is kept."""
+        limit += 1e-12 * abs(limit)
+        labels: _Labels = {(self.initial, 0.0, False): [(0.0, -1, None)]}
         for i in range(len(self.rates)):
-            grown: dict[Label, Way] = {}
-            for (state, net, partial), (cost, ways) in labels.items():
-                self._grow(grown, i, limit, state, net, partial, cost, ways)
-            labels = grown
-        best: tuple[float, float, Label, Way] | None = None
-        for label, way in labels.items():
-            _, net, partial = label
+            labels = self._grown(labels, i, limit)
+        best: tuple[float, float, float, _Steps] | None = None
+        for (_, net, _), ways in labels.items():
             rest = self.work - net
-            if partial < 0:
-                if abs(rest) > _EPS:
+            for spent, partial, steps in ways:
+                if not -_EPS <= rest <= (self.lengths[partial] if partial >= 0 else 0.0) + _EPS:
                     continue
-                cost = way[0]
-            elif -_EPS <= rest <= self.lengths[partial] + _EPS:
-                cost = way[0] + self.rates[partial] * rest
-            else:
-                continue
-            finish = max((self.line.edges[i + 1] for i, _ in way[1]), default=0.0)
-            if cost <= limit and (best is None or (cost, finish) < best[:2]):
-                best = (cost, float(finish), label, way)
-        if best is None:
-            return None
-        return best[0], self._pieces(best[2], best[3])
+                cost = spent + (self.rates[partial] * rest if partial >= 0 else 0.0)
+                finish = -1.0 if steps is None else float(steps[0])
+                if cost <= limit and (best is None or (cost, finish) < best[:2]):
+                    best = (cost, finish, rest, steps)
+        return None if best is None else (best[0], self._pieces(best[2], best[3]))
 
-    def _grow(
-        self,
-        grown: dict[Label, Way],
-        i: int,
-        limit: float,
-        state: int,
-        net: float,
-        partial: int,
-        cost: float,
-        ways: tuple[tuple[int, int], ...],
-    ) -> None:
+    def _grown(self, labels: _Labels, i: int, limit: float) -> _Labels:
+        """Labels at the end of step `i`: idle through it, all of it, its head, or its tail."""
         rate, length = self.rates[i], self.lengths[i]
-        extra = 0.0 if state == _ON else self.starts[state]
-        idle = _FRESH if state == _FRESH else _OFF
-        moves = [
-            (idle, net, partial, cost, ways),
-            (_ON, net + length - extra, partial, cost + rate * length, (*ways, (i, _WHOLE))),
-        ]
-        if partial < 0:
-            moves.append((_OFF, net - extra, i, cost, (*ways, (i, _HEAD))))
-            tail = self.starts[1] if state == _ON else extra
-            moves.append((_ON, net - tail, i, cost, (*ways, (i, _TAIL))))
-        for after, done, part, spent, way in moves:
-            slack = 0.0 if part < 0 else min(0.0, (self.rates[part] - self.price) * self.lengths[part])
-            reached = spent + slack + self.price * (self.work - done) + self.rest[i + 1][after]
-            if reached > limit + 1e-12 * abs(limit):
-                continue
-            label = (after, round(done, 6), part)
-            known = grown.get(label)
-            if known is None or spent < known[0]:
-                grown[label] = (spent, way)
+        after, price, work = self.rest[i + 1], self.price, self.work
+        grown: _Labels = {}
 
-    def _pieces(self, label: Label, way: Way) -> list[Segment]:
-        rest = self.work - label[1]
+        def keep(state: int, net: float, spent: float, partial: int, steps: _Steps) -> None:
+            slack = 0.0 if partial < 0 else min(0.0, (self.rates[partial] - price) * self.lengths[partial])
+            if spent + slack + price * (work - net) + after[state] > limit:
+                return
+            ways = grown.setdefault((state, round(net, 6), partial >= 0), [])
+            if not any(self._as_good(way, spent, partial) for way in ways):
+                ways[:] = [way for way in ways if not self._as_good((spent, partial, None), way[0], way[1])]
+                ways.append((spent, partial, steps))
+
+        for (state, net, _), ways in labels.items():
+            extra = 0.0 if state == _ON else self.starts[state]
+            tail = self.starts[1] if state == _ON else extra
+            for spent, partial, steps in ways:
+                keep(_FRESH if state == _FRESH else _OFF, net, spent, partial, steps)
+                keep(_ON, net + length - extra, spent + rate * length, partial, (i, _WHOLE, steps))
+                if partial < 0:
+                    keep(_OFF, net - extra, spent, i, (i, _HEAD, steps))
+                    keep(_ON, net - tail, spent, i, (i, _TAIL, steps))
+        return grown
+
+    def _as_good(self, way: _Way, spent: float, partial: int) -> bool:
+        """Whether `way` costs no more than the other however long the partial step turns out."""
+        if way[0] > spent:
+            return False
+        if partial < 0:
+            return True
+        return bool(self.rates[way[1]] <= self.rates[partial] and self.lengths[way[1]] >= self.lengths[partial])
+
+    def _pieces(self, rest: float, steps: _Steps) -> list[Segment]:
         pieces = []
-        for i, how in way[1]:
+        while steps is not None:
+            i, how, steps = steps
             start, end = float(self.line.edges[i]), float(self.line.edges[i + 1])
             pieces.append(
                 (end - rest, end) if how == _TAIL else (start, start + rest) if how == _HEAD else (start, end)

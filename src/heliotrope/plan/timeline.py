@@ -26,7 +26,7 @@ class Timeline:
         self.origin_s = origin_s
         self.edges = edges
         self.rates = rates
-        self.cumulative = np.concatenate(([0.0], np.cumsum(rates * np.diff(edges))))
+        self.cumulative = np.concatenate(([0.0], np.cumsum(rates * (edges[1:] - edges[:-1]))))
 
     @property
     def start(self) -> float:
@@ -53,10 +53,8 @@ class Timeline:
         return Timeline(self.origin_s, edges, np.diff(cumulative) / np.diff(edges))
 
 
-def timeline(
-    signal: Signal, values: Floats, per_unit: float, origin_s: float, start_s: float, end_s: float
-) -> Timeline:
-    """`values` of `signal`'s steps times `per_unit` (as in g/s for each g/kWh) over [start_s, end_s)."""
+def timeline(signal: Signal, per_unit: float, origin_s: float, start_s: float, end_s: float) -> Timeline:
+    """`signal` over [start_s, end_s), each value times `per_unit` (as in g/s for each g/kWh)."""
     if start_s < signal.start_s or end_s > signal.end_s:
         raise SignalGap(
             "the signal does not cover the window to plan in",
@@ -68,4 +66,4 @@ def timeline(
     last = min(len(signal.values), int(-((signal.start_s - end_s) // signal.step_s)))
     inner = (signal.start_s - origin_s) + signal.step_s * np.arange(first + 1, last, dtype=np.float64)
     edges = np.concatenate(([start_s - origin_s], inner, [end_s - origin_s]))
-    return Timeline(origin_s, edges, values[first:last] * per_unit)
+    return Timeline(origin_s, edges, signal.values[first:last] * per_unit)
