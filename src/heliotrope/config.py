@@ -43,6 +43,21 @@ class ProveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
+class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where checkpoints are anchored and claims minted. Keys are never settings: they come from the environment.
+
+    `rpc` empty: the chain embedded in this process. Witnesses and auditors matter when a contract is deployed.
+    """
+
+    rpc: str = ""
+    contract: str = ""
+    confirmations: Annotated[int, msgspec.Meta(ge=0)] = 2
+    witnesses: tuple[str, ...] = ()
+    witness_quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
+    auditors: tuple[str, ...] = ()
+    auditor_quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Loopback unless told otherwise."""
 
@@ -61,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measure: MeasureSettings = MeasureSettings()
     plan: PlanSettings = PlanSettings()
     prove: ProveSettings = ProveSettings()
+    chain: ChainSettings = ChainSettings()
     web: WebSettings = WebSettings()
 
     @property
