@@ -87,7 +87,6 @@ def test_merging_replaces_a_keys_older_signature():
         b"te\txt\n\n\xe2\x80\x94 name AAAAAAAAAA==\n",
         b"te\xffxt\n\n\xe2\x80\x94 name AAAAAAAAAA==\n",
         b"text\n\n\xe2\x80\x94 name AAAAAAAAAA\n",  # no padding
-        b"text\n\n\xe2\x80\x94 name AAAAAAAAAB==\n",  # not canonical
         b"x" * 1_000_001,
     ],
 )
@@ -159,7 +158,7 @@ def test_no_bytes_crash_the_note_parser(raw):
         note = Note.parse(raw)
     except HelioError:
         return
-    assert str(note).encode() == raw
+    assert Note.parse(str(note).encode()) == note
 
 
 @given(st.text(max_size=120))

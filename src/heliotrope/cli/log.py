@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Commands that live in modules of their own: name → (module, attribute, one line of help).
 _ELSEWHERE = {
     "anchor": ("heliotrope.cli.anchor", "anchor", "Anchor checkpoints on a chain."),
+    "serve": ("heliotrope.cli.lognodes", "serve", "Serve the log's static files."),
+    "witness": ("heliotrope.cli.lognodes", "witness", "Be a witness: cosign logs that only ever grew."),
 }
 
 

@@ -53,9 +53,9 @@ def retire(home: Path, role: str) -> KeyRing:
     return ring
 
 
-def default_site_name() -> str:
+def default_name(role: str) -> str:
     """Names only tell keys apart; eight random digits do that and tell nobody the host's name."""
-    return f"site-{secrets.token_hex(4)}"
+    return f"{role}-{secrets.token_hex(4)}"
 
 
 def _write(path: Path, ring: KeyRing) -> None:

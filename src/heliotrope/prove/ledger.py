@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 
 from heliotrope.config import ProveSettings
-from heliotrope.errors import ProofError, UnknownName
-from heliotrope.prove import keys, merkle, publisher, receipt, record, sequencer, trust
+from heliotrope.errors import ConfigError, ProofError, UnknownName
+from heliotrope.prove import cosigning, halt, keys, merkle, publisher, receipt, record, sequencer, trust
 from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.files import write_whole
+from heliotrope.prove.files import held, write_whole
 from heliotrope.prove.note import Key, Note
 from heliotrope.prove.proof import Proof
+from heliotrope.prove.receipt import RecordFile
 from heliotrope.prove.record import Sealed, Sealer, Statement
+from heliotrope.prove.witness.client import Peer
 from heliotrope.store import Store, Transaction
 
 
@@ -29,13 +31,19 @@ class Ledger:
         self.settings = settings
         self.folder = home / "log"
         self._log = keys.load_or_make(home, "log", settings.origin)
-        self._site = keys.load_or_make(home, "site", keys.default_site_name())
+        self._site = keys.load_or_make(home, "site", keys.default_name("site"))
         if self._log.current.name != settings.origin:
             raise ProofError(
                 f"this home's log is {self._log.current.name}, not {settings.origin}",
                 hint="set prove.origin back, or use another --home for another log",
             )
         self._sealer = Sealer(self._site.current)
+        self._peers = tuple(Peer.parse(text) for text in settings.witnesses)
+        if settings.quorum > len(self._peers):
+            raise ConfigError(
+                f"prove.quorum is {settings.quorum}, but {len(self._peers)} witnesses are named",
+                hint="name more in prove.witnesses, or ask for fewer",
+            )
         self._remember_keys()
 
     def add(self, tx: Transaction, statement: Statement) -> int:
@@ -49,6 +57,7 @@ class Ledger:
 
     def add_sealed(self, tx: Transaction, records: Sequence[tuple[Statement, Sealed]]) -> int:
         """The index of the first of consecutive records."""
+        halt.refuse_if_stopped(self.home)
         first = sequencer.append(tx, [sealed.leaf for _, sealed in records])
         evidence = {record.digest(s.evidence): s.evidence for s, _ in records if s.evidence is not None}
         if evidence:
@@ -70,10 +79,20 @@ class Ledger:
         return sequencer.append(tx, entries)
 
     def publish(self) -> Note:
-        """Brings the static files up to the store; safe to call at any time, from any process, as often as wanted."""
-        note = publisher.publish(self.store, self.folder, self.settings.origin, self._log)
-        self._write_keys()
-        return note
+        """Brings the static files up to the store; safe to call at any time, from any process, as often as wanted.
+
+        With a quorum of witnesses to meet, the checkpoint that the world sees is the newest that met it.
+        """
+        halt.refuse_if_stopped(self.home)
+        with held(self.folder / ".lock"):
+            note = publisher.prepare(self.store, self.folder, self.settings.origin, self._log)
+            if self._peers:
+                cosigning.cosign(self.store, self.home, note, self._peers, self.log_keys(), self.settings.quorum)
+            seen = self.checkpoint()
+            if seen is not None:
+                publisher.show(self.folder, seen)
+            self._write_keys()
+        return seen or note
 
     def _write_keys(self) -> None:
         vkeys = trust.lines("log", self.log_keys()) + trust.lines("witness", self.witness_keys())
@@ -99,10 +118,11 @@ class Ledger:
 
     def _remember_keys(self) -> None:
         """Old signatures must stay checkable after a rotation."""
-        held = [("log", secret.key) for secret in reversed(self._log.keys)]
-        held += [("site", secret.key) for secret in reversed(self._site.keys)]
-        known = {*self._keys("log"), *self._keys("site")}
-        fresh = [(str(key), role) for role, key in held if key not in known]
+        own = [("log", secret.key) for secret in reversed(self._log.keys)]
+        own += [("site", secret.key) for secret in reversed(self._site.keys)]
+        own += [("witness", peer.key) for peer in self._peers]
+        known = {*self._keys("log"), *self._keys("site"), *self._keys("witness")}
+        fresh = [(str(key), role) for role, key in own if key not in known]
         if fresh:
             with self.store.write() as tx:
                 tx.execute_many(
@@ -110,6 +130,20 @@ class Ledger:
                     " ON CONFLICT (vkey) DO NOTHING",
                     fresh,
                 )
+
+    def witnesses(self) -> list[dict[str, Any]]:
+        """Each one's name, address, the size it has seen, and what was wrong with its last answer, if anything."""
+        with self.store.read() as tx:
+            rows = {row[0]: row for row in tx.all("SELECT vkey, url, size, fault FROM log_witness")}
+        return [
+            {
+                "name": peer.key.name,
+                "url": peer.url,
+                "size": rows[str(peer.key)][2] if str(peer.key) in rows else 0,
+                "fault": rows[str(peer.key)][3] if str(peer.key) in rows else "never asked",
+            }
+            for peer in self._peers
+        ]
 
     def find(self, subject: str, kind: str = "run") -> int:
         """The newest record of that kind about a run (or workload, for plans)."""
@@ -127,17 +161,21 @@ class Ledger:
             return sequencer.size(tx)
 
     def checkpoint(self) -> Note | None:
-        """The newest published."""
+        """The newest that may be shown: signed, and cosigned by the quorum."""
         with self.store.read() as tx:
-            return publisher.newest(tx)
+            return publisher.newest(tx, quorum=self.settings.quorum)
 
     def prove(self, index: int) -> tuple[Proof, bytes]:
         """A proof under the newest checkpoint, and the entry."""
         with self.store.read() as tx:
-            note = publisher.newest(tx)
+            note = publisher.newest(tx, quorum=self.settings.quorum)
             tree = Checkpoint.parse(note.text) if note else None
             if note is None or tree is None or index >= tree.size:
-                raise ProofError(f"entry {index} is not published yet", hint="publish first")
+                raise ProofError(
+                    f"entry {index} is under no published checkpoint",
+                    cause="it was not published yet, or too few witnesses have cosigned it",
+                    hint="`helio log witnesses` says who has not" if self._peers else "publish first",
+                )
             path = merkle.inclusion(index, tree.size, sequencer.node(tx, tree.size))
             (entry,) = sequencer.read_entries(tx, index, index + 1)
         return Proof(index, tuple(path), note), entry
@@ -147,12 +185,17 @@ class Ledger:
         note = self.checkpoint()
         if note is None or Checkpoint.parse(note.text).size <= index:
             self.publish()
-        proof, entry = self.prove(index)
+        proof, _ = self.prove(index)
+        receipt.write(out, proof, self.record_file(index))
+        return out
+
+    def record_file(self, index: int) -> bytes:
+        """What stands beside a receipt: the entry, and the private record behind it unless that was erased."""
         with self.store.read() as tx:
+            (entry,) = sequencer.read_entries(tx, index, index + 1)
             row = tx.one("SELECT salt, envelope FROM log_record WHERE idx = ?", (index,))
         salt, envelope = (None, None) if row is None else (bytes(row[0]), bytes(row[1]))
-        receipt.write(out, proof, entry, self._signer_of(entry), salt, envelope)
-        return out
+        return RecordFile.of(entry, self._signer_of(entry), salt, envelope).encode()
 
     def _signer_of(self, entry: bytes) -> Key | None:
         try:
@@ -163,15 +206,10 @@ class Ledger:
 
     def open(self, index: int) -> record.Opened:
         """One record, its signature and commitment checked."""
-        with self.store.read() as tx:
-            row = tx.one("SELECT salt, envelope FROM log_record WHERE idx = ?", (index,))
-            (entry,) = sequencer.read_entries(tx, index, index + 1)
-        if row is None:
+        opened = RecordFile.parse(self.record_file(index)).open()
+        if opened is None:
             raise UnknownName(f"entry {index} was erased, or never was a record")
-        key = self._signer_of(entry)
-        if key is None or record.leaf(bytes(row[0]), bytes(row[1]), record.key_id(key.public)) != entry:
-            raise ProofError(f"entry {index}: the record is not the one the log committed to")
-        return record.open_envelope(bytes(row[1]), key)
+        return opened
 
     def evidence(self, name: str) -> bytes:
         with self.store.read() as tx:

@@ -14,34 +14,35 @@ from heliotrope.prove.note import Note
 from heliotrope.store import Store, Transaction
 
 
-def publish(store: Store, folder: Path, origin: str, keys: KeyRing) -> Note:
-    """Idempotent: writes what the files lack and returns the newest checkpoint. Whatever was lost is written again.
+def prepare(store: Store, folder: Path, origin: str, keys: KeyRing) -> Note:
+    """Writes the tiles that the files lack and signs the newest tree; the caller holds the folder.
 
     The files and every checkpoint ever signed must be prefixes of the store's tree; anything else stops here.
     """
-    with held(folder / ".lock"):
-        with store.read() as tx:
-            size = sequencer.size(tx)
-            tree = Checkpoint(origin, size, sequencer.root(tx, size))
-            _refuse_rollback(tx, tree)
-            shown = _shown(folder)
-            _refuse_split(tx, tree, shown)
-            write_tiles(tx, folder, shown.size if shown else 0, size)
-        note = _sign_once(store, tree, keys)
-        show(folder, note)
-        if shown is not None:
-            _drop_partials(folder, shown.size, size)
-        return note
+    with store.read() as tx:
+        size = sequencer.size(tx)
+        tree = Checkpoint(origin, size, sequencer.root(tx, size))
+        _refuse_rollback(tx, tree)
+        shown = shown_tree(folder)
+        _refuse_split(tx, tree, shown)
+        write_tiles(tx, folder, shown.size if shown else 0, size)
+    return _sign_once(store, tree, keys)
 
 
 def show(folder: Path, note: Note) -> None:
+    """Makes `note` what the world sees, once its tiles are there; what it has seen is never taken back."""
+    before, size = shown_tree(folder), Checkpoint.parse(note.text).size
+    if before is not None and before.size > size:
+        return
     write_whole(folder / "checkpoint", str(note).encode())
+    if before is not None:
+        _drop_partials(folder, before.size, size)
 
 
 def export(store: Store, published: Path, directory: Path) -> int:
     """A fresh copy of what is published, complete from the first tile on; returns its size."""
     with held(published / ".lock"):
-        shown = _shown(published)
+        shown = shown_tree(published)
         if shown is None:
             raise ProofError("nothing is published yet")
         with store.read() as tx:
@@ -52,8 +53,9 @@ def export(store: Store, published: Path, directory: Path) -> int:
     return shown.size
 
 
-def newest(tx: Transaction) -> Note | None:
-    row = tx.one("SELECT note FROM log_checkpoint ORDER BY size DESC LIMIT 1")
+def newest(tx: Transaction, *, quorum: int = 0) -> Note | None:
+    """The largest checkpoint that enough witnesses cosigned."""
+    row = tx.one("SELECT note FROM log_checkpoint WHERE witnesses >= ? ORDER BY size DESC LIMIT 1", (quorum,))
     return None if row is None else Note.parse(row[0].encode())
 
 
@@ -76,7 +78,7 @@ def _put(path: Path, raw: bytes) -> Path:
     return path.parent
 
 
-def _shown(folder: Path) -> Checkpoint | None:
+def shown_tree(folder: Path) -> Checkpoint | None:
     path = folder / "checkpoint"
     return Checkpoint.parse(Note.parse(path.read_bytes()).text) if path.exists() else None
 

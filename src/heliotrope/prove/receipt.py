@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof, ProofError
-from heliotrope.prove import record
+from heliotrope.prove import note, record
 from heliotrope.prove.files import read_bytes, write_whole
 from heliotrope.prove.note import Key
 from heliotrope.prove.proof import Proof
@@ -36,26 +35,66 @@ class Verdict(msgspec.Struct, frozen=True):
     statement: dict[str, Any] | None = None
 
 
-class _RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`salt` and `envelope` make `leaf`; `key` signed the envelope. An erased record has only its leaf."""
+class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`salt` and `envelope` make `leaf`; `key` signed the envelope. An erased record has only its leaf.
 
-    schema: str
+    `leaf` is JSON text, or base64 of an entry that is not JSON.
+    """
+
     leaf: str
-    key: str
+    key: str = ""
     salt: str | None = None
     envelope: dict[str, Any] | None = None
+    schema: str = RECORD_SCHEMA
+
+    @classmethod
+    def of(cls, entry: bytes, key: Key | None, salt: bytes | None, envelope: bytes | None) -> RecordFile:
+        return cls(
+            entry.decode() if entry.startswith(b"{") and entry.isascii() else note.encode(entry),
+            "" if key is None else str(key),
+            None if salt is None else salt.hex(),
+            None if envelope is None else msgspec.json.decode(envelope),
+        )
+
+    @classmethod
+    def parse(cls, raw: bytes) -> RecordFile:
+        try:
+            kept = msgspec.json.decode(raw, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadProof("not a record", cause=str(error)) from error
+        if kept.schema != RECORD_SCHEMA:
+            raise BadProof("a record of another schema", cause=f"found {kept.schema!r}")
+        return kept
+
+    def encode(self) -> bytes:
+        return record.canonical(msgspec.to_builtins(self))
+
+    @property
+    def entry(self) -> bytes:
+        try:
+            return self.leaf.encode() if self.leaf.startswith("{") else note.decode(self.leaf)
+        except (BadNote, UnicodeEncodeError) as error:
+            raise BadProof("a leaf that is neither JSON nor base64") from error
+
+    def open(self) -> record.Opened | None:
+        """The record, if it is the one that the leaf commits to and its signature holds; None if it was erased."""
+        if self.envelope is None or self.salt is None:
+            return None
+        try:
+            key, salt = Key.parse(self.key), bytes.fromhex(self.salt)
+        except (BadNote, ValueError) as error:
+            raise BadProof("the record's key or salt cannot be read", cause=str(error)) from error
+        envelope = record.canonical_any(self.envelope)
+        if record.leaf(salt, envelope, record.key_id(key.public)) != self.entry:
+            raise BadProof(
+                "the record is not the one the log committed to", cause="its leaf differs from the logged one"
+            )
+        return record.open_envelope(envelope, key)
 
 
-def write(out: Path, proof: Proof, entry: bytes, key: Key | None, salt: bytes | None, envelope: bytes | None) -> None:
+def write(out: Path, proof: Proof, kept: bytes) -> None:
     """The record first: a proof without its record would look like a forgery."""
-    body = _RecordFile(
-        RECORD_SCHEMA,
-        entry.decode() if entry.isascii() else base64.b64encode(entry).decode(),
-        "" if key is None else str(key),
-        None if salt is None else salt.hex(),
-        None if envelope is None else msgspec.json.decode(envelope),
-    )
-    write_whole(record_path(out), record.canonical(msgspec.to_builtins(body)))
+    write_whole(record_path(out), kept)
     write_whole(out, proof.text().encode())
 
 
@@ -73,11 +112,10 @@ def verify(path: Path, *, vkeys: Path | None = None, quorum: int = 0) -> Verdict
         )
     trust = Trust.read(keys_path, quorum=quorum)
     proof = Proof.parse(read_bytes(path))
-    kept = _read_record(record_path(path))
-    entry = kept.leaf.encode() if kept.leaf.startswith("{") else _decode_leaf(kept.leaf)
-    proof.verify(entry)
+    kept = RecordFile.parse(read_bytes(record_path(path)))
+    proof.verify(kept.entry)
     seen = trust.check(proof.checkpoint)
-    opened = _open(kept, entry)
+    opened = kept.open()
     return Verdict(
         receipt=str(path),
         origin=seen.tree.origin,
@@ -92,41 +130,3 @@ def verify(path: Path, *, vkeys: Path | None = None, quorum: int = 0) -> Verdict
         subject=opened.subject if opened else "",
         statement=opened.body if opened else None,
     )
-
-
-def _open(kept: _RecordFile, entry: bytes) -> record.Opened | None:
-    if kept.envelope is None or kept.salt is None:
-        return None
-    key = _key(kept.key)
-    try:
-        salt = bytes.fromhex(kept.salt)
-    except ValueError as error:
-        raise BadProof("a salt that is not hexadecimal") from error
-    envelope = record.canonical(kept.envelope)
-    if record.leaf(salt, envelope, record.key_id(key.public)) != entry:
-        raise BadProof("the record is not the one the log committed to", cause="its leaf differs from the logged one")
-    return record.open_envelope(envelope, key)
-
-
-def _key(text: str) -> Key:
-    try:
-        return Key.parse(text)
-    except BadNote as error:
-        raise BadProof("the record's key cannot be read", cause=error.what) from error
-
-
-def _read_record(path: Path) -> _RecordFile:
-    try:
-        kept = msgspec.json.decode(read_bytes(path), type=_RecordFile)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadProof(f"{path}: not a record", cause=str(error)) from error
-    if kept.schema != RECORD_SCHEMA:
-        raise BadProof(f"{path}: a record of another schema", cause=f"found {kept.schema!r}")
-    return kept
-
-
-def _decode_leaf(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise BadProof("a leaf that is neither JSON nor base64") from error

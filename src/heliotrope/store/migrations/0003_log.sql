@@ -11,11 +11,20 @@ CREATE TABLE log_tile (
   PRIMARY KEY (level, n)
 ) STRICT;
 
--- What was signed, at each size that was ever published; `note` gains cosignatures.
+-- What was signed, at each size that was ever published; `note` gains cosignatures, `witnesses` counts them.
 CREATE TABLE log_checkpoint (
-  size INTEGER PRIMARY KEY,
-  root BLOB NOT NULL,
-  note TEXT NOT NULL
+  size      INTEGER PRIMARY KEY,
+  root      BLOB NOT NULL,
+  note      TEXT NOT NULL,
+  witnesses INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- How far each witness was when it last answered, and what was wrong with it, if anything.
+CREATE TABLE log_witness (
+  vkey  TEXT PRIMARY KEY,
+  url   TEXT NOT NULL,
+  size  INTEGER NOT NULL,
+  fault TEXT NOT NULL
 ) STRICT;
 
 -- Every key that ever signed for this log, so that old signatures stay checkable after a rotation.

@@ -1,0 +1,56 @@
+"""Brings a checkpoint to the witnesses and its cosignatures into the store; stops everything on two histories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from heliotrope.prove import halt, merkle, sequencer
+from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.note import Key, Note
+from heliotrope.prove.witness import client
+from heliotrope.prove.witness.client import Peer, Reply
+from heliotrope.store import Store
+
+
+def cosign(store: Store, home: Path, note: Note, peers: Sequence[Peer], log_keys: Sequence[Key], quorum: int) -> None:
+    """Asks those who have not signed yet, unless enough have."""
+    signed = note.verified([peer.key for peer in peers])
+    lacking = [peer for peer in peers if peer.key not in signed]
+    if not lacking or (quorum and len(signed) >= quorum):
+        return
+    tree = Checkpoint.parse(note.text)
+    with store.read() as tx:
+        rows = tx.all("SELECT vkey, size FROM log_witness")
+        known = {row[0]: min(int(row[1]), tree.size) for row in rows}
+        node = sequencer.node(tx, tree.size)
+        replies = client.collect(
+            note,
+            lacking,
+            [known.get(str(peer.key), 0) for peer in lacking],
+            lambda old: merkle.consistency(old, tree.size, node),
+            log_keys,
+            quorum=max(0, quorum - len(signed)),
+        )
+    _keep(store, tree, note, replies, already=len(signed))
+    for reply in replies:
+        if reply.ahead is not None:
+            raise halt.stop(
+                home, f"{reply.peer.key.name} holds a checkpoint of this log that is not ours", note, reply.ahead
+            )
+
+
+def _keep(store: Store, tree: Checkpoint, note: Note, replies: Sequence[Reply], *, already: int) -> None:
+    fresh = [reply.signature for reply in replies if reply.signature is not None]
+    with store.write() as tx:
+        if fresh:
+            tx.execute(
+                "UPDATE log_checkpoint SET note = ?, witnesses = ? WHERE size = ?",
+                (str(note.with_signatures(fresh)), already + len(fresh), tree.size),
+            )
+        tx.execute_many(
+            "INSERT INTO log_witness (vkey, url, size, fault) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (vkey) DO UPDATE SET url = excluded.url, fault = excluded.fault,"
+            " size = coalesce(nullif(excluded.size, 0), size)",
+            [(str(reply.peer.key), reply.peer.url, reply.size or 0, reply.fault) for reply in replies],
+        )
