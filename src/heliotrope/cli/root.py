@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Prove": {
         "log": ("log", "The tamper-evident log: verify, export, receipts."),
+        "claims": ("claims", "Avoided-emissions claims: mint, transfer, retire."),
     },
 }
 _COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}

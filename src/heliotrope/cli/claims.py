@@ -1,0 +1,184 @@
+"""`helio claims`: avoided-emissions claims, from a programme's records to their retirement."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from heliotrope.cli.anchor import SIGNATURES, open_chain, print_slips, slips_of
+from heliotrope.cli.shared import Context, print_json, say, shared_options
+from heliotrope.errors import InvalidInput
+from heliotrope.units import epoch_s, parse_instant, show_carbon
+
+if TYPE_CHECKING:
+    from heliotrope.prove import Ledger
+    from heliotrope.prove.chain.book import Book, Standing
+    from heliotrope.prove.chain.node import Mined
+    from heliotrope.prove.chain.opening import Chain
+
+_GRAMS = click.IntRange(min=1)
+
+
+@click.group()
+def claims() -> None:
+    """Avoided-emissions claims: mint once, transfer, retire. Never an offset, never subtracted from an inventory."""
+
+
+@claims.command(name="list")
+@shared_options
+def list_claims(context: Context) -> None:
+    """Every claim of this log, oldest first."""
+    _, chain, book = _open(context)
+    standings = [book.standing(name, now_s=time.time()) for name in book.names()]
+    if context.json:
+        for standing in standings:
+            print_json(standing)
+        return
+    for standing in standings:
+        click.echo(
+            f"{_short(standing.id)}  {standing.state:8} {show_carbon(standing.grams):>10}"
+            f"  {standing.start} to {standing.end}  {show_carbon(standing.circulating)} circulating,"
+            f" {show_carbon(standing.retired)} retired"
+        )
+    _note(chain, "no claims yet" if not standings else "")
+
+
+@claims.command()
+@shared_options
+@click.argument("claim")
+def show(context: Context, claim: str) -> None:
+    """One claim (by the start or end of its id): where it stands, and what it was computed from."""
+    from heliotrope.prove.claims.assess import assess
+    from heliotrope.prove.claims.evidence import Evidence
+
+    _, chain, book = _open(context)
+    name = book.full_name(claim)
+    standing = book.standing(name, now_s=time.time())
+    assessed = assess(Evidence.parse(book.evidence(name)))
+    retirements = [r for r in chain.registry.retirements() if f"0x{r.id:064x}" == name]
+    if context.json:
+        shown = [{"by": r.by, "grams": r.grams, "beneficiary": r.beneficiary, "reason": r.reason} for r in retirements]
+        print_json(
+            msgspec.to_builtins(standing)
+            | {"retirements": shown, "assessment": msgspec.to_builtins(assessed), "flag": chain.alone}
+        )
+        return
+    _show_standing(standing)
+    click.echo(
+        f"{assessed.shifted} jobs shifted, {assessed.held_out} held out; by average intensity they saved"
+        f" {show_carbon(assessed.average.value_g)}, at least {show_carbon(assessed.average.low_g)}"
+    )
+    for r in retirements:
+        click.echo(f"retired {show_carbon(r.grams)} for {r.beneficiary}: {r.reason}")
+    _note(chain)
+
+
+@claims.command()
+@shared_options
+@click.argument("programme")
+@click.option("--from", "start", required=True, help="Start of the period, as in 2026-01-01T00:00Z.")
+@click.option("--to", "end", required=True, help="End of the period.")
+@click.option("--owner", help="Who receives it: an address; without it, the sender's.")
+@click.option("--sign", is_flag=True, help="As an auditor: recompute the claim and print this key's signature.")
+@SIGNATURES
+def mint(
+    context: Context, programme: str, start: str, end: str, owner: str | None, *, sign: bool, signatures: Path | None
+) -> None:
+    """Mint what a programme's period earned, after its auditors agreed.
+
+    The amount is recomputed from the log: the smaller of average and marginal saving against held-out jobs, at the
+    lower 5 % bound, less leakage and what the ledger itself emitted.
+    """
+    from heliotrope.prove.chain.anchoring import Anchoring
+    from heliotrope.prove.chain.typed import Role
+    from heliotrope.prove.claims.programme import Office
+
+    start_s, end_s = (epoch_s(parse_instant(text, field=f"--{name}")) for text, name in ((start, "from"), (end, "to")))
+    if not start_s < end_s <= time.time():
+        raise InvalidInput(
+            "a period must be over before it is claimed", field="--to", found=end, allowed="after --from"
+        )
+    ledger, chain, book = _open(context)
+    known = book.of_period(programme, start_s, end_s)
+    if known is None:
+        evidence = Office(ledger, programme).gather(start_s, end_s)
+        claim, _ = book.issue(evidence, owner or chain.registry.outbox.wallet.address)
+        known = claim.name
+    own = [book.agree(known, wallet) for wallet in chain.signers(Role.AUDITORS)]
+    if sign:
+        print_slips(own, "auditor")
+        return
+    book.refuse_minted(known)
+    anchoring = Anchoring(ledger, chain.registry)
+    tree = anchoring.checkpoint()
+    anchoring.anchor(tree, [anchoring.sign(tree, wallet) for wallet in chain.signers(Role.WITNESSES)])
+    _done(context, chain, book, known, book.mint(known, own + slips_of(signatures)))
+
+
+@claims.command()
+@shared_options
+@click.argument("claim")
+@click.argument("grams", type=_GRAMS)
+@click.argument("to")
+def transfer(context: Context, claim: str, grams: int, to: str) -> None:
+    """Give grams of a claim to another address."""
+    from heliotrope.prove.claims.leaf import check_address
+
+    _, chain, book = _open(context)
+    name = book.full_name(claim)
+    _done(context, chain, book, name, chain.registry.transfer(int(name, 16), grams, check_address(to, field="to")))
+
+
+@claims.command()
+@shared_options
+@click.argument("claim")
+@click.argument("grams", type=_GRAMS)
+@click.option("--beneficiary", required=True, help="In whose name.")
+@click.option("--reason", required=True, help="What for.")
+def retire(context: Context, claim: str, grams: int, beneficiary: str, reason: str) -> None:
+    """Take grams of a claim out of circulation for good."""
+    for field, text, most in (("--beneficiary", beneficiary, 128), ("--reason", reason, 256)):
+        if not 0 < len(text.encode()) <= most:
+            raise InvalidInput("too long or empty", field=field, found=len(text.encode()), allowed=f"1 to {most} bytes")
+    _, chain, book = _open(context)
+    name = book.full_name(claim)
+    _done(context, chain, book, name, chain.registry.retire(int(name, 16), grams, beneficiary, reason))
+
+
+def _open(context: Context) -> tuple[Ledger, Chain, Book]:
+    from heliotrope.prove.chain.book import Book
+
+    ledger, chain = open_chain(context)
+    return ledger, chain, Book(ledger, chain.registry)
+
+
+def _done(context: Context, chain: Chain, book: Book, name: str, mined: Mined) -> None:
+    standing = book.standing(name, now_s=time.time())
+    if context.json:
+        sent = {"transaction": mined.hash.hex(), "gas": mined.gas_used, "flag": chain.alone}
+        print_json(msgspec.to_builtins(standing) | sent)
+        return
+    _show_standing(standing)
+    _note(chain)
+
+
+def _show_standing(standing: Standing) -> None:
+    click.echo(
+        f"claim {standing.id}\n{standing.state}: {show_carbon(standing.grams)} avoided"
+        f" {standing.start} to {standing.end}, of which {show_carbon(standing.circulating)} circulating, {show_carbon(standing.buffer)} buffer,"
+        f" {show_carbon(standing.retired)} retired; expires {standing.expires}"
+    )
+
+
+def _note(chain: Chain, more: str = "") -> None:
+    for text in filter(None, (more, chain.alone)):
+        say(f"note: {text}")
+
+
+def _short(name: str) -> str:
+    """The end of an id tells claims apart; its start is the method."""
+    return f"…{name[-12:]}"
