@@ -1,0 +1,180 @@
+"""Feeds a trace to a policy, keeps time, and counts: everything is counted from the slots, never taken on trust."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from heliotrope.plan.kernels import loops, solve
+from heliotrope.plan.kernels.shapes import Batch, Floats, Slots
+from heliotrope.plan.kernels.world import Policy, World
+from heliotrope.simulate.trace import Block, Left, Trace
+
+DONE_S = 1e-3  # a job is complete, or late, to the millisecond
+
+
+class Totals(msgspec.Struct):
+    """Sums over jobs. `violations`: slots that break what the job allows; of ours there may be none."""
+
+    jobs: int = 0
+    slots: int = 0
+    carbon_g: float = 0.0
+    run_now_g: float = 0.0
+    bound_g: float = 0.0
+    wait_s: float = 0.0
+    deadline_misses: int = 0
+    incomplete: int = 0
+
+    def add(self, other: Totals) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What `helio simulate --json` prints. Ratios are null where they would divide by nothing."""
+
+    policy: str
+    jobs: int
+    carbon_g: float
+    run_now_g: float
+    bound_g: float
+    saving: float | None
+    kept_share: float | None
+    gap: float | None
+    mean_wait_s: float | None
+    deadline_misses: int
+    cpu_s: float
+    wall_s: float
+    jobs_per_cpu_s: float | None
+    peak_mb: float
+    flags: tuple[str, ...] = ()
+
+
+Sink = Callable[[Batch, Slots, Floats], None]
+Out = TypeVar("Out")
+
+
+class Meter:
+    """CPU and wall seconds since it was made; peak resident memory of the process, MB."""
+
+    def __init__(self) -> None:
+        self._cpu = time.process_time()
+        self._wall = time.perf_counter()
+
+    def cpu_s(self) -> float:
+        return time.process_time() - self._cpu
+
+    def wall_s(self) -> float:
+        return time.perf_counter() - self._wall
+
+    @staticmethod
+    def peak_mb() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def count(batch: Batch, slots: Slots, world: World) -> tuple[Totals, Floats]:
+    """Totals of one batch, and the grams of each slot."""
+    jobs = len(batch)
+    grams = solve.grams(slots, batch, world.curves)
+    done = loops.sum_by_job(slots.job, slots.end_s - slots.start_s, jobs)
+    finish = np.zeros(jobs)
+    np.maximum.at(finish, slots.job, slots.end_s)
+    wait = finish - batch.submitted_s - batch.length_s
+    now = Slots.whole(batch, batch.submitted_s)
+    return Totals(
+        jobs=jobs,
+        slots=len(slots),
+        carbon_g=float(grams.sum()),
+        run_now_g=float(solve.grams(now, batch, world.curves).sum()),
+        bound_g=float(solve.least_grams(batch, world.curves).sum()),
+        wait_s=float(wait.sum()),
+        deadline_misses=int((wait > batch.slack_s + DONE_S).sum()),
+        incomplete=int((np.abs(done - batch.length_s) > DONE_S).sum()),
+    ), grams
+
+
+class Outcome(msgspec.Struct):
+    totals: Totals
+    left: Left
+    meter: Meter
+
+
+def replay(trace: Trace, world: World, policy: Policy, sink: Sink | None = None) -> Outcome:
+    """Block after block, on every core; what is kept does not grow with the trace."""
+    outcome = Outcome(Totals(), Left(), Meter())
+
+    def work(block: Block) -> tuple[Batch, Slots, Floats, Totals, Left]:
+        left = Left()
+        batch = trace.batch(block, left)
+        slots = policy(batch, world)
+        totals, grams = count(batch, slots, world)
+        return batch, slots, grams, totals, left
+
+    for batch, slots, grams, totals, left in _in_order(work, trace.blocks()):
+        outcome.totals.add(totals)
+        outcome.left.late += left.late
+        outcome.left.clipped += left.clipped
+        outcome.left.assumed_power += left.assumed_power
+        if sink is not None:
+            sink(batch, slots, grams)
+    return outcome
+
+
+def _in_order(work: Callable[[Block], Out], blocks: Iterator[Block]) -> Iterator[Out]:
+    """Results in the blocks' order, a few blocks ahead and no more."""
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Out]] = deque()
+        for block in blocks:
+            waiting.append(pool.submit(work, block))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def result(policy: str, outcome: Outcome, flags: tuple[str, ...] = ()) -> Result:
+    t, cpu = outcome.totals, outcome.meter.cpu_s()
+    possible = t.run_now_g - t.bound_g
+    return Result(
+        policy=policy,
+        jobs=t.jobs,
+        carbon_g=t.carbon_g,
+        run_now_g=t.run_now_g,
+        bound_g=t.bound_g,
+        saving=1 - t.carbon_g / t.run_now_g if t.run_now_g else None,
+        kept_share=(t.run_now_g - t.carbon_g) / possible if possible > 1e-9 * t.run_now_g else None,
+        gap=(t.carbon_g - t.bound_g) / t.bound_g if t.bound_g else None,
+        mean_wait_s=t.wait_s / t.jobs if t.jobs else None,
+        deadline_misses=t.deadline_misses,
+        cpu_s=cpu,
+        wall_s=outcome.meter.wall_s(),
+        jobs_per_cpu_s=t.jobs / cpu if cpu else None,
+        peak_mb=Meter.peak_mb(),
+        flags=(*_left(outcome.left), *_late(t), *flags),
+    )
+
+
+def _late(totals: Totals) -> tuple[str, ...]:
+    if not totals.deadline_misses:
+        return ()
+    return (f"{totals.deadline_misses} jobs end after their deadline: the bound, which keeps deadlines, is not theirs",)
+
+
+def _left(left: Left) -> tuple[str, ...]:
+    out = []
+    if left.late:
+        out.append(f"{left.late} jobs left out: even at once they would end after the grid does")
+    if left.clipped:
+        out.append(f"{left.clipped} windows cut at the end of the grid")
+    if left.assumed_power:
+        out.append(f"{left.assumed_power} jobs without power_w: 1 W a device assumed")
+    return tuple(out)
