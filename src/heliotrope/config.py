@@ -36,11 +36,12 @@ class PlanSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProveSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The log's name is in every checkpoint; witnesses are asked for cosignatures."""
+    """The log's name is in every checkpoint; witnesses are asked for cosignatures; auditors' keys are believed."""
 
     origin: str = "heliotrope.local/log"
     witnesses: tuple[str, ...] = ()
     quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
+    auditors: tuple[str, ...] = ()
 
 
 class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
