@@ -42,7 +42,7 @@ def test_the_story_of_a_log(helio, tmp_path):
 
     exported = tmp_path / "copy of the log"
     assert json.loads(helio("export", exported, "--json").stdout)["size"] == 300
-    assert {p.name for p in exported.iterdir()} == {"checkpoint", "tile", "vkeys", "sites"}
+    assert {p.name for p in exported.iterdir()} == {"checkpoint", "tile", "vkeys", "parties"}
     assert (exported / "tile/entries/000").stat().st_size > 256 * 100
     assert all(line.split()[0] == "log" for line in (exported / "vkeys").read_text().splitlines())
     helio("verify", out, "--vkeys", exported / "vkeys")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,12 @@ from heliotrope.errors import ProofError, UsageError
 
 if TYPE_CHECKING:
     from heliotrope.prove import Ledger, Verdict
+    from heliotrope.prove.audit.attestation import Opinion
 
 # Commands that live in modules of their own: name → (module, attribute, one line of help).
 _ELSEWHERE = {
     "anchor": ("heliotrope.cli.anchor", "anchor", "Anchor checkpoints on a chain."),
+    "audit": ("heliotrope.cli.lognodes", "audit", "Be an auditor: compute every record again, and sign."),
     "serve": ("heliotrope.cli.lognodes", "serve", "Serve the log's static files."),
     "witness": ("heliotrope.cli.lognodes", "witness", "Be a witness: cosign logs that only ever grew."),
 }
@@ -83,6 +86,17 @@ def verify(context: Context, receipt: Path | None, every: bool, vkeys: Path | No
     what = "erased record" if verdict.erased else f"{verdict.kind} {verdict.subject}"
     click.echo(f"verified: {what} is entry {verdict.index} of {verdict.origin} (size {verdict.size}{seen})")
     click.echo(f"keys from {verdict.keys_from}")
+    _say_opinions(verdict.opinions)
+
+
+def _say_opinions(opinions: Sequence[Opinion]) -> None:
+    for opinion in opinions:
+        if opinion.agrees:
+            click.echo(f"auditor {opinion.auditor} agrees")
+        else:
+            click.echo(click.style(f"DISPUTED by auditor {opinion.auditor}:", fg="red", bold=True))
+            for reason in opinion.reasons:
+                click.echo(f"  {reason}")
 
 
 def _verdict(verdict: Verdict) -> dict[str, object]:
@@ -166,13 +180,15 @@ def show(context: Context, index: int | None, last: int) -> None:
     if index is not None:
         if index >= ledger.size():
             raise ProofError(f"the log has no entry {index}", hint=f"it has {ledger.size()}")
-        opened = ledger.open(index)
-        if context.json:
-            print_json({"index": index, "kind": opened.kind, "subject": opened.subject, "statement": opened.body})
-        else:
-            import msgspec
+        import msgspec
 
+        opened, opinions = ledger.open(index), ledger.opinions(index)
+        if context.json:
+            said = {"kind": opened.kind, "subject": opened.subject, "statement": opened.body}
+            print_json({"index": index, **said, "opinions": opinions})
+        else:
             click.echo(msgspec.json.format(msgspec.json.encode(opened.body)).decode())
+            _say_opinions(opinions)
         return
     for row in ledger.records(last=last):
         if context.json:

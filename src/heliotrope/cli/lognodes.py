@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from heliotrope.cli.log import open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
-from heliotrope.errors import UsageError
+from heliotrope.errors import InvalidInput, UsageError
+
+if TYPE_CHECKING:
+    from heliotrope.prove.audit.auditor import Round
 
 _LISTENING = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen."),
@@ -71,3 +76,66 @@ def witness(context: Context, host: str, port: int, name: str, logs: tuple[str, 
             say(f"witness {ring.current.key} {url}")
 
     run(application(Witness(home, ring.current, known)), host, port, ready)
+
+
+@click.command()
+@shared_options
+@click.argument("log")
+@click.option("--vkeys", type=click.Path(path_type=Path), help="The log's keys; default: those it shows.")
+@click.option("--quorum", type=click.IntRange(min=0), default=0, help="Witnesses that must have cosigned.")
+@click.option("--name", default="", help="The name of this auditor's key; kept from then on.")
+@click.option("--every", type=click.FloatRange(min=0.1), help="Look again every so many seconds, for ever.")
+@click.option("--report", is_flag=True, help="Hand the signed opinions to the log, over HTTP.")
+def audit(
+    context: Context, log: str, vkeys: Path | None, quorum: int, name: str, every: float | None, report: bool
+) -> None:
+    """Follow LOG (an address or a folder), compute its records again, and sign agreement or disagreement."""
+    from heliotrope.prove import keys
+    from heliotrope.prove.audit.auditor import Auditor
+    from heliotrope.prove.audit.own import model_signal
+    from heliotrope.prove.audit.report import hand_in
+    from heliotrope.prove.audit.source import open_source
+    from heliotrope.prove.trust import Trust
+
+    if report and not log.startswith(("http://", "https://")):
+        raise UsageError("--report needs a log that is served over HTTP", hint="helio log serve --records")
+    home = context.settings.home_path
+    source = open_source(log)
+    if vkeys is None:
+        (shown,) = source.fetch(["vkeys"])
+        if shown is None:
+            raise InvalidInput("the log shows no keys", hint="give them with --vkeys")
+        trust = Trust.parse(shown.decode(), file=f"{log}/vkeys", quorum=quorum)
+    else:
+        trust = Trust.read(vkeys, quorum=quorum)
+    ring = keys.load_or_make(home, "auditor", name or keys.default_name("auditor"))
+    auditor = Auditor(home, ring.current, trust, model_signal)
+    say(f"auditor {ring.current.key}")
+    while True:
+        seen = auditor.look(source, time_s=int(time.time()))
+        if report:
+            hand_in(log, auditor)
+        if context.json:
+            print_json({"auditor": str(ring.current.key), **_plain(seen)})
+        else:
+            click.echo(f"{seen.origin}: {seen.size} entries, {seen.judged} new; {seen.agreed} agreed")
+            for opinion in seen.disagreements:
+                click.echo(click.style(f"entry {opinion.index} disputed:", fg="red", bold=True))
+                for reason in opinion.reasons:
+                    click.echo(f"  {reason}")
+        if every is None:
+            break
+        time.sleep(every)
+    if seen.disagreements:
+        click.get_current_context().exit(4)
+
+
+def _plain(seen: Round) -> dict[str, object]:
+    return {
+        "origin": seen.origin,
+        "size": seen.size,
+        "judged": seen.judged,
+        "agreed": seen.agreed,
+        "unseen": seen.unseen,
+        "disagreements": [{"index": opinion.index, "reasons": opinion.reasons} for opinion in seen.disagreements],
+    }

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from heliotrope.config import ProveSettings
-from heliotrope.errors import ConfigError, ProofError, UnknownName
+from heliotrope.errors import BadNote, ConfigError, ProofError, UnknownName
 from heliotrope.prove import cosigning, halt, keys, merkle, publisher, receipt, record, sequencer, trust
+from heliotrope.prove.audit import attestation
+from heliotrope.prove.audit.attestation import Attestation, Opinion
 from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import held, write_whole
 from heliotrope.prove.note import Key, Note
@@ -38,6 +40,7 @@ class Ledger:
                 hint="set prove.origin back, or use another --home for another log",
             )
         self._sealer = Sealer(self._site.current)
+        self._auditors = tuple(Key.parse(text) for text in settings.auditors)
         self._peers = tuple(Peer.parse(text) for text in settings.witnesses)
         if settings.quorum > len(self._peers):
             raise ConfigError(
@@ -96,7 +99,8 @@ class Ledger:
 
     def _write_keys(self) -> None:
         vkeys = trust.lines("log", self.log_keys()) + trust.lines("witness", self.witness_keys())
-        for name, text in (("vkeys", vkeys), ("sites", trust.lines("site", self.site_keys()))):
+        parties = trust.lines("site", self.site_keys()) + trust.lines("auditor", self._auditors)
+        for name, text in (("vkeys", vkeys), ("parties", parties)):
             path = self.folder / name
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 write_whole(path, text.encode())
@@ -195,7 +199,8 @@ class Ledger:
             (entry,) = sequencer.read_entries(tx, index, index + 1)
             row = tx.one("SELECT salt, envelope FROM log_record WHERE idx = ?", (index,))
         salt, envelope = (None, None) if row is None else (bytes(row[0]), bytes(row[1]))
-        return RecordFile.of(entry, self._signer_of(entry), salt, envelope).encode()
+        said = tuple(opinion.note for opinion in self.opinions(index))
+        return RecordFile.of(entry, self._signer_of(entry), salt, envelope, said).encode()
 
     def _signer_of(self, entry: bytes) -> Key | None:
         try:
@@ -217,6 +222,42 @@ class Ledger:
         if row is None:
             raise UnknownName(f"no evidence {name}", hint="it was erased, or belongs to another log")
         return zlib.decompress(bytes(row[0]))
+
+    def attest(self, raw: bytes) -> Attestation:
+        """Keeps what a known auditor signed about one of this log's entries; its latest opinion counts."""
+        opinion, auditor = attestation.verify(raw, self._auditors)
+        with self.store.write() as tx:
+            if opinion.origin != self.settings.origin or opinion.index >= sequencer.size(tx):
+                raise BadNote("an attestation about no entry of this log", cause=f"{opinion.origin} {opinion.index}")
+            (entry,) = sequencer.read_entries(tx, opinion.index, opinion.index + 1)
+            if merkle.leaf_hash(entry) != opinion.leaf:
+                raise BadNote(f"an attestation about another entry {opinion.index} than this log's")
+            tx.execute(
+                "INSERT INTO audit (idx, auditor, agrees, reasons, at_s, note) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (idx, auditor) DO UPDATE SET agrees = excluded.agrees, reasons = excluded.reasons,"
+                " at_s = excluded.at_s, note = excluded.note WHERE excluded.at_s >= at_s",
+                (
+                    opinion.index,
+                    auditor.name,
+                    opinion.agrees,
+                    "\n".join(opinion.reasons),
+                    opinion.at_s,
+                    raw.decode(),
+                ),
+            )
+        return opinion
+
+    def opinions(self, index: int) -> list[Opinion]:
+        """What auditors said about an entry, the disagreements first."""
+        with self.store.read() as tx:
+            rows = tx.all(
+                "SELECT auditor, agrees, reasons, at_s, note FROM audit WHERE idx = ? ORDER BY agrees, auditor",
+                (index,),
+            )
+        return [
+            Opinion(row[0], bool(row[1]), tuple(row[2].split("\n")) if row[2] else (), int(row[3]), row[4])
+            for row in rows
+        ]
 
     def records(self, *, last: int = 50) -> list[dict[str, Any]]:
         """The newest first: index, kind, subject."""

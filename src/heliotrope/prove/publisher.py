@@ -47,7 +47,7 @@ def export(store: Store, published: Path, directory: Path) -> int:
             raise ProofError("nothing is published yet")
         with store.read() as tx:
             write_tiles(tx, directory, 0, shown.size)
-        for name in ("vkeys", "sites", "checkpoint"):
+        for name in ("vkeys", "parties", "checkpoint"):
             if (published / name).exists():
                 write_whole(directory / name, (published / name).read_bytes())
     return shown.size

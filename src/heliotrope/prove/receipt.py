@@ -9,7 +9,9 @@ import msgspec
 
 from heliotrope.errors import BadNote, BadProof, ProofError
 from heliotrope.prove import note, record
+from heliotrope.prove.audit.attestation import Attestation, Opinion
 from heliotrope.prove.files import read_bytes, write_whole
+from heliotrope.prove.merkle import leaf_hash
 from heliotrope.prove.note import Key
 from heliotrope.prove.proof import Proof
 from heliotrope.prove.trust import Trust
@@ -19,7 +21,10 @@ RECORD_SUFFIX = ".record.json"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What holds. `keys_from` says whose word the keys are; `erased` that only the commitment is left."""
+    """What holds. `keys_from` says whose word the keys are; `erased` that only the commitment is left.
+
+    `opinions` are those of auditors whose keys are known; `other_opinions` counts the rest.
+    """
 
     receipt: str
     origin: str
@@ -33,6 +38,12 @@ class Verdict(msgspec.Struct, frozen=True):
     kind: str = ""
     subject: str = ""
     statement: dict[str, Any] | None = None
+    opinions: tuple[Opinion, ...] = ()
+    other_opinions: int = 0
+
+    @property
+    def disputed(self) -> bool:
+        return any(not opinion.agrees for opinion in self.opinions)
 
 
 class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,14 +57,18 @@ class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: str | None = None
     envelope: dict[str, Any] | None = None
     schema: str = RECORD_SCHEMA
+    attestations: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, entry: bytes, key: Key | None, salt: bytes | None, envelope: bytes | None) -> RecordFile:
+    def of(
+        cls, entry: bytes, key: Key | None, salt: bytes | None, envelope: bytes | None, attestations: tuple[str, ...]
+    ) -> RecordFile:
         return cls(
             entry.decode() if entry.startswith(b"{") and entry.isascii() else note.encode(entry),
             "" if key is None else str(key),
             None if salt is None else salt.hex(),
             None if envelope is None else msgspec.json.decode(envelope),
+            attestations=attestations,
         )
 
     @classmethod
@@ -116,6 +131,7 @@ def verify(path: Path, *, vkeys: Path | None = None, quorum: int = 0) -> Verdict
     proof.verify(kept.entry)
     seen = trust.check(proof.checkpoint)
     opened = kept.open()
+    opinions = _opinions(kept, seen.tree.origin, proof.index, _auditors(keys_path, trust))
     return Verdict(
         receipt=str(path),
         origin=seen.tree.origin,
@@ -129,4 +145,26 @@ def verify(path: Path, *, vkeys: Path | None = None, quorum: int = 0) -> Verdict
         kind=opened.kind if opened else "",
         subject=opened.subject if opened else "",
         statement=opened.body if opened else None,
+        opinions=opinions,
+        other_opinions=len(kept.attestations) - len(opinions),
     )
+
+
+def _auditors(keys_path: Path, trust: Trust) -> tuple[Key, ...]:
+    """From the keys file, or from `parties`, which the log publishes beside it."""
+    parties = keys_path.with_name("parties")
+    return trust.auditors or (Trust.read(parties).auditors if parties.is_file() else ())
+
+
+def _opinions(kept: RecordFile, origin: str, index: int, auditors: tuple[Key, ...]) -> tuple[Opinion, ...]:
+    """Those of known auditors about this very entry; a forged one refuses the receipt."""
+    leaf = leaf_hash(kept.entry)
+    opinions = []
+    for text in kept.attestations:
+        signed = note.Note.parse(text.encode())
+        for key in signed.verified(auditors):
+            said = Attestation.parse(signed.text)
+            if (said.origin, said.index, said.leaf) != (origin, index, leaf):
+                raise BadProof("an attestation about another entry")
+            opinions.append(Opinion(key.name, said.agrees, said.reasons, said.at_s, text))
+    return tuple(opinions)

@@ -78,10 +78,10 @@ def run_statement(
         "run": _run(run),
         "plan": {"made_us": _us(plan.made_at), "digest": _digest(plan_body(plan))},
         "baseline": {"rule": "at-once-at-home", "run_now_ug": estimate(run_now_g)},
-        "measurement": _measurement(measurement),
+        "measurement": measurement_body(measurement),
         "footprint": footprint_body(footprint),
         "signals": [_signal(signal) for signal in signals],
-        "factors": [_factor(factor) for factor in footprint.factors],
+        "factors": [factor_body(factor) for factor in footprint.factors],
         "clock_factor_micro": micro(clock_factor),
         "evidence": None if kept is None else record.digest(kept),
         "training": None if training is None else msgspec.to_builtins(training),
@@ -169,7 +169,7 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _measurement(measurement: Measurement) -> dict[str, Any]:
+def measurement_body(measurement: Measurement) -> dict[str, Any]:
     readings = [
         [
             reading.meter,
@@ -219,7 +219,7 @@ def _signal(signal: Signal) -> dict[str, Any]:
     }
 
 
-def _factor(factor: Factor) -> dict[str, Any]:
+def factor_body(factor: Factor) -> dict[str, Any]:
     """`value` as a decimal string: factors are of any size."""
     return {
         "name": factor.name,

@@ -1,4 +1,4 @@
-"""Serves a log's static files; with leave, the private records and evidence too, for auditors."""
+"""Serves a log's static files; with leave, records and evidence too; takes auditors' opinions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from heliotrope.prove.ledger import Ledger
 if TYPE_CHECKING:
     from aiohttp import web
 
-_TEXTS = ("checkpoint", "vkeys", "sites")
+_TEXTS = ("checkpoint", "vkeys", "parties")
+_MAX_ATTESTATION_BYTES = 64 * 1024
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -20,7 +21,7 @@ def application(ledger: Ledger, *, records: bool) -> web.Application:
     """`records` opens what the log only commits to: for a loopback, or behind someone's own gate."""
     from aiohttp import web
 
-    app = web.Application()
+    app = web.Application(client_max_size=_MAX_ATTESTATION_BYTES)
 
     def text(name: str) -> None:
         async def handler(_: web.Request) -> web.Response:
@@ -50,9 +51,17 @@ def application(ledger: Ledger, *, records: bool) -> web.Application:
             raise web.HTTPNotFound(text=f"{error.what}\n") from error
         return web.Response(body=body, content_type="application/json")
 
+    async def attest(request: web.Request) -> web.Response:
+        try:
+            opinion = ledger.attest(await request.read())
+        except HelioError as error:
+            raise web.HTTPForbidden(text=f"{error.what}\n") from error
+        return web.json_response({"index": opinion.index, "agrees": opinion.agrees})
+
     for name in _TEXTS:
         text(name)
     app.router.add_get("/tile/{path:.*}", tile)
+    app.router.add_post("/attestation", attest)
     if records:
         app.router.add_get(r"/record/{index:\d{1,18}}", record)
         app.router.add_get(r"/evidence/{digest:[0-9a-f]{64}}", evidence)

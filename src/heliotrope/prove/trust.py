@@ -12,7 +12,12 @@ from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import read_bytes
 from heliotrope.prove.note import Algorithm, Key, Note
 
-_ROLES = {"log": Algorithm.ED25519, "witness": Algorithm.COSIGNATURE, "site": Algorithm.ED25519}
+_ROLES = {
+    "log": Algorithm.ED25519,
+    "witness": Algorithm.COSIGNATURE,
+    "site": Algorithm.ED25519,
+    "auditor": Algorithm.ED25519,
+}
 
 
 class Trust(msgspec.Struct, frozen=True):
@@ -21,6 +26,7 @@ class Trust(msgspec.Struct, frozen=True):
     logs: tuple[Key, ...]
     witnesses: tuple[Key, ...] = ()
     sites: tuple[Key, ...] = ()
+    auditors: tuple[Key, ...] = ()
     quorum: int = 0
 
     def __post_init__(self) -> None:
@@ -33,10 +39,13 @@ class Trust(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, *, file: str = "", quorum: int = 0) -> Trust:
-        """One key a line: `log KEY`, `witness KEY` (or `witness NAME KEY [URL]`), `site KEY`; `#` begins a comment."""
+        """One key a line: `log KEY`, `witness KEY` (or `witness NAME KEY [URL]`), `site KEY`, `auditor KEY`.
+
+        `#` begins a comment.
+        """
         found: dict[str, list[Key]] = {role: [] for role in _ROLES}
         for number, line in enumerate(text.splitlines(), start=1):
-            words = line.partition("#")[0].split() if line.lstrip().startswith("#") else line.split()
+            words = [] if line.lstrip().startswith("#") else line.split()
             if not words:
                 continue
             role = words[0]
@@ -57,7 +66,8 @@ class Trust(msgspec.Struct, frozen=True):
                 )
             if key not in found[role]:
                 found[role].append(key)
-        return cls(tuple(found["log"]), tuple(found["witness"]), tuple(found["site"]), quorum)
+        logs, witnesses, sites, auditors = (tuple(found[role]) for role in ("log", "witness", "site", "auditor"))
+        return cls(logs, witnesses, sites, auditors, quorum)
 
     @classmethod
     def read(cls, path: Path, *, quorum: int = 0) -> Trust:

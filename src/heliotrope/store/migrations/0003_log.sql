@@ -62,6 +62,21 @@ CREATE TABLE audit (
   PRIMARY KEY (idx, auditor)
 ) STRICT;
 
+-- An auditor's memory: the last tree it followed, how far it judged, and the plans it saw logged.
+CREATE TABLE audit_head (
+  origin TEXT PRIMARY KEY,
+  note   TEXT NOT NULL,
+  judged INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE audit_plan (
+  origin   TEXT NOT NULL,
+  workload TEXT NOT NULL,
+  digest   TEXT NOT NULL,
+  idx      INTEGER NOT NULL,
+  PRIMARY KEY (origin, workload, digest)
+) STRICT;
+
 -- A witness's memory: the largest checkpoint it cosigned for each log.
 CREATE TABLE witness_head (
   origin TEXT PRIMARY KEY,
