@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import socket
 import subprocess
@@ -139,15 +140,16 @@ class Revm:
         try:
             return self.evm.message_call(sender, to, data, is_static=True)
         except RuntimeError as error:
-            raise ChainRefused("the contract refused", cause=reason(self.evm.result.output)) from error
+            raise ChainRefused("the contract refused", cause=_why(error)) from error
 
     def estimate_gas(self, to: str | None, data: bytes, *, sender: str) -> int:
         checkpoint = self.evm.snapshot()
         try:
             self._run(sender, to, data, None)
-            return self.evm.result.gas_used
+            # What is refunded must first be there to be spent.
+            return self.evm.result.gas_used + self.evm.result.gas_refunded
         except RuntimeError as error:
-            raise ChainRefused("the contract refused", cause=reason(self.evm.result.output)) from error
+            raise ChainRefused("the contract refused", cause=_why(error)) from error
         finally:
             self.evm.revert(checkpoint)
 
@@ -194,6 +196,12 @@ class Revm:
             return self.evm.deploy(sender, data, gas=gas).lower()
         self.evm.message_call(sender, to, data, gas=gas)
         return None
+
+
+def _why(error: RuntimeError) -> str:
+    """pyrevm writes a revert's bytes into its text."""
+    found = re.search(r"output: 0x([0-9a-f]*)", str(error))
+    return reason(bytes.fromhex(found[1])) if found else str(error)
 
 
 def anvil_binary() -> str | None:

@@ -167,11 +167,12 @@ def _done(context: Context, chain: Chain, book: Book, name: str, mined: Mined) -
 
 
 def _show_standing(standing: Standing) -> None:
-    click.echo(
-        f"claim {standing.id}\n{standing.state}: {show_carbon(standing.grams)} avoided"
-        f" {standing.start} to {standing.end}, of which {show_carbon(standing.circulating)} circulating, {show_carbon(standing.buffer)} buffer,"
-        f" {show_carbon(standing.retired)} retired; expires {standing.expires}"
+    avoided, circulating, buffer, retired = map(
+        show_carbon, (standing.grams, standing.circulating, standing.buffer, standing.retired)
     )
+    click.echo(f"claim {standing.id}")
+    click.echo(f"{standing.state}: {avoided} avoided {standing.start} to {standing.end}; expires {standing.expires}")
+    click.echo(f"of these {circulating} circulate, {buffer} are the buffer, {retired} are retired")
 
 
 def _note(chain: Chain, more: str = "") -> None:

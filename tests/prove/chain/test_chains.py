@@ -1,0 +1,275 @@
+"""One story told on three chains must leave one state; and what a chain may do to us: vanish, fork, refuse, lie."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+
+import pytest
+
+from chain_world import NOW_S, Revm, World, a_claim, anvil, anvil_binary, key
+from heliotrope.errors import (
+    ChainRefused,
+    ConfigError,
+    ProviderBusy,
+    ProviderDenied,
+    ProviderDown,
+    ProviderGarbled,
+    SplitView,
+)
+from heliotrope.prove.chain import artifact
+from heliotrope.prove.chain.embedded import Embedded
+from heliotrope.prove.chain.outbox import Outbox
+from heliotrope.prove.chain.registry import Registry
+from heliotrope.prove.chain.rpc import Rpc
+from heliotrope.prove.chain.typed import Role
+from heliotrope.prove.chain.wallet import Wallet
+from heliotrope.store import Store
+
+ALICE, BOB = Wallet(key("alice")), Wallet(key("bob"))
+needs_anvil = pytest.mark.skipif(anvil_binary() is None, reason="no anvil: sh tools/services.sh brings it")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "store.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def anvil_node():
+    with anvil(rich=(ALICE.address, BOB.address)) as (node, _):
+        yield node
+
+
+def tell(node, store):
+    """Everything that a contract can go through, and what it then knows."""
+    world = World(Outbox(store, node, ALICE))
+    registry = world.registry
+    world.log(b"a", b"b", b"c")
+    world.anchor()
+    first, second = a_claim(ALICE.address, 1, grams=12345), a_claim(BOB.address, 2, grams=7)
+    world.mint_new(first)
+    world.log(b"d")
+    world.mint_new(second)
+    registry.transfer(first.id, 345, BOB.address)
+    registry.retire(first.id, 1000, "Example Ltd", "the training of May")
+    with pytest.raises(ChainRefused, match="already minted"):
+        registry.outbox.submit("again", registry.address, mint_data(world, first))
+    world.paused(paused=True)
+    with pytest.raises(ChainRefused, match="cause: paused"):
+        registry.transfer(first.id, 1, BOB.address)
+    world.paused(paused=False)
+    return {
+        "address": registry.address,
+        "size": registry.size(),
+        "roots": [registry.root_at(size).hex() for size in range(registry.size() + 1)],
+        "councils": [registry.council(role) for role in Role],
+        "nonces": [registry.nonce(role) for role in Role],
+        "claims": [
+            [registry.proven(c.id), registry.retired(c.id), registry.supply(c.id), registry.minted(c.serial)]
+            + [registry.balance(a, c.id) for a in (ALICE.address, BOB.address, registry.address)]
+            for c in (first, second)
+        ],
+        "retirements": registry.retirements(),
+        "events": [len(registry.events(name)) for name in ("Anchored", "Minted", "Retired", "Paused", "Rotated")],
+    }
+
+
+def mint_data(world, claim):
+    fields = tuple(getattr(claim, name) for name in claim.__struct_fields__)
+    return artifact.call_data("mint", fields, 0, world.registry.size(), [], [])
+
+
+@needs_anvil
+def test_three_chains_one_state(tmp_path):
+    stores = [Store(tmp_path / f"{name}.db") for name in ("embedded", "pyrevm", "anvil")]
+    embedded = Embedded(stores[0], now_s=lambda: NOW_S)
+    with anvil(chain_id=embedded.chain_id, rich=(ALICE.address, BOB.address)) as (node, _):
+        nodes = (embedded, Revm(chain_id=embedded.chain_id), node)
+        first, second, third = (tell(node, store) for node, store in zip(nodes, stores, strict=True))
+    for store in stores:
+        store.close()
+    assert first == second == third
+
+
+# The embedded chain
+
+
+def test_the_embedded_chain_lives_in_the_store(store):
+    told = tell(Embedded(store, now_s=lambda: NOW_S), store)
+    again = Registry(Outbox(store, Embedded(store), ALICE), told["address"])
+    assert again.size() == told["size"]
+    assert again.retirements() == told["retirements"]
+    with store.write() as tx:
+        tx.execute("UPDATE chain_block SET timestamp_s = timestamp_s - 1 WHERE number = 1")
+    with pytest.raises(SplitView, match="block 1"):
+        Embedded(store)
+
+
+def test_two_processes_share_one_embedded_chain(store):
+    one, two = Embedded(store, now_s=lambda: NOW_S), Embedded(store, now_s=lambda: NOW_S)
+    world = World(Outbox(store, one, ALICE))
+    other = Registry(Outbox(store, two, BOB), world.registry.address)
+    world.log(b"a")
+    world.anchor()
+    assert len(other.events("Anchored")) == 1
+    assert other.size() == 1
+    other.outbox.submit("approve", other.address, artifact.call_data("setApprovalForAll", ALICE.address, True))
+    assert len(world.registry.events("ApprovalForAll")) == 1
+
+
+# A real node
+
+
+@needs_anvil
+def test_a_reorganisation_sends_again_what_it_swept_away(store, anvil_node):
+    anvil_node.confirmations = 3
+    world = World(Outbox(store, anvil_node, ALICE))
+    anvil_node.ask("anvil_mine", hex(5))
+    world.registry.outbox.settle()
+    before = anvil_node.ask("evm_snapshot")
+    world.log(b"a")
+    world.anchor()
+    assert world.registry.size() == 1
+    assert world.registry.outbox.settle() == 1
+    anvil_node.ask("evm_revert", before)
+    assert world.registry.size() == 0
+    assert world.registry.outbox.settle() == 1
+    assert world.registry.size() == 1
+    anvil_node.ask("anvil_mine", hex(4))
+    assert world.registry.outbox.settle() == 0
+    with store.read() as tx:
+        assert {row["state"] for row in tx.all("SELECT state FROM chain_tx")} == {"final"}
+
+
+@needs_anvil
+def test_what_was_written_down_and_never_sent_is_sent_once(store, anvil_node):
+    """The moment between writing and sending is where a kill hurts."""
+    world = World(Outbox(store, anvil_node, ALICE))
+    world.log(b"a")
+
+    class Dying(Outbox):
+        def _wait(self, purpose, tx_hash):
+            raise KeyboardInterrupt
+
+    living, real_send = world.registry.outbox, anvil_node.send
+    world.registry.outbox = Dying(store, anvil_node, ALICE)
+    anvil_node.send = lambda raw: None
+    with pytest.raises(KeyboardInterrupt):
+        world.anchor()
+    anvil_node.send = real_send
+    world.registry.outbox = living
+    assert world.registry.size() == 0
+    world.anchor()
+    assert world.registry.size() == 1
+    world.anchor()
+    assert len(world.registry.events("Anchored")) == 1
+    assert anvil_node.nonce(ALICE.address) == 2
+
+
+@needs_anvil
+def test_a_node_that_goes_down_and_comes_back(store):
+    with anvil(rich=(ALICE.address,)) as (node, process):
+        world = World(Outbox(store, node, ALICE))
+        world.log(b"a")
+        process.terminate()
+        process.wait(10)
+        with pytest.raises(ProviderDown, match="no answer from the chain"):
+            world.anchor()
+
+
+@needs_anvil
+def test_too_little_gas_is_mined_reverted_and_said(store, anvil_node):
+    world = World(Outbox(store, anvil_node, ALICE))
+    claim = a_claim(ALICE.address)
+    index = world.log_claim(claim)
+    world.anchor()
+    with pytest.raises(ChainRefused, match="out of gas"):
+        world.mint(claim, index, gas=60_000)
+    assert world.registry.proven(claim.id) == 0
+    world.mint(claim, index)
+    assert world.registry.proven(claim.id) == claim.grams
+
+
+@needs_anvil
+def test_an_empty_purse_is_refused_and_leaves_nothing_open(store, anvil_node):
+    world = World(Outbox(store, anvil_node, ALICE))
+    poor = Outbox(store, anvil_node, Wallet(key("poor")))
+    with pytest.raises(ChainRefused):
+        poor.submit("anything", world.registry.address, b"", gas=30_000)
+    assert poor.settle() == 0
+
+
+# A node that lies
+
+
+@pytest.fixture
+def liar():
+    """Answers every call with what `say` holds: (status, body)."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, body = self.server.say
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.say = (200, json.dumps({"result": "0x1"}).encode())
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (401, b"", ProviderDenied),
+        (429, b"", ProviderBusy),
+        (503, b"", ProviderDown),
+        (200, b"", ProviderGarbled),
+        (200, b"[]", ProviderGarbled),
+        (200, b"{}", ProviderGarbled),
+        (200, b"\xff\xfe", ProviderGarbled),
+        (200, b'{"result": "zebra"}', ProviderGarbled),
+        (200, b'{"result": null}', ProviderGarbled),
+        (200, b'{"result": {"status": "0x1"}}', ProviderGarbled),
+        (200, b'{"error": {"code": 3, "message": "no", "data": "0x08c379a0"}}', ChainRefused),
+        (200, b'{"error": {"code": 3, "message": "no", "data": {"data": "0x"}}}', ChainRefused),
+        (200, b'{"error": "no"}', ChainRefused),
+    ],
+)
+def test_hostile_answers_become_errors_for_people(liar, status, body, error):
+    node = Rpc(f"http://127.0.0.1:{liar.server_address[1]}/secret-key")
+    liar.say = (status, body)
+    for ask in (node.head, node.fees, lambda: node.call(ALICE.address, b"", sender=BOB.address)):
+        with pytest.raises(error) as caught:
+            ask()
+        assert "secret-key" not in str(caught.value)
+
+
+def test_a_receipt_without_its_fields_is_garbled(liar):
+    node = Rpc(f"http://127.0.0.1:{liar.server_address[1]}")
+    liar.say = (200, b'{"result": {"blockHash": "0x00", "logs": [{}]}}')
+    with pytest.raises(ProviderGarbled):
+        node.mined(bytes(32))
+    liar.say = (200, b'{"result": [{}]}')
+    with pytest.raises(ProviderGarbled):
+        node.logs(ALICE.address, bytes(32))
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "file:///etc/passwd", "8545", "http://"])
+def test_only_web_addresses(url):
+    with pytest.raises(ConfigError, match=r"chain\.rpc"):
+        Rpc(url)
