@@ -53,8 +53,10 @@ web.run_app(app, sock=listening, print=None)
 # The same command where every socket is an error.
 OFFLINE = """
 import socket, sys
-def refuse(*_, **__): raise OSError("the network is off")
-socket.socket = refuse
+class Off(socket.socket):
+    def __init__(self, *_, **__):
+        raise OSError("the network is off")
+socket.socket = Off
 from heliotrope.cli import main
 sys.argv = ["helio", *sys.argv[1:]]
 main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -65,6 +64,8 @@ def collect(
     quorum: int,
 ) -> list[Reply]:
     """Asks all at once. `sizes[i]` is where peer i was last; `prove(old)` gives the consistency proof from there."""
+    import asyncio
+
     asker = _Asker(note, prove, log_keys)
     return asyncio.run(asker.ask_all(peers, sizes, quorum))
 
@@ -77,6 +78,8 @@ class _Asker:
         self.log_keys = log_keys
 
     async def ask_all(self, peers: Sequence[Peer], sizes: Sequence[int], quorum: int) -> list[Reply]:
+        import asyncio
+
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
