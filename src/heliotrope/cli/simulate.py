@@ -23,7 +23,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--jobs", type=FILE, required=True, help="Jobs, CSV: submitted, length_s, devices, …; or GAIA's columns.")
+@click.option("--jobs", required=True, help="Jobs, CSV: submitted,length_s,devices,…; GAIA's; or synthetic:N[:SEED].")
 @click.option("--grid", type=FILE, required=True, help="Intensities, CSV: time, then a column a zone, g/kWh.")
 @click.option("--kind", default="carbon/average/lifecycle", show_default=True, help="What the grid's numbers are.")
 @click.option("--policy", default="helio", show_default=True, help="Who decides; an unknown name lists them.")

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from heliotrope.errors import InvalidInput, MissingExtra
 from heliotrope.plan.kernels.shapes import Batch, Floats, Slots
-from heliotrope.simulate.trace import Frame
+from heliotrope.simulate.source import Frame
 from heliotrope.units import from_epoch
 
 COLUMNS = ("job", "zone", "start", "end", "width", "power_w")

@@ -11,17 +11,18 @@ from heliotrope.model.signal import Quantity, SignalKind
 from heliotrope.plan.kernels import policies
 from heliotrope.plan.kernels.shapes import Curves
 from heliotrope.plan.kernels.world import World
-from heliotrope.simulate import gridfile
+from heliotrope.simulate import gridfile, synthetic
 from heliotrope.simulate.output import SlotWriter
 from heliotrope.simulate.replay import Result, replay, result
-from heliotrope.simulate.trace import Frame, Trace, Waits
+from heliotrope.simulate.source import Frame, Source, Waits
+from heliotrope.simulate.trace import Trace
 from heliotrope.units import S_PER_HOUR
 
 
 class Scenario(msgspec.Struct, frozen=True):
     """The options of `helio simulate`, parsed. Waits in seconds; `capacity` as typed: N, or ZONE=N,…."""
 
-    jobs: Path
+    jobs: str
     grid: Path
     policy: str = "helio"
     kind: str = "carbon/average/lifecycle"
@@ -77,6 +78,13 @@ def _devices(text: str) -> float:
     return number
 
 
+def _source(scenario: Scenario, frame: Frame) -> Source:
+    ids = scenario.out is not None
+    if scenario.jobs.startswith(synthetic.PREFIX):
+        return synthetic.Synthetic(scenario.jobs, frame, ids=ids)
+    return Trace(Path(scenario.jobs), frame, ids=ids)
+
+
 def simulate(scenario: Scenario) -> Result:
     kind = SignalKind.parse(scenario.kind)
     if kind.quantity is not Quantity.CARBON:
@@ -94,7 +102,7 @@ def simulate(scenario: Scenario) -> Result:
         unit_s=S_PER_HOUR if scenario.time_unit == "h" else 1.0,
         capacity=capacity(scenario.capacity, curves),
     )
-    trace = Trace(scenario.jobs, frame, ids=scenario.out is not None)
+    trace = _source(scenario, frame)
     world = World(
         curves=curves,
         epoch_s=epoch_s,

@@ -51,9 +51,9 @@ def _best_window(
     last = submitted + slack
     whole = int(length / step)
     rest = length - whole * step
-    low = int(math.ceil(submitted / step))
+    low = math.ceil(submitted / step)
     high = int(last / step)
-    low_end = int(math.ceil((submitted + length) / step))
+    low_end = math.ceil((submitted + length) / step)
     high_end = int((last + length) / step)
 
     i = int(submitted / step)
@@ -128,9 +128,8 @@ def _cheapest(
     """
     end = submitted + length + slack
     first = int(submitted / step)
-    count = int(math.ceil(end / step)) - first
-    if count < 1:
-        count = 1
+    count = math.ceil(end / step) - first
+    count = max(count, 1)
     for i in range(count):
         worth[i] = values[first + i]
     head = min((first + 1) * step, end) - submitted
@@ -381,7 +380,7 @@ def _share_of_day(values: Floats, step: float, now: float, span: float, share: f
     """The intensity below which lies `share` of the time in [now, now+span)."""
     first = int(now / step)
     end = min(now + span, (len(values) - 1) * step)
-    count = int(math.ceil(end / step)) - first
+    count = math.ceil(end / step) - first
     for i in range(count):
         worth[i] = values[first + i]
     want = share * (end - now)
