@@ -230,3 +230,37 @@ def test_a_job_too_late_for_the_grid_is_left_out_aloud(tmp_path):
     found = simulate(Scenario(str(tmp_path / "j.csv"), grid))
     assert found.jobs == 1
     assert any(flag.startswith("1 jobs left out") for flag in found.flags)
+
+
+@pytest.mark.parametrize("policy", ["run-now", "helio", "gaia:carbon-time", "gaia:wait-awhile"])
+def test_nobody_is_overbooked(world, tmp_path, policy):
+    """Ten devices a zone for jobs of up to eight: queues form, and the stranger never counts eleven."""
+    jobs, grid = world
+    out = tmp_path / "slots.csv"
+    found = simulate(
+        Scenario(str(jobs), grid, policy=policy, zones="any", slack_s=48 * 3600, capacity="AA=10,BB=12", out=out)
+    )
+    stranger = Stranger(jobs, grid, out)
+    assert math.isclose(stranger.grams(), found.carbon_g, rel_tol=1e-9)
+    stranger.check(slack_h=48, capacity={"AA": 10, "BB": 12}, keep_deadlines=found.deadline_misses == 0)
+    assert found.jobs == 300
+
+
+def test_capacity_bound_holds_and_binds(tmp_path):
+    """With room for two of twenty jobs at a time, the bound rises above the one without capacity."""
+    grid = grid_csv(tmp_path / "g.csv", {"AA": wave(96)})
+    jobs = tmp_path / "j.csv"
+    jobs.write_text("submitted,length_s,devices\n" + "".join(f"{i},7200,1\n" for i in range(20)))
+    ask = Scenario(str(jobs), grid, slack_s=48 * 3600)
+    free = simulate(ask)
+    tight = simulate(msgspec.structs.replace(ask, capacity="2"))
+    assert free.bound_g * 1.01 < tight.bound_g <= tight.carbon_g
+    assert tight.deadline_misses == 0
+    assert tight.gap < 0.05
+
+
+def test_an_unsorted_trace_cannot_queue(tmp_path):
+    grid = grid_csv(tmp_path / "g.csv", {"AA": wave(96)})
+    (tmp_path / "j.csv").write_text("submitted,length_s,devices\n60,60,1\n0,60,1\n")
+    with pytest.raises(InvalidInput, match=r":3: submitted"):
+        simulate(Scenario(str(tmp_path / "j.csv"), grid, capacity="2"))

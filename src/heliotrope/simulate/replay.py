@@ -13,9 +13,12 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from heliotrope.plan.kernels import loops, solve
+from heliotrope.errors import InvalidInput
+from heliotrope.plan.kernels import helio, loops, solve
+from heliotrope.plan.kernels.calendar import Calendar
 from heliotrope.plan.kernels.shapes import Batch, Floats, Slots
 from heliotrope.plan.kernels.world import Policy, World
+from heliotrope.simulate.bound import MOST_VARIABLES, Lumps, certified_g
 from heliotrope.simulate.source import Block, Left, Source
 
 DONE_S = 1e-3  # a job is complete, or late, to the millisecond
@@ -80,15 +83,16 @@ class Meter:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def count(batch: Batch, slots: Slots, world: World) -> tuple[Totals, Floats]:
-    """Totals of one batch, and the grams of each slot."""
+def count(batch: Batch, slots: Slots, world: World, now: Slots | None = None) -> tuple[Totals, Floats]:
+    """Totals of one batch, and the grams of each slot. `now`: what running at once came to, if it had to queue."""
     jobs = len(batch)
     grams = solve.grams(slots, batch, world.curves)
     done = loops.sum_by_job(slots.job, slots.end_s - slots.start_s, jobs)
     finish = np.zeros(jobs)
     np.maximum.at(finish, slots.job, slots.end_s)
     wait = finish - batch.submitted_s - batch.length_s
-    now = Slots.whole(batch, batch.submitted_s)
+    if now is None:
+        now = solve.run_now(batch)
     return Totals(
         jobs=jobs,
         slots=len(slots),
@@ -105,6 +109,7 @@ class Outcome(msgspec.Struct):
     totals: Totals
     left: Left
     meter: Meter
+    notes: tuple[str, ...] = ()
 
 
 def replay(trace: Source, world: World, policy: Policy, sink: Sink | None = None) -> Outcome:
@@ -129,11 +134,69 @@ def replay(trace: Source, world: World, policy: Policy, sink: Sink | None = None
     return outcome
 
 
-def warm(trace: Source, world: World, policy: Policy) -> None:
+def replay_queued(
+    trace: Source, world: World, policy: Policy, limits: tuple[float, ...], sink: Sink | None = None
+) -> Outcome:
+    """Under capacity: in order of submission, each job against what the earlier ones hold.
+
+    Running at once queues too. Ours chooses among what is free; other policies wish, and queue for their wish.
+    """
+    warm(trace, world, policy, limits)
+    outcome = Outcome(Totals(), Left(), Meter())
+    calendar, at_once = Calendar(world.curves, limits), Calendar(world.curves, limits)
+    lumps = Lumps(world.curves)
+    for batch in _sorted(trace, outcome.left):
+        slots = _queued(calendar, batch, world, policy)
+        totals, grams = count(batch, slots, world, at_once.follow(batch, solve.run_now(batch)))
+        outcome.totals.add(totals)
+        if lumps.variables() <= MOST_VARIABLES:
+            lumps.add(batch)
+        if sink is not None:
+            sink(batch, slots, grams)
+    prices = lumps.prices(limits)
+    if prices is None:
+        outcome.notes = ("too many windows for the capacity LP: the bound is the one without capacity",)
+    else:
+        again = (trace.batch(block, Left()) for block in trace.blocks())
+        priced = certified_g(again, world.curves, limits, prices)
+        outcome.totals.bound_g = max(outcome.totals.bound_g, priced)
+    return outcome
+
+
+def _queued(calendar: Calendar, batch: Batch, world: World, policy: Policy) -> Slots:
+    if policy in (helio.helio, helio.clairvoyant) and world.belief is None and not world.blind:
+        return calendar.choose(batch)
+    return calendar.follow(batch, policy(batch, world))
+
+
+def _sorted(trace: Source, left: Left) -> Iterator[Batch]:
+    latest = 0.0
+    for block in trace.blocks():
+        batch = trace.batch(block, left)
+        times = np.concatenate([[latest], batch.submitted_s])
+        back = np.flatnonzero(np.diff(times) < 0)
+        if len(back):
+            raise InvalidInput(
+                "submitted before the job above it",
+                file=trace.name,
+                line=block.line + int(back[0]),
+                field="submitted",
+                hint="with --capacity jobs queue in order: sort the trace by submitted",
+            )
+        latest = float(times[-1])
+        yield batch
+
+
+def warm(trace: Source, world: World, policy: Policy, limits: tuple[float, ...] | None = None) -> None:
     """Compiles what will be used, on a few jobs, so that compiling is not counted as replaying."""
     for block in trace.blocks():
         batch = trace.batch(block, Left()).take(slice(0, 4))
-        count(batch, policy(batch, msgspec.structs.replace(world, queue_means=lambda: (3600.0, 4 * 3600.0))), world)
+        guess = msgspec.structs.replace(world, queue_means=lambda: (3600.0, 4 * 3600.0))
+        count(batch, policy(batch, guess), world)
+        if limits is not None:
+            Calendar(world.curves, limits).follow(batch, solve.run_now(batch))
+            _queued(Calendar(world.curves, limits), batch, guess, policy)
+            certified_g([batch], world.curves, limits, np.zeros_like(world.curves.values))
         break
 
 
@@ -168,7 +231,7 @@ def result(policy: str, outcome: Outcome, flags: tuple[str, ...] = ()) -> Result
         wall_s=outcome.meter.wall_s(),
         jobs_per_cpu_s=t.jobs / cpu if cpu else None,
         peak_mb=Meter.peak_mb(),
-        flags=(*_left(outcome.left), *_late(t), *flags),
+        flags=(*_left(outcome.left), *_late(t), *outcome.notes, *flags),
     )
 
 

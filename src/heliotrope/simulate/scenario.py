@@ -10,10 +10,10 @@ from heliotrope.errors import InvalidInput, UnknownZone, UsageError, nearest
 from heliotrope.model.signal import Quantity, SignalKind
 from heliotrope.plan.kernels import policies
 from heliotrope.plan.kernels.shapes import Curves
-from heliotrope.plan.kernels.world import World
+from heliotrope.plan.kernels.world import Policy, World
 from heliotrope.simulate import gridfile, synthetic
 from heliotrope.simulate.output import SlotWriter
-from heliotrope.simulate.replay import Result, replay, result
+from heliotrope.simulate.replay import Outcome, Result, Sink, replay, replay_queued, result
 from heliotrope.simulate.source import Frame, Source, Waits
 from heliotrope.simulate.trace import Trace
 from heliotrope.units import S_PER_HOUR
@@ -111,6 +111,13 @@ def simulate(scenario: Scenario) -> Result:
         replan_s=scenario.replan_s,
     )
     if scenario.out is None:
-        return result(scenario.policy, replay(trace, world, policy))
+        return result(scenario.policy, _replayed(trace, world, policy, None))
     with SlotWriter(scenario.out, frame, iso=trace.iso) as writer:
-        return result(scenario.policy, replay(trace, world, policy, writer))
+        return result(scenario.policy, _replayed(trace, world, policy, writer))
+
+
+def _replayed(trace: Source, world: World, policy: Policy, sink: Sink | None) -> Outcome:
+    limits = trace.frame.capacity
+    if limits is None:
+        return replay(trace, world, policy, sink)
+    return replay_queued(trace, world, policy, limits, sink)

@@ -451,3 +451,40 @@ def threshold(
                 spare -= wait
                 now = edge if wait == edge - now else now + wait
     return at
+
+
+@compiled
+def least_priced(
+    values: Floats,
+    prices: Floats,
+    step: float,
+    submitted: Floats,
+    length: Floats,
+    slack: Floats,
+    watts: Floats,
+    devices: Floats,
+    places: Ints,
+    sets: Ints,
+    sets_ptr: Ints,
+) -> float:
+    """Grams of all jobs at their fluid best where a device-second in zone z, step i costs `prices[z, i]` g more."""
+    longest = 0.0
+    for i in range(len(submitted)):
+        longest = max(longest, length[i] + slack[i])
+    size = int(longest / step) + 3
+    worth = np.empty(size)
+    take = np.empty(size)
+    row = np.empty(values.shape[1])
+    total = 0.0
+    for i in range(len(submitted)):
+        first = int(submitted[i] / step)
+        last = min(values.shape[1] - 1, int((submitted[i] + length[i] + slack[i]) / step) + 1)
+        for s in range(first, last + 1):
+            least_here = np.inf
+            for k in range(sets_ptr[places[i]], sets_ptr[places[i] + 1]):
+                z = sets[k]
+                least_here = min(least_here, values[z, s] * watts[i] / 3.6e6 + prices[z, s] * devices[i])
+            row[s] = least_here
+        _, _, cost = _cheapest(row, step, submitted[i], length[i], slack[i], worth, take)
+        total += cost
+    return total
