@@ -70,7 +70,7 @@ def open_chain(context: Context, *, deploy: bool = False) -> tuple[Ledger, Chain
 def slips_of(path: Path | None) -> list[Slip]:
     from heliotrope.prove.chain.anchoring import read_slips
 
-    return read_slips(path.read_text(encoding="utf-8"), file=str(path)) if path else []
+    return read_slips(path.read_bytes(), file=str(path)) if path else []
 
 
 def print_slips(slips: list[Slip], role: str) -> None:

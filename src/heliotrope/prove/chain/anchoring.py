@@ -48,9 +48,9 @@ class Anchoring:
         """The newest published, checked against the chain's: the log must have grown out of what was anchored."""
         self.ledger.publish()
         note = self.ledger.checkpoint()
-        if note is None:
+        tree = Checkpoint.parse(note.text) if note else None
+        if tree is None or tree.size == 0:
             raise ProofError("nothing to anchor: the log is empty")
-        tree = Checkpoint.parse(note.text)
         held = self.registry.size()
         if held > tree.size:
             raise SplitView(
@@ -94,13 +94,13 @@ def pick(digest: bytes, slips: Iterable[Slip]) -> tuple[bytes, list[Signature]]:
     return digest, [Signature(s.v, _word(s.r), _word(s.s)) for s in slips if s.digest == digest.hex()]
 
 
-def read_slips(text: str, *, file: str) -> list[Slip]:
+def read_slips(raw: bytes, *, file: str) -> list[Slip]:
     slips = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(raw.splitlines(), start=1):
         if line.strip():
             try:
                 slips.append(msgspec.json.decode(line, type=Slip))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise InvalidInput("not a signature slip", file=file, line=number, cause=str(error)) from error
     return slips
 

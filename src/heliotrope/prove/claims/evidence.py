@@ -111,7 +111,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Only the canonical bytes: another spelling of the same content would have another digest."""
         try:
             found = msgspec.json.decode(raw, type=cls)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidInput("not a claim's evidence", file=file, cause=str(error)) from error
         if found.canonical() != raw:
             raise InvalidInput("evidence that is not in canonical form", file=file)

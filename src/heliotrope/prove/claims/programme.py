@@ -14,7 +14,6 @@ from heliotrope.prove.claims import draw
 from heliotrope.prove.claims.evidence import Action, Epoch, Evidence, Job, Outcome, Programme, predicate
 from heliotrope.prove.ledger import Ledger
 from heliotrope.prove.record import Opened, Statement
-from heliotrope.store import Transaction
 from heliotrope.units import J_PER_KWH, MICRO
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -59,16 +58,15 @@ class Office:
         self.ledger = ledger
         self.name = name
 
-    def declare(self, tx: Transaction, programme: Programme) -> int:
+    def declare(self, programme: Programme) -> int:
         if programme.name != self.name:
             raise InvalidInput("another programme's declaration", field="name", found=programme.name, allowed=self.name)
         if self._declared():
             raise InvalidInput("this programme was declared already", field="name", found=self.name)
-        return self._add(tx, "programme", self.name, predicate(programme))
+        return self._add("programme", self.name, predicate(programme))
 
     def register(
         self,
-        tx: Transaction,
         job: str,
         *,
         epoch: int,
@@ -82,9 +80,9 @@ class Office:
         body = _Registration(
             self.name, job, epoch, round(registered_s * MICRO), action, round(average_g * MICRO), marginal_ug
         )
-        return self._add(tx, "registration", job, predicate(body))
+        return self._add("registration", job, predicate(body))
 
-    def reveal(self, tx: Transaction, epoch: int, seeds: Mapping[str, bytes], *, revealed_s: float) -> int:
+    def reveal(self, epoch: int, seeds: Mapping[str, bytes], *, revealed_s: float) -> int:
         """Closes an epoch: whatever is registered from here on is drawn by later seeds."""
         programme, _ = self.programme()
         if seeds.keys() != programme.commitments.keys():
@@ -99,7 +97,7 @@ class Office:
         last = max((index for index, _ in self._registered()), default=-1)
         named = {name: seed.hex() for name, seed in seeds.items()}
         body = _Reveal(self.name, epoch, last + 1, round(revealed_s * MICRO), named)
-        return self._add(tx, "reveal", f"{self.name} {epoch}", predicate(body))
+        return self._add("reveal", f"{self.name} {epoch}", predicate(body))
 
     def held_out(self, registration: int) -> bool:
         """Whether the job must run at once; known only once its epoch's seeds are."""
@@ -111,7 +109,7 @@ class Office:
                 return draw.held_out(self.name, self._leaf(registration), seeds, programme.holdout)
         raise UnknownName(f"the draw of {found.job} is not known yet", hint="it is once its epoch's seeds are revealed")
 
-    def outcome(self, tx: Transaction, registration: int, outcome: Outcome) -> int:
+    def outcome(self, registration: int, outcome: Outcome) -> int:
         """`outcome.index` is given by the log; whatever it holds is ignored."""
         body = _Outcome(
             self.name,
@@ -123,7 +121,7 @@ class Office:
             outcome.marginal_low_ug,
             outcome.marginal_high_ug,
         )
-        return self._add(tx, "outcome", self._decoded(registration, _Registration).job, predicate(body))
+        return self._add("outcome", self._decoded(registration, _Registration).job, predicate(body))
 
     def programme(self) -> tuple[Programme, int]:
         """As declared, and where."""
@@ -213,9 +211,10 @@ class Office:
             (entry,) = sequencer.read_entries(tx, index, index + 1)
         return merkle.leaf_hash(entry)
 
-    def _add(self, tx: Transaction, kind: str, subject: str, body: Mapping[str, Any]) -> int:
+    def _add(self, kind: str, subject: str, body: Mapping[str, Any]) -> int:
         digest = record.digest(record.canonical(dict(body)))
-        return self.ledger.add(tx, Statement(kind, subject, record.statement(kind, subject, digest, dict(body))))
+        with self.ledger.store.write() as tx:
+            return self.ledger.add(tx, Statement(kind, subject, record.statement(kind, subject, digest, dict(body))))
 
 
 def ledger_g(records: int) -> float:

@@ -1,0 +1,206 @@
+"""A programme from its declaration to a retired claim, through the log, two auditors and the command line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from chain_world import key
+from claim_programme import METHOD, jobs
+from heliotrope.cli.root import helio
+from heliotrope.config import ProveSettings
+from heliotrope.errors import BadProof, ChainRefused, HelioError, InvalidInput, ProofError, UnknownName
+from heliotrope.prove import Ledger
+from heliotrope.prove.chain.wallet import Wallet
+from heliotrope.prove.claims.draw import seed_chain
+from heliotrope.prove.claims.evidence import Outcome, Programme
+from heliotrope.prove.claims.programme import Office
+from heliotrope.store import Store
+from heliotrope.units import MICRO, S_PER_DAY, from_epoch
+
+NAME = "night shift"
+BOB = Wallet(key("bob")).address
+SECRETS = {name: hashlib.sha256(name.encode()).digest() for name in ("one", "two")}
+CHAINS = {name: seed_chain(secret, 3) for name, secret in SECRETS.items()}
+
+
+@dataclass
+class Told:
+    office: Office
+    start_s: int
+    end_s: int
+    registrations: list[int]
+
+
+def declare(ledger):
+    office = Office(ledger, NAME)
+    commitments = {name: commitment.hex() for name, (commitment, _) in CHAINS.items()}
+    office.declare(Programme(NAME, METHOD, 2500, 200, "a fiftieth, as queues here were short", commitments))
+    return office
+
+
+def run_programme(ledger, *, count=80, kind="honest"):
+    """A month that is over: registered, drawn, run, recorded."""
+    office = declare(ledger)
+    end_s = int(time.time()) // S_PER_DAY * S_PER_DAY
+    start_s = end_s - 30 * S_PER_DAY
+    made = jobs(kind, count, np.random.default_rng(11), spread=0.6)
+    registrations = [
+        office.register(
+            f"job {i}", epoch=0, registered_s=start_s + i,
+            average_g=1e3 * made.baseline[i], marginal_g=1.1e3 * made.baseline[i],
+        )
+        for i in range(count)
+    ]  # fmt: skip
+    office.reveal(0, {name: seeds[0] for name, (_, seeds) in CHAINS.items()}, revealed_s=start_s + 3600)
+    held = [office.held_out(registration) for registration in registrations]
+    for i, registration in enumerate(registrations):
+        emitted_ug = round((made.at_once if held[i] else made.shifted)[i] * 1e3 * MICRO)
+        ends_ug = (emitted_ug, emitted_ug, emitted_ug, round(1.1 * emitted_ug))
+        office.outcome(registration, Outcome(0, (start_s + 7200 + i) * MICRO, not held[i], *ends_ug))
+    return Told(office, start_s, end_s, registrations)
+
+
+@pytest.fixture
+def ledger(home):
+    home.mkdir()
+    ledger = Ledger(Store(home / "helio.db"), home, ProveSettings())
+    yield ledger
+    ledger.store.close()
+
+
+def say(*words, fails=None):
+    result = CliRunner().invoke(helio, [str(word) for word in words], standalone_mode=False)
+    if fails:
+        assert isinstance(result.exception, fails), result
+        return str(result.exception)
+    if result.exception:
+        raise result.exception
+    return [json.loads(line) for line in result.stdout.splitlines()] if "--json" in words else result.stdout
+
+
+def period(told):
+    return "--from", from_epoch(told.start_s).isoformat(), "--to", from_epoch(told.end_s).isoformat()
+
+
+def test_from_declaration_to_retirement(ledger):
+    told = run_programme(ledger)
+    (minted,) = say("claims", "mint", NAME, *period(told), "--json")
+    assert minted["state"] == "minted"
+    assert minted["circulating"] + minted["buffer"] == minted["grams"] > 1000
+    assert "private to this home" in minted["flag"]
+    said = say("claims", "mint", NAME, *period(told), fails=ProofError)
+    assert "minted already" in said
+
+    name = minted["id"][-12:]
+    (moved,) = say("claims", "transfer", name, 400, BOB, "--json")
+    assert moved["circulating"] == minted["circulating"]
+    (retired,) = say(
+        "claims", "retire", name, 500, "--beneficiary", "Example Ltd", "--reason", "training in May", "--json"
+    )
+    assert retired["retired"] == 500
+    assert retired["circulating"] == minted["circulating"] - 500
+    assert "balance too low" in say(
+        "claims", "retire", name, minted["grams"], "--beneficiary", "x", "--reason", "y", fails=ChainRefused
+    )
+
+    (listed,) = say("claims", "list", "--json")
+    assert listed["id"] == minted["id"]
+    (shown,) = say("claims", "show", name, "--json")
+    assert shown["retirements"][0]["beneficiary"] == "Example Ltd"
+    assert shown["assessment"]["grams"] == minted["grams"]
+    assert "retired" in say("claims", "show", name)
+    assert "offset" not in say("claims", "list")
+
+
+def test_anchoring_twice_is_anchoring_once(ledger):
+    run_programme(ledger, count=2)
+    (first,) = say("log", "anchor", "--json")
+    (second,) = say("log", "anchor", "--json")
+    assert first["size"] == second["size"]
+    assert first["gas"] > 0 == second["gas"]
+
+
+def test_nothing_is_minted_where_nothing_was_saved(ledger):
+    told = run_programme(ledger, kind="nothing saved")
+    said = say("claims", "mint", NAME, *period(told), fails=ProofError)
+    assert "nothing may be minted" in said
+    assert say("claims", "list", "--json") == []
+
+
+def test_an_auditor_recomputes_and_refuses_what_was_changed(ledger):
+    told = run_programme(ledger)
+    (slip,) = say("claims", "mint", NAME, *period(told), "--sign") and say(
+        "claims", "mint", NAME, *period(told), "--sign", "--json"
+    )
+    assert set(slip) == {"digest", "v", "r", "s"}
+    with ledger.store.write() as tx:
+        row = tx.one("SELECT evidence FROM claim")
+        tx.execute("UPDATE claim SET evidence = ?", (row["evidence"].replace(b'"job":"job 3"', b'"job":"job X"'),))
+    assert "not what the log says" in say("claims", "mint", NAME, *period(told), "--sign", fails=ProofError)
+
+
+def test_a_job_that_vanished_stops_the_claim(ledger):
+    told = run_programme(ledger)
+    with ledger.store.write() as tx:
+        told.office.register("forgotten", epoch=1, registered_s=told.start_s + 5, average_g=1.0, marginal_g=1.0)
+    assert "has no outcome" in say("claims", "mint", NAME, *period(told), fails=InvalidInput)
+
+
+def test_periods_that_overlap_do_not_share_jobs(ledger):
+    told = run_programme(ledger)
+    say("claims", "mint", NAME, *period(told))
+    overlap = ("--from", from_epoch(told.start_s - S_PER_DAY).isoformat(), *period(told)[2:])
+    assert "a job is in two claims" in say("claims", "mint", NAME, *overlap, fails=InvalidInput)
+
+
+def test_a_period_must_be_over(ledger):
+    told = run_programme(ledger, count=2)
+    soon = from_epoch(time.time() + 3600).isoformat()
+    assert "must be over" in say("claims", "mint", NAME, *period(told)[:2], "--to", soon, fails=InvalidInput)
+
+
+def test_the_draw_is_unknown_until_revealed_and_seeds_cannot_be_made_up(ledger):
+    office = declare(ledger)
+    registration = office.register("a", epoch=0, registered_s=time.time(), average_g=1.0, marginal_g=None)
+    with pytest.raises(UnknownName, match="not known yet"):
+        office.held_out(registration)
+    for seeds, error in (
+        ({"one": CHAINS["one"][1][0]}, InvalidInput),
+        ({name: bytes(32) for name in CHAINS}, BadProof),
+        ({name: seeds[1] for name, (_, seeds) in CHAINS.items()}, BadProof),
+    ):
+        with pytest.raises(error):
+            office.reveal(0, seeds, revealed_s=time.time())
+
+
+def test_a_programme_is_declared_once_and_a_job_ends_once(ledger):
+    told = run_programme(ledger, count=2)
+    with pytest.raises(InvalidInput, match="declared already"):
+        declare(ledger)
+    told.office.outcome(told.registrations[0], Outcome(0, told.start_s * MICRO, True, 0, 0, 0, 0))
+    with pytest.raises(InvalidInput, match="two outcomes"):
+        told.office.gather(told.start_s, told.end_s)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("claims", "show", "abc"),
+        ("claims", "mint", "nobody's", "--from", "2026-01-01T00:00Z", "--to", "2026-02-01T00:00Z"),
+        ("claims", "mint", NAME, "--from", "yesterday", "--to", "2026-02-01T00:00Z"),
+        ("claims", "retire", "abc", "1", "--beneficiary", "", "--reason", "y"),
+        ("claims", "transfer", "abc", "1", "0x12"),
+        ("log", "anchor"),
+    ],
+)
+def test_mistakes_get_words_not_tracebacks(home, words):
+    home.mkdir()
+    error = say(*words, fails=HelioError)
+    assert error
