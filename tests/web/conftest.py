@@ -1,0 +1,17 @@
+"""Runs as pages see them."""
+
+from __future__ import annotations
+
+import pytest
+
+from web.views import make_view
+
+
+@pytest.fixture(scope="session")
+def finished():
+    return make_view()
+
+
+@pytest.fixture(scope="session")
+def waiting():
+    return make_view(ended=False)
