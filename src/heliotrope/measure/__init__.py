@@ -1,1 +1,38 @@
-"""Meters, sampling, attribution: the joules, with their error and their provenance."""
+"""The meter people can believe: what was used, by whom, measured or modelled, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heliotrope.measure import groups, registry
+from heliotrope.measure.handle import Handle, measured
+from heliotrope.measure.journal import recover
+from heliotrope.measure.protocol import Probe
+from heliotrope.measure.session import Session
+from heliotrope.measure.system import System
+from heliotrope.rooms import make_callable
+
+__all__ = ["Handle", "Probe", "Session", "measured", "probe", "recover", "start"]
+
+__room_call__ = Handle
+
+
+def start(
+    name: str,
+    *,
+    root_pid: int | None = None,
+    interval_s: float = 1.0,
+    meters: tuple[str, ...] = (),
+    journal: Path | None = None,
+) -> Session:
+    """Begin to measure a process and all its descendants: `root_pid`, or this process."""
+    return Session(name, root_pid=root_pid, interval_s=interval_s, meters=meters, journal=journal)
+
+
+def probe(system: System | None = None) -> tuple[Probe, ...]:
+    """What can be measured here, and what would change it."""
+    system = system or System()
+    return (*registry.probe_all(system), groups.probe(system))
+
+
+make_callable(__name__)

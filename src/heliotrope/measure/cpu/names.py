@@ -1,0 +1,154 @@
+"""Any CPU name to a socket: exact where the model is known, its family's span where not, never nothing."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from heliotrope import facts
+from heliotrope.facts import Fact
+from heliotrope.model import Estimate, Provenance
+
+_NOISE = re.compile(
+    r"\((?:r|tm)\)|[®™]|@.*$|\b(?:cpu|processor|processors|arm64|with radeon.*|w/ radeon.*)\b"
+    r"|\b\d+-core\b|\b\d+(?:\.\d+)? ?ghz\b|\baws\b|\bamazon\b|\bgoogle\b|\bazure\b|\bmicrosoft\b",
+    re.IGNORECASE,
+)
+UNKNOWN = "any server"
+ALONE_ON_CORE = 1.5  # a core with one busy thread draws about three quarters of what it draws with two
+HIDDEN = frozenset({UNKNOWN, "qemu x86", "amd epyc", "intel xeon", "aws graviton", "intel core", "amd ryzen"})
+
+
+class Socket(msgspec.Struct, frozen=True):
+    """One CPU package. `watts_per_thread` is its design power over its threads; `share` is one vCPU's part of it."""
+
+    name: str
+    family: str
+    exact: bool
+    tdp_w: Estimate
+    threads: Estimate
+    threads_per_core: int
+    watts_per_thread: Estimate
+    facts: tuple[Fact, ...]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> Estimate:
+        """Of the socket, for one vCPU: a hardware thread, at the most a core of its own."""
+        threads = self.threads
+        return Estimate(1 / threads.value, 1 / threads.high, self.threads_per_core / threads.low, threads.provenance)
+
+    @property
+    def vcpu_w(self) -> Estimate:
+        """Watts of one busy vCPU; the interval holds the model, the code and whether it has its core alone."""
+        full = facts.fact("power_model", "cpu_full")
+        watts = self.watts_per_thread
+        alone = ALONE_ON_CORE if self.threads_per_core > 1 else 1.0
+        return Estimate(
+            watts.value * full.value,
+            watts.low * float(full.more["low"]),
+            watts.high * float(full.more["high"]) * alone,
+            Provenance.MODELLED,
+        )
+
+    @property
+    def vcpu_idle_w(self) -> Estimate:
+        idle = facts.fact("power_model", "cpu_idle")
+        watts = self.watts_per_thread
+        low, high = float(idle.more["low"]), float(idle.more["high"])
+        return Estimate(watts.value * idle.value, watts.low * low, watts.high * high, Provenance.MODELLED)
+
+
+def clean(name: str) -> str:
+    """`AMD EPYC 7763 64-Core Processor` to `amd epyc 7763`."""
+    return re.sub(r"\s+", " ", _NOISE.sub(" ", name)).strip(" ,").lower()
+
+
+def resolve(name: str, cpuid: str = "") -> Socket:
+    """`cpuid`: `family/model/stepping` of x86, `implementer/part` of Arm, as /proc/cpuinfo has them; may be empty."""
+    text = clean(name)
+    family = _family(text, cpuid)
+    sku = _sku(text)
+    w_low, w_high = float(family.more["w_low"]), float(family.more["w_high"])
+    per_core = int(family.more["threads_per_core"])
+    cores, fewest, most = (float(family.more[key]) * per_core for key in ("cores", "cores_low", "cores_high"))
+    threads = Estimate(cores, fewest, most, Provenance.MODELLED)
+    if sku is None:
+        watts = min(max(family.value / threads.value, w_low), w_high)
+        return Socket(
+            text,
+            family.name,
+            False,
+            Estimate(family.value, *_span(family.value, watts, w_low, w_high), Provenance.MODELLED),
+            threads,
+            per_core,
+            Estimate(watts, w_low, w_high, Provenance.MODELLED),
+            (family,),
+            (_unknown(name, family),),
+        )
+    tdp = Estimate.exact(sku.value, Provenance.MODELLED)
+    if sku.more.get("cores"):
+        threads = Estimate.exact(float(int(sku.more["cores"]) * per_core), Provenance.MODELLED)
+        watts_per_thread = Estimate.exact(sku.value / threads.value, Provenance.MODELLED)
+        return Socket(text, family.name, True, tdp, threads, per_core, watts_per_thread, (sku, family))
+    watts = min(max(sku.value / threads.value, w_low), w_high)
+    return Socket(
+        text,
+        family.name,
+        False,
+        tdp,
+        Estimate(sku.value / watts, sku.value / w_high, sku.value / w_low, Provenance.MODELLED),
+        per_core,
+        Estimate(watts, w_low, w_high, Provenance.MODELLED),
+        (sku, family),
+        (f"number of cores of {name!r} is not known: the span of {family.name} is used",),
+    )
+
+
+def _unknown(name: str, family: Fact) -> str:
+    if family.name == UNKNOWN:
+        return f"CPU {name or 'without a name'!r} is not known: the span of all servers is used"
+    if family.more["cores_low"] == family.more["cores_high"]:
+        return f"power of {family.name} is not published: a span of estimates is used"
+    return f"CPU model behind {name!r} is not known: the span of {family.name} is used"
+
+
+def _span(tdp_w: float, watts: float, w_low: float, w_high: float) -> tuple[float, float]:
+    """A family's sockets differ in cores more than in watts a thread: the socket's bounds are a milder span."""
+    return tdp_w * max(0.4, w_low / watts), tdp_w * min(2.0, w_high / watts)
+
+
+def _sku(text: str) -> Fact | None:
+    rows = {row.name: row for row in facts.table("cpu_skus")}
+    for candidate in (text, f"amd {text}", f"intel {text}", re.sub(r" v(\d)$", r"v\1", text)):
+        if candidate in rows:
+            return rows[candidate]
+    return None
+
+
+def _family(text: str, cpuid: str) -> Fact:
+    """By name; a name that hides the generation (as guests' names do) is helped out by what CPUID says."""
+    rows = facts.table("cpu_families")
+    by_name = next(row for row in rows if re.search(row.more["pattern"], text))
+    if by_name.name in HIDDEN and cpuid:
+        for row in rows:
+            if row.more["cpuid"] and _matches(row.more["cpuid"], cpuid):
+                return row
+    return by_name
+
+
+def _matches(pattern: str, cpuid: str) -> bool:
+    """Part by part; a part of the pattern may be a range; parts that the pattern leaves out match anything."""
+    found = cpuid.lower().split("/")
+    wanted = pattern.lower().split("/")
+    if len(found) < len(wanted):
+        return False
+    for want, have in zip(wanted, found, strict=False):
+        low, _, high = want.partition("-")
+        try:
+            if not int(low, 0) <= int(have, 0) <= int(high or low, 0):
+                return False
+        except ValueError:
+            return False
+    return True

@@ -1,0 +1,50 @@
+"""The CPU of this machine, from /proc/cpuinfo: name, generation, how many of its threads are ours."""
+
+from __future__ import annotations
+
+import msgspec
+
+from heliotrope.measure.cpu.names import Socket, resolve
+from heliotrope.measure.system import System
+from heliotrope.model import Estimate, Provenance
+
+
+class ThisCpu(msgspec.Struct, frozen=True):
+    """`vcpus`: logical CPUs that we see. `guest`: they are shares of sockets that we do not see."""
+
+    socket: Socket
+    vcpus: int
+    guest: bool
+
+
+def this_cpu(system: System) -> ThisCpu:
+    fields: dict[str, str] = {}
+    for line in (system.text("proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip().lower(), value.strip())
+    name = fields.get("model name") or fields.get("cpu") or _product(system)
+    if "cpu implementer" in fields:
+        cpuid = f"{fields['cpu implementer']}/{fields.get('cpu part', '')}"
+    else:
+        cpuid = "/".join(fields.get(key, "") for key in ("cpu family", "model", "stepping"))
+    guest = "hypervisor" in fields.get("flags", "").split() or "graviton" in name.lower()
+    socket = resolve(name, cpuid)
+    siblings = fields.get("siblings", "")
+    if not guest and siblings.isdigit() and int(siblings) > 0 and not socket.exact:
+        threads = Estimate.exact(float(siblings), Provenance.MEASURED)
+        watts = socket.tdp_w * (1 / float(siblings))
+        socket = msgspec.structs.replace(socket, threads=threads, watts_per_thread=watts)
+    return ThisCpu(socket, system.cpus(), guest)
+
+
+def _product(system: System) -> str:
+    """Arm kernels name no model; the firmware or the device tree may."""
+    for path in ("sys/class/dmi/id/processor_version", "proc/device-tree/model"):
+        if text := system.text(path):
+            return text.strip("\0\n ")
+    vendor = (system.text("sys/class/dmi/id/sys_vendor") or "").strip()
+    return (
+        "Graviton"
+        if vendor == "Amazon EC2" and (system.text("proc/cpuinfo") or "").startswith("processor\t: 0\nBogo")
+        else ""
+    )

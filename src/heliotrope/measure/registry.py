@@ -1,0 +1,52 @@
+"""Meters by name. Ours are in a table too: reading every package's entry points takes longer than we may."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from heliotrope.errors import UnknownName, nearest
+from heliotrope.measure.protocol import Meter, MeterModule, Opening, Probe
+from heliotrope.measure.system import System
+
+GROUP = "heliotrope.meters"
+# The same as pyproject.toml registers (a test compares them), in the order they are asked: measured before modelled.
+BUILT_IN = {
+    "rapl": "heliotrope.measure.meters.rapl",
+    "nvml": "heliotrope.measure.meters.nvml",
+    "modelled": "heliotrope.measure.meters.modelled",
+}
+BY_DEFAULT = ("rapl", "nvml", "modelled")
+
+
+def others() -> dict[str, str]:
+    """Meters that other packages bring."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
+
+
+def module(name: str) -> MeterModule:
+    address = BUILT_IN.get(name) or others().get(name)
+    if address is None:
+        raise UnknownName(f"no meter is called {name}", field="meters", hint=nearest(name, [*BUILT_IN, *others()]))
+    return cast("MeterModule", import_module(address))
+
+
+def probe_all(system: System) -> tuple[Probe, ...]:
+    return tuple(module(name).probe(system) for name in (*BUILT_IN, *others()))
+
+
+def open_all(system: System, wanted: tuple[str, ...], root_pid: int | None) -> list[Meter]:
+    """The wanted meters (`NAME` or `NAME:TARGET`), or those that work here by default; modelled ones see the rest."""
+    meters: list[Meter] = []
+    for spec in wanted or BY_DEFAULT:
+        name, _, target = spec.partition(":")
+        covered = frozenset(domain for meter in meters for domain in meter.covers)
+        meter = module(name).open_meter(Opening(system, target, covered, root_pid))
+        if meter is not None:
+            meters.append(meter)
+        elif wanted:
+            probe = module(name).probe(system)
+            raise UnknownName(f"the meter {name} does not work here", field="meters", cause=probe.why, hint=probe.hint)
+    return meters

@@ -1,0 +1,158 @@
+"""A measurement that is going on: meters read, work attributed, every sample journalled before it is added up."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from heliotrope.errors import InvalidInput, MeterError
+from heliotrope.measure import registry
+from heliotrope.measure.attribution import part_of
+from heliotrope.measure.follow import Tree
+from heliotrope.measure.journal import Journal
+from heliotrope.measure.loop import LOOP
+from heliotrope.measure.protocol import Meter, Usage
+from heliotrope.measure.recorder import Recorder, Sample
+from heliotrope.measure.system import System
+from heliotrope.model import Measurement
+
+CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
+
+
+class Session:
+    """Times are epoch seconds at the start plus steady seconds since: a clock that is set meanwhile moves nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        root_pid: int | None = None,
+        interval_s: float = 1.0,
+        meters: tuple[str, ...] = (),
+        journal: Path | None = None,
+        system: System | None = None,
+    ) -> None:
+        if not interval_s > 0:
+            raise InvalidInput("an interval must be positive", field="interval_s", found=interval_s)
+        self.name = name
+        self.interval_s = interval_s
+        self.system = system or System()
+        self.meters: list[Meter] = registry.open_all(self.system, meters, root_pid)
+        self._tree = Tree(self.system, os.getpid() if root_pid is None else root_pid)
+        self._cpus = self.system.cpus()
+        self._lock = threading.RLock()
+        self._owner = os.getpid()
+        self._stopped: Measurement | None = None
+        self._began_wall_s = time.time()
+        self._began_s = self._last_s = time.monotonic()
+        self._busy_s = self.system.busy_s()
+        self._drift_s = 0.0
+        self._recorders: list[Recorder] = [Recorder(name, self._began_wall_s, bin_s=interval_s)]
+        self._journal = None if journal is None else Journal(Path(journal), name, self._began_wall_s, interval_s)
+        start = Usage(0.0, 0.0, 0.0, self._cpus)
+        for meter in self.meters:
+            meter.read(start)
+        LOOP.add(self)
+
+    def _wall(self, steady_s: float) -> float:
+        return self._began_wall_s + steady_s - self._began_s
+
+    @property
+    def ours(self) -> bool:
+        """Whether this process began it: a forked child did not."""
+        return os.getpid() == self._owner
+
+    def open_window(self, name: str) -> Recorder:
+        """A part of this measurement, from now on, with sums of its own."""
+        with self._lock:
+            self.sample()
+            recorder = Recorder(name, self._wall(self._last_s), bin_s=self.interval_s)
+            self._recorders.append(recorder)
+            return recorder
+
+    def window_totals(self, recorder: Recorder) -> Measurement:
+        with self._lock:
+            self.sample()
+            return recorder.measurement(self._journal_path)
+
+    def close_window(self, recorder: Recorder) -> Measurement:
+        with self._lock:
+            totals = self.window_totals(recorder)
+            self._recorders.remove(recorder)
+            return totals
+
+    def sample(self) -> None:
+        """Reads every meter once. Called by the loop, and at the edges of windows."""
+        with self._lock:
+            if self._stopped is not None or not self.ours:
+                return
+            now_s = time.monotonic()
+            elapsed_s = now_s - self._last_s
+            if elapsed_s <= 0:
+                return
+            usage = self._usage(elapsed_s)
+            samples = tuple(
+                Sample(meter.name, draw.domain, meter.provenance, draw.counted, part_of(draw, usage), draw.flags)
+                for meter in self.meters
+                for draw in meter.read(usage)
+            )
+            start_s, end_s = self._wall(self._last_s), self._wall(now_s)
+            flags = self._clock_flags(end_s)
+            if self._journal is not None:
+                self._journal.lap(start_s, end_s, samples, flags)
+            self._last_s = now_s
+            for recorder in self._recorders:
+                recorder.add(start_s, end_s, samples, flags)
+
+    def _usage(self, elapsed_s: float) -> Usage:
+        tree_s = self._tree.read()
+        busy_s = self.system.busy_s()
+        node_s = max(0.0, busy_s - self._busy_s)
+        self._busy_s = busy_s
+        return Usage(elapsed_s, tree_s, max(node_s, tree_s), self._cpus, self._tree.resident_bytes, self._tree.pids)
+
+    def _clock_flags(self, end_s: float) -> tuple[str, ...]:
+        drift_s = time.time() - end_s
+        if abs(drift_s - self._drift_s) < CLOCK_STEP_S:
+            return ()
+        self._drift_s = drift_s
+        return (f"the clock was set by {drift_s:+.0f} s meanwhile; times are kept as they were at the start",)
+
+    def totals(self) -> Measurement:
+        """So far, this instant included."""
+        with self._lock:
+            if self._stopped is not None:
+                return self._stopped
+            self.sample()
+            return self._recorders[0].measurement(self._journal_path)
+
+    def node(self) -> dict[str, dict[str, float]]:
+        """Of each domain so far: mine, others, idle, and the node they sum to; joules."""
+        with self._lock:
+            return self._recorders[0].node()
+
+    @property
+    def _journal_path(self) -> str | None:
+        return None if self._journal is None else str(self._journal.path)
+
+    def stop(self) -> Measurement:
+        """The last sample, the end of the journal, and the sum. A second stop says the same again."""
+        LOOP.remove(self)
+        with self._lock:
+            if self._stopped is not None:
+                return self._stopped
+            if not self.ours:
+                raise MeterError(
+                    "a measurement belongs to the process that began it",
+                    cause=f"process {self._owner} began it, {os.getpid()} would end it",
+                    hint="measure in the child, or end it in the parent: its children are counted there",
+                )
+            self.sample()
+            self._stopped = self._recorders[0].measurement(self._journal_path)
+            if self._journal is not None:
+                self._journal.close(self._stopped.end_s, self._stopped.energy_j.value)
+            for meter in self.meters:
+                meter.close()
+            return self._stopped

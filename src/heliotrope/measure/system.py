@@ -1,0 +1,113 @@
+"""The machine as files: /proc and /sys under a root that tests can put anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One line of /proc/PID/stat: CPU-seconds of its own and of the children it has waited for."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    own_s: float
+    reaped_s: float
+    started_ticks: int
+    resident_bytes: int
+
+
+class System:
+    """Reads; never writes. A file that is not there is None, one that may not be read raises PermissionError."""
+
+    def __init__(self, root: str | Path = "/") -> None:
+        self.root = str(root).rstrip("/")
+
+    def path(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def text(self, name: str) -> str | None:
+        try:
+            fd = os.open(f"{self.root}/{name}", os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+            return None
+        try:
+            chunks = []
+            while chunk := os.read(fd, 65536):
+                chunks.append(chunk)
+            return b"".join(chunks).decode("utf-8", "replace")
+        except ProcessLookupError:
+            return None
+        finally:
+            os.close(fd)
+
+    def number(self, name: str) -> int | None:
+        """The integer in a file; None where there is no such file or no such integer."""
+        text = self.text(name)
+        try:
+            return None if text is None else int(text.strip())
+        except ValueError:
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(f"{self.root}/{folder}") as entries:
+                return sorted(entry.name for entry in entries)
+        except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+            return []
+
+    def cpus(self) -> int:
+        """Logical CPUs that are online."""
+        text = self.text("proc/stat") or ""
+        return sum(1 for line in text.splitlines() if line[:3] == "cpu" and line[3:4].isdigit()) or os.cpu_count() or 1
+
+    def busy_s(self) -> float:
+        """CPU-seconds that the node has worked since it booted; waiting for disks and stolen time are not work."""
+        head = (self.text("proc/stat") or "cpu 0 0 0 0 0 0 0 0").partition("\n")[0].split()
+        user, nice, system, _idle, _wait, irq, softirq = (int(field) for field in head[1:8])
+        return (user + nice + system + irq + softirq) / TICKS_PER_S
+
+    def memory_bytes(self) -> int:
+        for line in (self.text("proc/meminfo") or "").splitlines():
+            if line.startswith("MemTotal:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    def process(self, pid: int) -> Process | None:
+        text = self.text(f"proc/{pid}/stat")
+        if not text:
+            return None
+        # The name in brackets may hold spaces and brackets: the fields begin after the last one.
+        field = text[text.rindex(")") + 2 :].split()
+        return Process(
+            pid,
+            int(field[1]),
+            int(field[2]),
+            int(field[3]),
+            (int(field[11]) + int(field[12])) / TICKS_PER_S,
+            (int(field[13]) + int(field[14])) / TICKS_PER_S,
+            int(field[19]),
+            int(field[21]) * PAGE_BYTES,
+        )
+
+    def pids(self) -> Iterator[int]:
+        return (int(name) for name in self.names("proc") if name.isdigit())
+
+    def children(self, pid: int) -> set[int]:
+        """Live children, by every thread of it; empty where the kernel does not say."""
+        found: set[int] = set()
+        for task in self.names(f"proc/{pid}/task"):
+            found.update(int(child) for child in (self.text(f"proc/{pid}/task/{task}/children") or "").split())
+        return found
+
+    def hypervisor(self) -> bool:
+        """Whether this is a guest: its CPUs are shares of sockets that it cannot see."""
+        return " hypervisor" in (self.text("proc/cpuinfo") or "")
