@@ -15,7 +15,7 @@ import numpy as np
 from heliotrope.plan.kernels import loops
 from heliotrope.plan.kernels.shapes import Batch, Curves, Floats
 
-MOST_VARIABLES = 300_000  # beyond it the LP would take longer than the replay
+MOST_VARIABLES = 100_000  # beyond it windows are coarsened: the LP should not take longer than the replay
 
 
 class Lumps:
@@ -23,6 +23,7 @@ class Lumps:
 
     def __init__(self, curves: Curves) -> None:
         self.curves = curves
+        self.grain = 1
         self.wanted: dict[tuple[tuple[int, ...], int, int], list[Any]] = {}
 
     def add(self, batch: Batch) -> None:
@@ -35,7 +36,9 @@ class Lumps:
         order = np.argsort(group.ravel(), kind="stable")
         starts = np.searchsorted(group.ravel()[order], np.arange(len(unique) + 1))
         for g, (place, a, b) in enumerate(unique.tolist()):
-            self._lump(batch, place, a, b, order[starts[g] : starts[g + 1]], end)
+            self._lump(batch, place, *self._widened(a, b), order[starts[g] : starts[g + 1]], end)
+        while self.variables() > MOST_VARIABLES:
+            self._coarsen()
 
     def _lump(self, batch: Batch, place: int, a: int, b: int, rows: Any, end: Floats) -> None:
         step = self.curves.step_s
@@ -53,10 +56,24 @@ class Lumps:
     def variables(self) -> int:
         return sum(len(zones) * (b - a) for zones, a, b in self.wanted)
 
-    def prices(self, limits: tuple[float, ...]) -> Floats | None:
-        """[zone, step] g per device-second; None where the LP would be too large."""
-        if self.variables() > MOST_VARIABLES:
-            return None
+    def _coarsen(self) -> None:
+        """Twice the grain: windows widen, lumps merge. The prices get duller, the bound they prove stays one."""
+        self.grain *= 2
+        old, self.wanted = self.wanted, {}
+        for (zones, a, b), (wanted, energy, room) in old.items():
+            low, high = self._widened(a, b)
+            wide = np.zeros(high - low)
+            wide[a - low : b - low] = room
+            found = self.wanted.setdefault((zones, low, high), [0.0, 0.0, np.zeros(high - low)])
+            found[0] += wanted
+            found[1] += energy
+            found[2] += wide
+
+    def _widened(self, a: int, b: int) -> tuple[int, int]:
+        return a // self.grain * self.grain, min(-(-b // self.grain) * self.grain, self.curves.steps)
+
+    def prices(self, limits: tuple[float, ...]) -> Floats:
+        """[zone, step] g per device-second."""
         return _solve(self, limits)
 
 

@@ -13,12 +13,12 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from heliotrope.errors import InvalidInput
+from heliotrope.errors import Infeasible, InvalidInput
 from heliotrope.plan.kernels import helio, loops, solve
 from heliotrope.plan.kernels.calendar import Calendar
-from heliotrope.plan.kernels.shapes import Batch, Floats, Slots
+from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Slots
 from heliotrope.plan.kernels.world import Policy, World
-from heliotrope.simulate.bound import MOST_VARIABLES, Lumps, certified_g
+from heliotrope.simulate.bound import Lumps, certified_g
 from heliotrope.simulate.source import Block, Left, Source
 
 DONE_S = 1e-3  # a job is complete, or late, to the millisecond
@@ -109,7 +109,6 @@ class Outcome(msgspec.Struct):
     totals: Totals
     left: Left
     meter: Meter
-    notes: tuple[str, ...] = ()
 
 
 def replay(trace: Source, world: World, policy: Policy, sink: Sink | None = None) -> Outcome:
@@ -145,28 +144,39 @@ def replay_queued(
     outcome = Outcome(Totals(), Left(), Meter())
     calendar, at_once = Calendar(world.curves, limits), Calendar(world.curves, limits)
     lumps = Lumps(world.curves)
-    for batch in _sorted(trace, outcome.left):
-        slots = _queued(calendar, batch, world, policy)
-        totals, grams = count(batch, slots, world, at_once.follow(batch, solve.run_now(batch)))
+    for whole in _sorted(trace, outcome.left):
+        batch = whole
+        stuck = np.zeros(len(batch), dtype=np.int8)
+        now = at_once.follow(batch, solve.run_now(batch), stuck)
+        slots = _queued(calendar, batch, world, policy, stuck)
+        if stuck.any():
+            outcome.left.stuck += int(stuck.sum())
+            fits = stuck == 0
+            batch, slots, now = batch.take(fits), slots.only(fits), now.only(fits)
+        totals, grams = count(batch, slots, world, now)
         outcome.totals.add(totals)
-        if lumps.variables() <= MOST_VARIABLES:
-            lumps.add(batch)
+        lumps.add(batch)
         if sink is not None:
             sink(batch, slots, grams)
-    prices = lumps.prices(limits)
-    if prices is None:
-        outcome.notes = ("too many windows for the capacity LP: the bound is the one without capacity",)
-    else:
-        again = (trace.batch(block, Left()) for block in trace.blocks())
-        priced = certified_g(again, world.curves, limits, prices)
-        outcome.totals.bound_g = max(outcome.totals.bound_g, priced)
+    if not outcome.totals.jobs:
+        raise Infeasible(
+            "no job finds devices before the grid ends",
+            cause=f"capacity {', '.join(f'{limit:g}' for limit in limits)} in {', '.join(world.curves.zones)}",
+            hint="more capacity, or a longer grid",
+        )
+    if outcome.left.stuck:
+        # Prices over all jobs would bound a larger trace than the one that was counted.
+        return outcome
+    again = (trace.batch(block, Left()) for block in trace.blocks())
+    priced = certified_g(again, world.curves, limits, lumps.prices(limits))
+    outcome.totals.bound_g = max(outcome.totals.bound_g, priced)
     return outcome
 
 
-def _queued(calendar: Calendar, batch: Batch, world: World, policy: Policy) -> Slots:
+def _queued(calendar: Calendar, batch: Batch, world: World, policy: Policy, stuck: Bytes) -> Slots:
     if policy in (helio.helio, helio.clairvoyant) and world.belief is None and not world.blind:
-        return calendar.choose(batch)
-    return calendar.follow(batch, policy(batch, world))
+        return calendar.choose(batch, stuck)
+    return calendar.follow(batch, policy(batch, world), stuck)
 
 
 def _sorted(trace: Source, left: Left) -> Iterator[Batch]:
@@ -194,8 +204,9 @@ def warm(trace: Source, world: World, policy: Policy, limits: tuple[float, ...] 
         guess = msgspec.structs.replace(world, queue_means=lambda: (3600.0, 4 * 3600.0))
         count(batch, policy(batch, guess), world)
         if limits is not None:
-            Calendar(world.curves, limits).follow(batch, solve.run_now(batch))
-            _queued(Calendar(world.curves, limits), batch, guess, policy)
+            stuck = np.zeros(len(batch), dtype=np.int8)
+            Calendar(world.curves, limits).follow(batch, solve.run_now(batch), stuck)
+            _queued(Calendar(world.curves, limits), batch, guess, policy, stuck)
             certified_g([batch], world.curves, limits, np.zeros_like(world.curves.values))
         break
 
@@ -231,7 +242,7 @@ def result(policy: str, outcome: Outcome, flags: tuple[str, ...] = ()) -> Result
         wall_s=outcome.meter.wall_s(),
         jobs_per_cpu_s=t.jobs / cpu if cpu else None,
         peak_mb=Meter.peak_mb(),
-        flags=(*_left(outcome.left), *_late(t), *outcome.notes, *flags),
+        flags=(*_left(outcome.left), *_late(t), *flags),
     )
 
 
@@ -245,6 +256,10 @@ def _left(left: Left) -> tuple[str, ...]:
     out = []
     if left.late:
         out.append(f"{left.late} jobs left out: even at once they would end after the grid does")
+    if left.stuck:
+        out.append(
+            f"{left.stuck} jobs left out: no devices before the grid ends; the bound is the one without capacity"
+        )
     if left.clipped:
         out.append(f"{left.clipped} windows cut at the end of the grid")
     if left.assumed_power:

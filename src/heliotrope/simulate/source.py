@@ -55,6 +55,7 @@ class Left(msgspec.Struct):
     late: int = 0
     clipped: int = 0
     assumed_power: int = 0
+    stuck: int = 0
 
 
 class Source(ABC):

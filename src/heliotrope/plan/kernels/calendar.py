@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from heliotrope.errors import Infeasible
 from heliotrope.plan.kernels.jit import compiled
 from heliotrope.plan.kernels.shapes import Batch, Bytes, Curves, Floats, Ints, Slots
 from heliotrope.plan.kernels.solve import Room
@@ -55,8 +54,9 @@ def follow(
     until: Floats,
     start: Floats,
     end: Floats,
-) -> int:
-    """Each wished slot as early as it can be had from its wished time on; the index of a job that never fits, or -1."""
+    stuck: Bytes,
+) -> None:
+    """Each wished slot as early as it can be had from its wished time on; `stuck`: jobs the calendar ends before."""
     free_at = 0.0
     last = -1
     for i in range(len(job)):
@@ -66,14 +66,15 @@ def follow(
             ready = free_at
         length = until[i] - wish[i]
         found = _earliest(used[zone[i]], limits[zone[i]], ready, length, devices[j], cell)
-        if found < 0.0:
-            return int(j)
+        if found < 0.0 or stuck[j] != 0:
+            stuck[j] = 1
+            start[i], end[i] = wish[i], wish[i]
+            continue
         start[i] = found
         end[i] = found + length
         _hold(used[zone[i]], start[i], end[i], devices[j], cell)
         free_at = end[i]
         last = j
-    return -1
 
 
 @compiled
@@ -108,11 +109,12 @@ def choose(
     out_zone: Ints,
     out_start: Floats,
     out_end: Floats,
-) -> tuple[int, int]:
+    stuck: Bytes,
+) -> int:
     """Each job in turn takes the cleanest free seconds of its window, in the zone where they are cleanest.
 
     What no zone can give before the deadline is had as early as possible, and counts as missed.
-    Slots filled, and the index of a job that never fits, or -1.
+    `stuck`: jobs that found nothing before the calendar's end. Slots filled.
     """
     longest = 0.0
     for i in range(len(submitted)):
@@ -179,7 +181,8 @@ def choose(
                     if 0.0 <= found < best_start:
                         best_start, zone = found, z
                 if zone < 0:
-                    return at, i
+                    stuck[i] = 1
+                    continue
             out_job[at], out_zone[at] = i, zone
             out_start[at], out_end[at] = best_start, best_start + length[i]
             _hold(used[zone], best_start, best_start + length[i], devices[i], cell)
@@ -204,7 +207,7 @@ def choose(
                     out_job[at], out_zone[at] = i, zone
                     out_start[at], out_end[at] = a, b
                     at += 1
-    return at, -1
+    return at
 
 
 @compiled
@@ -255,10 +258,10 @@ class Calendar:
         self.limits: Floats = np.array(limits, dtype=np.float64)
         self.used: Floats = np.zeros((len(curves.zones), math.ceil(curves.end_s / CELL_S)))
 
-    def follow(self, batch: Batch, wished: Slots) -> Slots:
-        """What a policy wished, queued for devices."""
+    def follow(self, batch: Batch, wished: Slots, stuck: Bytes) -> Slots:
+        """What a policy wished, queued for devices; marks in `stuck` the jobs that found none."""
         start, end = np.empty(len(wished)), np.empty(len(wished))
-        stuck = follow(
+        follow(
             self.used,
             self.limits,
             CELL_S,
@@ -269,16 +272,16 @@ class Calendar:
             wished.end_s,
             start,
             end,
+            stuck,
         )
-        self._refuse(batch, stuck)
         return Slots(wished.job, wished.zone, start, end)
 
-    def choose(self, batch: Batch) -> Slots:
-        """Ours: the cleanest of what is free."""
+    def choose(self, batch: Batch, stuck: Bytes) -> Slots:
+        """Ours: the cleanest of what is free; marks in `stuck` the jobs that found nothing."""
         pieces = (batch.length_s / CELL_S + 3).sum()
         room = Room(int(pieces))
         curves = self.curves
-        used, stuck = choose(
+        used = choose(
             curves.values,
             curves.area,
             curves.step_s,
@@ -297,15 +300,6 @@ class Calendar:
             room.zone,
             room.start,
             room.end,
+            stuck,
         )
-        self._refuse(batch, stuck)
         return room.slots(used)
-
-    def _refuse(self, batch: Batch, stuck: int) -> None:
-        if stuck >= 0:
-            raise Infeasible(
-                f"job {batch.first + stuck}: no devices free before the grid ends",
-                cause=f"it needs {batch.devices[stuck]:g} devices for {batch.length_s[stuck]:g} s; "
-                f"capacity {', '.join(f'{z}={c:g}' for z, c in zip(self.curves.zones, self.limits, strict=True) if c)}",
-                hint="more capacity, a longer grid, or fewer jobs",
-            )

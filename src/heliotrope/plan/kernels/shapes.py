@@ -102,6 +102,12 @@ class Slots(msgspec.Struct, frozen=True, eq=False):
     def __len__(self) -> int:
         return len(self.job)
 
+    def only(self, keep: npt.NDArray[np.bool_]) -> Slots:
+        """The slots of the jobs kept, renumbered as `Batch.take(keep)` renumbers them."""
+        rows = keep[self.job]
+        place = (np.cumsum(keep) - 1).astype(np.int32)
+        return Slots(place[self.job[rows]], self.zone[rows], self.start_s[rows], self.end_s[rows])
+
     @classmethod
     def whole(cls, batch: Batch, start_s: Floats, zone: Ints | None = None) -> Slots:
         """One slot a job."""
