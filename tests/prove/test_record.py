@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from heliotrope.errors import BadProof, BadSignature, HelioError, InvalidInput
 from heliotrope.prove import record
 from heliotrope.prove.note import SecretKey
+from heliotrope.prove.signing import entry_payload
 
 SEALER = record.Sealer(SecretKey.generate("site-test"))
 KEYS = st.text(st.characters(max_codepoint=127), max_size=10)
@@ -113,3 +114,19 @@ def test_no_mutation_of_an_envelope_opens(data):
     envelope[place] = changed
     with pytest.raises(HelioError):
         record.open_envelope(bytes(envelope), SEALER.key)
+
+
+@given(VALUES | st.floats(-1e6, 1e6) | st.dictionaries(st.text(max_size=5), st.floats(-1e3, 1e3)))
+def test_others_lines_are_recorded_in_their_canonical_form_too(value):
+    try:
+        expected = rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError:
+        return
+    try:
+        line = json.dumps(value).encode()
+        said = json.loads(entry_payload(line))
+    except InvalidInput:
+        return
+    assert rfc8785.dumps(said) == entry_payload(line)
+    assert rfc8785.dumps(said["predicate"]["entry"]) == expected
+    assert said["subject"][0]["digest"]["sha256"] == record.digest(expected)

@@ -1,25 +1,34 @@
-"""Many records a second: one thread reads, checks and signs while another commits, each batch one transaction."""
+"""Many records a second: other processes sign while this one commits, each batch one transaction."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.prove import record
 from heliotrope.prove.ledger import Ledger
-from heliotrope.prove.record import Sealed, Statement
+from heliotrope.prove.record import Statement
+from heliotrope.prove.signing import Batch, Worker, seal_lines
 
 MAX_RECORDS = 256
-MAX_WAITING_BATCHES = 4
 MAX_LINE_BYTES = 1_000_000
 PUBLISH_EVERY_S = 1.0
+# Fewer lines than this are signed here: sending them away would take longer.
+_WORTH_SENDING = 32
+_ENTRY = Statement("entry", "entry", {})
 
-_Batch = list[tuple[Statement, Sealed]]
+
+class _Lines(msgspec.Struct, frozen=True):
+    """Lines that arrived together; `first` is the number of the first in the whole input."""
+
+    first: int
+    lines: list[bytes]
 
 
 def append_lines(ledger: Ledger, source: BinaryIO, durable: Callable[[range], None]) -> int:
@@ -28,78 +37,150 @@ def append_lines(ledger: Ledger, source: BinaryIO, durable: Callable[[range], No
     A batch is what has arrived while the last one was being committed, so a lone line never waits for company.
     A bad line ends it: what came before is committed and acknowledged, what comes after is not read.
     """
-    waiting: queue.Queue[_Batch | BaseException | None] = queue.Queue(MAX_WAITING_BATCHES)
     stop = threading.Event()
-    signer = threading.Thread(target=_sign, args=(ledger, source, waiting), name="signer", daemon=True)
     publisher = threading.Thread(target=_publish, args=(ledger, stop), name="publisher")
-    signer.start()
     publisher.start()
-    count = 0
+    writer = _Writer(ledger, durable)
     try:
-        while (batch := waiting.get()) is not None:
-            if isinstance(batch, BaseException):
-                raise batch
-            with ledger.store.write() as tx:
-                first = ledger.add_sealed(tx, batch)
-            durable(range(first, first + len(batch)))
-            count += len(batch)
+        writer.run(_Reader(source))
     finally:
+        writer.close()
         stop.set()
         publisher.join()
         ledger.publish()
-    return count
+    return writer.count
 
 
-def entry_statement(value: Any) -> tuple[Statement, bytes]:
-    """Someone else's JSON value as a record; returns its canonical payload too. Floats are theirs, so they may stay."""
-    entry = record.canonical_any(value) if _has_floats(value) else record.canonical(value)
-    body = record.statement("entry", "entry", record.digest(entry), {"entry": value})
-    payload = record.canonical_any(body) if _has_floats(value) else record.canonical(body)
-    return Statement("entry", "entry", body), payload
+class _Job(msgspec.Struct, frozen=True):
+    """Lines being signed by `worker`, or to be signed here."""
+
+    arrived: _Lines
+    worker: Worker | None
 
 
-def _has_floats(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_floats, value.values())) or not all(map(str.isascii, value))
-    if isinstance(value, list):
-        return any(map(_has_floats, value))
-    return isinstance(value, float)
+class _Writer:
+    """Keeps every worker busy and commits in the order of the input."""
+
+    def __init__(self, ledger: Ledger, durable: Callable[[range], None]) -> None:
+        self.ledger = ledger
+        self.durable = durable
+        self.count = 0
+        self._workers: list[Worker] = []
+        self._idle: list[Worker] = []
+        self._jobs: deque[_Job] = deque()
+
+    def run(self, reader: _Reader) -> None:
+        while True:
+            self._hand_out(reader)
+            if not self._jobs:
+                reader.refuse_the_rest()
+                return
+            job = self._jobs.popleft()
+            if job.worker is None:
+                batch = seal_lines(self.ledger.sealer, job.arrived.lines)
+            else:
+                batch = job.worker.receive()
+                self._idle.append(job.worker)
+                # The next lines are being signed while these are committed.
+                self._hand_out(reader)
+            self._commit(batch, job.arrived.first)
+
+    def _hand_out(self, reader: _Reader) -> None:
+        """Gives idle workers what has arrived; waits for lines only when there is nothing else to do."""
+        while True:
+            worker = next((worker for worker in self._idle if worker.ready()), None)
+            if worker is None and self._jobs:
+                return
+            arrived = reader.take(wait=not self._jobs)
+            if arrived is None:
+                return
+            if len(arrived.lines) < _WORTH_SENDING:
+                self._jobs.append(_Job(arrived, None))
+                return
+            self._start_workers()
+            if worker is not None:
+                self._idle.remove(worker)
+                worker.send(arrived.lines)
+            self._jobs.append(_Job(arrived, worker))
+
+    def _commit(self, batch: Batch, first_line: int) -> None:
+        if batch.sealed:
+            with self.ledger.store.write() as tx:
+                first = self.ledger.add_sealed(tx, [(_ENTRY, sealed) for sealed in batch.sealed])
+            self.durable(range(first, first + len(batch.sealed)))
+            self.count += len(batch.sealed)
+        if batch.bad is not None:
+            raise InvalidInput(
+                "not a line of JSON", file="stdin", line=first_line + batch.bad.place, cause=batch.bad.cause
+            )
+
+    def _start_workers(self) -> None:
+        if not self._workers:
+            self._workers = [Worker(self.ledger.secret) for _ in range(min(4, os.cpu_count() or 1))]
+            self._idle.extend(self._workers)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.close()
 
 
-def _sign(ledger: Ledger, source: BinaryIO, waiting: queue.Queue[_Batch | BaseException | None]) -> None:
-    try:
-        for lines in _batches(source):
-            batch: _Batch = []
-            for number, line in lines:
-                try:
-                    statement, payload = entry_statement(msgspec.json.decode(line))
-                except (msgspec.DecodeError, UnicodeDecodeError, InvalidInput) as error:
-                    if batch:
-                        waiting.put(batch)
-                    raise InvalidInput("not a line of JSON", file="stdin", line=number, cause=str(error)) from error
-                batch.append((statement, ledger.seal(payload)))
-            if batch:
-                waiting.put(batch)
-        waiting.put(None)
-    except BaseException as error:
-        # Raised again in the thread that commits.
-        waiting.put(error)
+class _Reader:
+    """Reads ahead in a thread of its own, a few batches and no more."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.ended = False
+        self._source = source
+        self._waiting: queue.Queue[_Lines | InvalidInput | None] = queue.Queue(2)
+        self._fault: InvalidInput | None = None
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+
+    def take(self, *, wait: bool) -> _Lines | None:
+        """None: nothing has arrived yet, or nothing more will (`ended`)."""
+        if self.ended:
+            return None
+        try:
+            item = self._waiting.get(block=wait)
+        except queue.Empty:
+            return None
+        if isinstance(item, _Lines):
+            return item
+        self.ended, self._fault = True, item
+        return None
+
+    def refuse_the_rest(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+    def _read(self) -> None:
+        try:
+            for lines in _batches(self._source):
+                self._waiting.put(lines)
+        except InvalidInput as error:
+            self._waiting.put(error)
+        else:
+            self._waiting.put(None)
 
 
-def _batches(source: BinaryIO) -> Iterator[list[tuple[int, bytes]]]:
-    """Lines with their numbers, as many at a time as are there already, 256 at the most."""
-    number, rest = 0, b""
+def _batches(source: BinaryIO) -> Iterator[_Lines]:
+    """As many lines at a time as are there already, 256 at the most. Blank lines are passed over."""
+    number, rest = 1, b""
     raw = getattr(source, "raw", source)
     while chunk := raw.read(1 << 16):
         *lines, rest = (rest + chunk).split(b"\n")
         if len(rest) > MAX_LINE_BYTES:
-            raise InvalidInput("a line without end", line=number + len(lines) + 1, allowed=f"{MAX_LINE_BYTES} bytes")
-        numbered = [(i, line) for i, line in enumerate(lines, start=number + 1) if line.strip()]
+            raise InvalidInput("a line without end", file="stdin", line=number + len(lines), allowed="1 MB a line")
+        yield from _cut(number, lines)
         number += len(lines)
-        for i in range(0, len(numbered), MAX_RECORDS):
-            yield numbered[i : i + MAX_RECORDS]
-    if rest.strip():
-        yield [(number + 1, rest)]
+    yield from _cut(number, [rest])
+
+
+def _cut(number: int, lines: list[bytes]) -> Iterator[_Lines]:
+    start = 0
+    for i, line in enumerate([*lines, b""]):
+        if not line.strip() or i - start == MAX_RECORDS:
+            if i > start:
+                yield _Lines(number + start, lines[start:i])
+            start = i if line.strip() else i + 1
 
 
 def _publish(ledger: Ledger, stop: threading.Event) -> None:

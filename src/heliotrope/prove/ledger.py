@@ -39,7 +39,8 @@ class Ledger:
                 f"this home's log is {self._log.current.name}, not {settings.origin}",
                 hint="set prove.origin back, or use another --home for another log",
             )
-        self._sealer = Sealer(self._site.current)
+        self.secret = self._site.current
+        self.sealer = Sealer(self.secret)
         self._auditors = tuple(Key.parse(text) for text in settings.auditors)
         self._peers = tuple(Peer.parse(text) for text in settings.witnesses)
         if settings.quorum > len(self._peers):
@@ -51,12 +52,8 @@ class Ledger:
 
     def add(self, tx: Transaction, statement: Statement) -> int:
         """Signs, salts and numbers a record; it is in the log exactly when the caller's transaction commits."""
-        sealed = self._sealer.seal(record.canonical(statement.body))
+        sealed = self.sealer.seal(record.canonical(statement.body))
         return self.add_sealed(tx, [(statement, sealed)])
-
-    def seal(self, payload: bytes) -> Sealed:
-        """The costly part of adding, for writers that do it outside the transaction."""
-        return self._sealer.seal(payload)
 
     def add_sealed(self, tx: Transaction, records: Sequence[tuple[Statement, Sealed]]) -> int:
         """The index of the first of consecutive records."""
