@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+import msgspec
+
 from heliotrope.measure.system import Process, System
 
 SCAN_SHARE = 0.0005  # of the time: what looking through all of /proc may cost
@@ -29,9 +31,11 @@ class Tree:
         first = system.process(root)
         self.own_session = first is not None and first.session == root
         self.own_group = first is not None and first.group == root
-        if first is not None and first.parent == os.getpid() and system.root == "":
-            self._reaper_s = self._reaped_by_us()
         self._itself = root == os.getpid() and system.root == ""
+        if first is not None and first.parent == os.getpid() and system.root == "":
+            # Our own child is followed from its birth: what it did before we looked is its work too.
+            self._reaper_s = self._reaped_by_us()
+            first = msgspec.structs.replace(first, own_s=0.0, reaped_s=0.0)
         if first is not None:
             self._follow(first)
 

@@ -76,7 +76,6 @@ class Opening(msgspec.Struct, frozen=True):
     system: System
     target: str = ""
     covered: frozenset[str] = frozenset()
-    root_pid: int | None = None
 
 
 class MeterModule(Protocol):

@@ -37,13 +37,13 @@ def probe_all(system: System) -> tuple[Probe, ...]:
     return tuple(module(name).probe(system) for name in (*BUILT_IN, *others()))
 
 
-def open_all(system: System, wanted: tuple[str, ...], root_pid: int | None) -> list[Meter]:
+def open_all(system: System, wanted: tuple[str, ...]) -> list[Meter]:
     """The wanted meters (`NAME` or `NAME:TARGET`), or those that work here by default; modelled ones see the rest."""
     meters: list[Meter] = []
     for spec in wanted or BY_DEFAULT:
         name, _, target = spec.partition(":")
         covered = frozenset(domain for meter in meters for domain in meter.covers)
-        meter = module(name).open_meter(Opening(system, target, covered, root_pid))
+        meter = module(name).open_meter(Opening(system, target, covered))
         if meter is not None:
             meters.append(meter)
         elif wanted:

@@ -33,13 +33,14 @@ class Session:
         meters: tuple[str, ...] = (),
         journal: Path | None = None,
         system: System | None = None,
+        opened: list[Meter] | None = None,
     ) -> None:
         if not interval_s > 0:
             raise InvalidInput("an interval must be positive", field="interval_s", found=interval_s)
         self.name = name
         self.interval_s = interval_s
         self.system = system or System()
-        self.meters: list[Meter] = registry.open_all(self.system, meters, root_pid)
+        self.meters = registry.open_all(self.system, meters) if opened is None else opened
         self._tree = Tree(self.system, os.getpid() if root_pid is None else root_pid)
         self._cpus = self.system.cpus()
         self._lock = threading.RLock()
