@@ -1,0 +1,60 @@
+"""`helio jobs` and `helio cancel`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from heliotrope.cli.shared import Context, print_json, shared_options
+from heliotrope.units import show_carbon, show_energy
+
+
+@click.command()
+@shared_options
+def jobs(context: Context) -> None:
+    """List what was submitted and how it stands, newest first."""
+    from heliotrope.run import views
+    from heliotrope.store import Store
+
+    rows = views.jobs(Store(context.settings.home_path / "helio.db"))
+    if context.json:
+        for row in rows:
+            print_json(row)
+        return
+    if not rows:
+        click.echo("nothing was submitted yet; helio run -- COMMAND")
+        return
+    click.echo(
+        f"{'job':14} {'state':10} {'site':12} {'zone':12} {'starts (UTC)':13} {'energy':>9} {'carbon':>9}  command"
+    )
+    for row in rows:
+        starts = row.started_at or (row.slots[0].start if row.slots else None)
+        when = f"{starts:%d %b %H:%M}" if starts else ""
+        energy = show_energy(row.energy_j.value) if row.energy_j else ""
+        carbon = show_carbon(row.carbon_g.value) if row.carbon_g else ""
+        words = " ".join(row.command)
+        click.echo(
+            f"{row.workload:14} {row.state:10} {row.site:12} {row.zone:12} {when:13} {energy:>9} {carbon:>9}  "
+            + (words if len(words) < 40 else words[:39] + "…")
+        )
+
+
+@click.command()
+@click.argument("job")
+@shared_options
+def cancel(context: Context, job: str) -> None:
+    """Cancel JOB (its name, or its run's); what it used so far is still recorded."""
+    from heliotrope.run import Controller
+
+    controller = Controller(context.settings)
+    try:
+        controller.cancel(job, time.time())
+        # Where no other controller acts, this one does until it is over.
+        run = controller.follow(controller.workload_id(job), lambda *_: None)
+    finally:
+        controller.close()
+    if context.json:
+        print_json({"run": run.id, "state": run.state.value, "receipt": run.receipt or None})
+    else:
+        click.echo(f"{run.state.value}: {run.id}")

@@ -1,0 +1,108 @@
+"""From a run that ended to what it cost: its readings on its own clock, under the signals of the hours they fell in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from heliotrope import footprint, measure
+from heliotrope.errors import ProviderError, SignalGap
+from heliotrope.fleet import Fleet
+from heliotrope.grid import Grid
+from heliotrope.model import PRICE, WATER, Measurement, Signal, SignalKind, Site, Workload, total
+from heliotrope.run.clock import Clock
+from heliotrope.run.folder import Folder
+from heliotrope.store.runs import Account
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """The account, and all that it was computed from."""
+
+    account: Account
+    signals: tuple[Signal, ...]
+    device_s: float
+    site: Site
+    home: Site
+
+
+def measured(folders: list[Folder]) -> Measurement | None:
+    """All segments of an attempt as one; a segment whose shepherd died is read from its journal."""
+    parts = []
+    for folder in folders:
+        part = folder.measurement
+        if part is None and folder.journal.exists():
+            part = measure.recover(folder.journal)
+        if part is not None:
+            parts.append(part)
+    if not parts:
+        return None
+    return Measurement(
+        name=parts[0].name,
+        start_s=parts[0].start_s,
+        end_s=parts[-1].end_s,
+        duration_s=sum(p.duration_s for p in parts),
+        energy_j=total(p.energy_j for p in parts),
+        meters=tuple(m for p in parts for m in p.meters),
+        readings=tuple(r for p in parts for r in p.readings),
+        flags=tuple(dict.fromkeys(f for p in parts for f in p.flags)),
+        journal=parts[-1].journal,
+    )
+
+
+def bill(
+    workload: Workload,
+    raw: Measurement,
+    site: Site,
+    fleet: Fleet,
+    grid: Grid,
+    clock: Clock,
+    kind: SignalKind,
+) -> Bill:
+    flags = list(raw.flags)
+    if clock.factor != 1:
+        flags.append(f"the clock ran {clock.factor:g} times as fast as the wall")
+    if site.emulated:
+        flags.append(f"{site.name} is emulated: it ran on this machine")
+    charged = footprint.shift(
+        msgspec.structs.replace(raw, flags=tuple(flags)), clock.at(raw.start_s) - raw.start_s, stretch=clock.factor
+    )
+    home = fleet.site(fleet.home)
+    earliest = max(workload.submitted_at, workload.not_before or workload.submitted_at)
+    at_once = footprint.at_once(charged, earliest.timestamp())
+    # One signal a zone, over both spans, so that whoever computes this again cannot pick the wrong one.
+    span = (int(min(charged.start_s, at_once.start_s)), int(max(charged.end_s, at_once.end_s)) + 1)
+    device_s = raw.duration_s
+    carbon, price, water = _signals(grid, site, span, kind)
+    cost = footprint.compute(charged, site, carbon, price=price, water=water, device_s=device_s)
+    carbon_home = carbon if home.zone == site.zone else _carbon(grid, home.zone, span, kind)
+    run_now = footprint.compute(at_once, home, carbon_home, device_s=device_s)
+    kept = {id(s): s for s in (carbon, carbon_home, price, water) if s is not None}
+    return Bill(Account(cost, charged, run_now.carbon_g), tuple(kept.values()), device_s, site, home)
+
+
+def _signals(
+    grid: Grid, site: Site, span: tuple[int, int], kind: SignalKind
+) -> tuple[Signal, Signal | None, Signal | None]:
+    start_s, end_s = span
+    stated = site.price_eur_per_mwh is not None
+    price = None if stated else grid.forecast(site.zone, start_s, end_s, issued_at_s=start_s, kind=PRICE)
+    water = grid.forecast(site.zone, start_s, end_s, issued_at_s=start_s, kind=WATER)
+    return _carbon(grid, site.zone, span, kind), price, water
+
+
+def _carbon(grid: Grid, zone: str, span: tuple[int, int], kind: SignalKind) -> Signal:
+    """What was; where nobody knows yet, what was expected, with a flag."""
+    start_s, end_s = span
+    try:
+        return grid.history(zone, start_s, end_s, kind=kind)
+    except (SignalGap, ProviderError):
+        signal = grid.forecast(zone, start_s, end_s, issued_at_s=start_s, kind=kind)
+        quality = msgspec.structs.replace(
+            signal.quality, flags=(*signal.quality.flags, "accounted with a forecast: no history yet")
+        )
+        return msgspec.structs.replace(signal, quality=quality)
+
+
+def folders_of(runs: Path, run_id: str) -> list[Folder]:
+    return [Folder(path) for path in sorted((runs / run_id).glob("[0-9]*"))]

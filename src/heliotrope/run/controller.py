@@ -1,0 +1,347 @@
+"""The controller: observes, compares with the plan, acts; each change one transaction, each act safe to repeat."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from heliotrope import fleet as fleets
+from heliotrope.config import Settings
+from heliotrope.errors import InvalidInput, RunError, UnknownName
+from heliotrope.fleet import Fleet
+from heliotrope.grid import Grid
+from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
+from heliotrope.plan import Candidate, place
+from heliotrope.prove import Ledger, plan_statement, run_statement
+from heliotrope.run import accounting, engines, lifecycle
+from heliotrope.run.clock import Clock
+from heliotrope.run.engines.protocol import Task
+from heliotrope.store import Store, runs
+from heliotrope.store.runs import Strip
+from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
+
+REPLAN_S = 3600.0
+LOOK_S = 0.2
+
+
+class Controller:
+    """One home. Any number may exist; the one that holds `leading` acts, the others only submit and look."""
+
+    def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
+        self.settings = settings
+        self.home = settings.home_path
+        self.fleet = fleet or fleets.load(settings.fleet, zone=settings.zone)
+        self.store = Store(self.home / "helio.db")
+        self.grid = Grid(settings.grid, self.home)
+        self.ledger = Ledger(self.store, self.home, settings.prove)
+        self.kind = SignalKind.parse(settings.grid.kind)
+        self._lock: int | None = None
+
+    # Submitting
+
+    def submit(self, workload: Workload, clock: Clock, *, at_once: bool = False) -> Plan:
+        """Plans and stores it; acknowledged when this returns, with its plan and baseline already in the log."""
+        self._check_command(workload)
+        plan, strips = self.plan(workload, clock.now_s(), at_once=at_once)
+        run = self._attempt(workload, plan, 1, clock)
+        with self.store.write() as tx:
+            runs.add_workload(tx, workload, clock.factor, clock.origin_s, self.fleet.home)
+            for strip in strips:
+                runs.put_strip(tx, workload.id, strip)
+            runs.add_plan(tx, plan)
+            self.ledger.add(tx, plan_statement(workload, plan, clock_factor=clock.factor))
+            runs.put_run(tx, run)
+            runs.add_event(tx, run.id, clock.now_s(), "planned", f"{run.site}, {plan.slots[0].start:%d %b %H:%M} UTC")
+        return plan
+
+    def plan(self, workload: Workload, now_s: float, *, at_once: bool = False) -> tuple[Plan, list[Strip]]:
+        for name in workload.sites:
+            self.fleet.site(name)
+        ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
+        start_s = hour_floor(now_s)
+        candidates = []
+        for site in self.fleet.sites:
+            carbon = self.grid.forecast(
+                site.zone, start_s, int(ends_s) + S_PER_HOUR, issued_at_s=int(now_s), kind=self.kind
+            )
+            candidates.append(Candidate(site=site, carbon=carbon))
+        if at_once:
+            here = workload.sites[0] if workload.sites else self.fleet.home
+            candidates = [c for c in candidates if c.site.name == here]
+        plan = place(
+            workload,
+            candidates,
+            now_s=now_s,
+            home=self.fleet.home,
+            latency_ms=self.fleet.latency_ms,
+            horizon_s=workload.length.high_s if at_once else ends_s - now_s,
+            step_s=self.settings.plan.step_s,
+        )
+        return plan, [_strip(c) for c in candidates]
+
+    def _check_command(self, workload: Workload) -> None:
+        """Before anything is promised: a command that is not there can be told now."""
+        name = workload.command[0]
+        path = workload.environment.get("PATH", os.defpath)
+        found = (
+            Path(workload.working_directory, name).is_file()
+            and os.access(Path(workload.working_directory, name), os.X_OK)
+            if "/" in name
+            else shutil.which(name, path=path)
+        )
+        if not found:
+            raise InvalidInput("command not found", field="command", found=name, hint="check its spelling and PATH")
+
+    def _attempt(self, workload: Workload, plan: Plan, number: int, clock: Clock) -> Run:
+        site = self.fleet.site(plan.slots[0].site)
+        name = f"{workload.id}-{number}"
+        return Run(
+            id=name,
+            workload=workload.id,
+            state=RunState.WAITING,
+            created_at=from_epoch(clock.now_s()),
+            attempt=number,
+            site=site.name,
+            zone=site.zone,
+            engine=site.engine,
+            clock_factor=clock.factor,
+        )
+
+    # Leading
+
+    def lead(self) -> bool:
+        """True where this is the one controller of the home that acts; the lock falls with the process."""
+        if self._lock is None:
+            fd = os.open(self.home / "controller.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                return False
+            self._lock = fd
+        return True
+
+    def close(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        self.store.close()
+
+    # Stepping
+
+    def step(self) -> float:
+        """One look at everything that is not over; wall seconds until the next look is worth it."""
+        with self.store.read() as tx:
+            live = runs.live(tx)
+            owed = runs.without_receipt(tx)
+        for run in owed:
+            self._hand_receipt(run)
+        waits = [self._step(run) for run in live]
+        return min([LOOK_S * 5, *waits])
+
+    def _step(self, run: Run) -> float:
+        with self.store.read() as tx:
+            workload = runs.workload(tx, run.workload)
+            plan = runs.newest_plan(tx, run.workload)
+            clock = Clock(*runs.clock(tx, run.workload))
+            cancel = runs.cancel_wished(tx, run.workload)
+        assert workload is not None
+        assert plan is not None
+        now_s = clock.now_s()
+        if run.state is RunState.WAITING and now_s - plan.made_at.timestamp() > REPLAN_S and not cancel:
+            plan = self._replan(run, workload, plan, now_s)
+        engine = engines.engine(run.engine)
+        sight = engine.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
+        step = lifecycle.step(run.state, run.slot, run.attempt, workload, plan, sight, now_s, cancel=cancel)
+        after = self._record(run, step, workload, plan, clock, now_s)
+        self._act(engine, after, workload, step)
+        if step.state.ended:
+            return 0.0
+        return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
+
+    def _replan(self, run: Run, workload: Workload, old: Plan, now_s: float) -> Plan:
+        """The world may look different by now; a plan that says the same is not written again."""
+        new, strips = self.plan(workload, now_s)
+        if new.slots == old.slots:
+            return old
+        with self.store.write() as tx:
+            for strip in strips:
+                runs.put_strip(tx, workload.id, strip)
+            runs.add_plan(tx, new)
+            self.ledger.add(tx, plan_statement(workload, new, clock_factor=run.clock_factor))
+            runs.add_event(tx, run.id, now_s, "planned again", f"{new.slots[0].site}, {new.slots[0].start:%d %b %H:%M}")
+        return new
+
+    def _record(
+        self, run: Run, step: lifecycle.Step, workload: Workload, plan: Plan, clock: Clock, now_s: float
+    ) -> Run:
+        """Writes what changed, before acting on it; an ending, its footprint and its record are one transaction."""
+        site = self.fleet.site(plan.slots[min(step.slot, len(plan.slots) - 1)].site)
+        launching = step.do is lifecycle.Do.LAUNCH
+        handle = run.handle
+        if launching and (not handle or run.state is RunState.PAUSED):
+            handle = str(self.home / "runs" / run.id / f"{len(run.checkpoints) + step.slot}")
+        after = msgspec.structs.replace(
+            run,
+            state=step.state,
+            slot=step.slot,
+            handle="" if step.state is RunState.PAUSED and step.do is lifecycle.Do.NOTHING else handle,
+            site=run.site if run.handle else site.name,
+            zone=run.zone if run.handle else site.zone,
+            engine=run.engine if run.handle else site.engine,
+            exit_code=step.exit_code,
+            reason=step.reason,
+        )
+        if after == run:
+            return run
+        if not step.state.ended:
+            with self.store.write() as tx:
+                runs.put_run(tx, after)
+                if after.state is not run.state:
+                    runs.add_event(tx, run.id, now_s, after.state.value, after.reason)
+            return after
+        return self._end(after, step, workload, plan, clock, now_s)
+
+    def _end(self, run: Run, step: lifecycle.Step, workload: Workload, plan: Plan, clock: Clock, now_s: float) -> Run:
+        if step.do is lifecycle.Do.REAP and run.handle:
+            engines.engine(run.engine).reap(run.handle)
+        folders = accounting.folders_of(self.home / "runs", run.id)
+        raw = accounting.measured(folders)
+        bill = None
+        if raw is not None:
+            run = msgspec.structs.replace(
+                run, started_at=from_epoch(clock.at(raw.start_s)), ended_at=from_epoch(clock.at(raw.end_s))
+            )
+            bill = accounting.bill(workload, raw, self.fleet.site(run.site), self.fleet, self.grid, clock, self.kind)
+        else:
+            run = msgspec.structs.replace(run, ended_at=from_epoch(now_s))
+        with self.store.write() as tx:
+            current = runs.run(tx, run.id)
+            if current is None or current.state.ended:
+                return run
+            runs.put_run(tx, run)
+            runs.add_event(tx, run.id, now_s, run.state.value, run.reason)
+            if bill is not None:
+                runs.put_account(tx, run.id, bill.account)
+                statement = run_statement(
+                    workload,
+                    plan,
+                    run,
+                    bill.account.measurement,
+                    bill.account.footprint,
+                    bill.account.run_now_g,
+                    bill.signals,
+                    clock_factor=clock.factor,
+                    site=bill.site,
+                    home=bill.home,
+                    device_s=bill.device_s,
+                )
+                self.ledger.add(tx, statement)
+            if step.again:
+                again = self._attempt(workload, plan, run.attempt + 1, clock)
+                runs.put_run(tx, again)
+                runs.add_event(tx, again.id, now_s, "again", run.reason)
+        if bill is not None:
+            run = self._hand_receipt(run)
+        return run
+
+    def _act(self, engine: engines.Engine, run: Run, workload: Workload, step: lifecycle.Step) -> None:
+        match step.do:
+            case lifecycle.Do.LAUNCH:
+                engine.launch(self._task(run, workload))
+            case lifecycle.Do.PAUSE:
+                engine.pause(run.handle)
+            case lifecycle.Do.RESUME:
+                engine.resume(run.handle)
+            case lifecycle.Do.SAVE:
+                engine.save(run.handle)
+            case lifecycle.Do.KILL:
+                engine.kill(run.handle)
+            case _:
+                return
+
+    def _task(self, run: Run, workload: Workload) -> Task:
+        return Task(
+            handle=run.handle,
+            command=workload.command,
+            working_directory=workload.working_directory,
+            environment=workload.environment,
+            checkpoint=str(self.home / "checkpoints" / workload.id),
+            interval_s=self.settings.measure.interval_s,
+            meters=self.settings.measure.meters,
+        )
+
+    def _hand_receipt(self, run: Run) -> Run:
+        """After the record is in the log: can be done again at any time, and is, until the run says where it lies."""
+        path = self.ledger.receipt(self.ledger.find(run.id), self.home / "receipts" / f"{run.id}.proof")
+        run = msgspec.structs.replace(run, receipt=str(path))
+        with self.store.write() as tx:
+            runs.put_run(tx, run)
+        return run
+
+    # Following
+
+    def follow(self, workload_id: str, watch: Callable[[Run, Plan, float], None]) -> Run:
+        """Until it is over; acts itself where no other controller does. `watch` gets the run, its plan and the time."""
+        while True:
+            wait_s = self.step() if self.lead() else LOOK_S
+            with self.store.read() as tx:
+                run = runs.attempts(tx, workload_id)[-1]
+                plan = runs.newest_plan(tx, workload_id)
+                clock = Clock(*runs.clock(tx, workload_id))
+            assert plan is not None
+            watch(run, plan, clock.now_s())
+            if run.state.ended and (run.receipt or not run.handle):
+                return run
+            time.sleep(min(max(wait_s, 0.01), LOOK_S))
+
+    def cancel(self, name: str, at_s: float) -> None:
+        workload_id = self.workload_id(name)
+        with self.store.write() as tx:
+            last = runs.attempts(tx, workload_id)[-1]
+            if last.state.ended:
+                raise RunError(f"{name} is over: {last.state}", hint=f"helio runs show {name}")
+            runs.wish_cancel(tx, workload_id, at_s)
+
+    def past_length_s(self, command: tuple[str, ...]) -> float | None:
+        """How long the same command took last time."""
+        with self.store.read() as tx:
+            return runs.past_length_s(tx, command)
+
+    def workload_id(self, name: str) -> str:
+        """From a job's name or a run's."""
+        with self.store.read() as tx:
+            if runs.workload(tx, name) is not None:
+                return name
+            run = runs.run(tx, name)
+        if run is None:
+            raise UnknownName(f"no job or run is called {name}", hint="helio jobs lists them")
+        return run.workload
+
+
+def new_id(now: datetime) -> str:
+    """Sorts by time, short enough to type."""
+    return f"{now:%m%d%H%M}{secrets.token_hex(2)}"
+
+
+def _strip(candidate: Candidate) -> Strip:
+    carbon: Signal = candidate.carbon
+    return Strip(
+        candidate.site.name,
+        carbon.zone,
+        carbon.start_s,
+        carbon.step_s,
+        tuple(carbon.values.tolist()),
+        tuple(carbon.low.tolist()),
+        tuple(carbon.high.tolist()),
+        quality=carbon.quality.kind.value,
+        source=carbon.quality.source,
+    )

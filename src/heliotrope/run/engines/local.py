@@ -1,0 +1,97 @@
+"""The local machine as an engine: every attempt in a session of its own, kept by a shepherd that outlives us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from heliotrope.errors import EngineError
+from heliotrope.run.engines.protocol import Capabilities, Task
+from heliotrope.run.folder import Folder, Order
+from heliotrope.run.lifecycle import Seen, Sight
+from heliotrope.run.processes import alive, end_session, signal_session
+
+
+class LocalEngine:
+    """A handle is the attempt's folder."""
+
+    name = "local"
+    capabilities = Capabilities(suspend=True, checkpoint=True, measures=True)
+
+    def launch(self, task: Task) -> None:
+        """Starts it, unless it was ever started: an attempt whose command may have run is never run again."""
+        folder = Folder(Path(task.handle))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        lock = folder.try_lock()
+        if lock is None:
+            return
+        try:
+            if folder.began is not None or folder.exit is not None:
+                return
+            Path(task.checkpoint).mkdir(parents=True, exist_ok=True)
+            folder.write(
+                "order",
+                Order(
+                    task.command,
+                    task.working_directory,
+                    task.environment,
+                    task.checkpoint,
+                    task.interval_s,
+                    task.meters,
+                ),
+            )
+            with (folder.path / "shepherd.log").open("ab") as log:
+                subprocess.run(
+                    [sys.executable, "-m", "heliotrope.run.shepherd", str(folder.path), str(lock)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    check=True,
+                    pass_fds=(lock,),
+                    cwd="/",
+                )
+        finally:
+            os.close(lock)
+
+    def observe(self, handle: str) -> Sight:
+        folder = Folder(Path(handle))
+        if not folder.path.is_dir():
+            return Sight(Seen.ABSENT)
+        lock = folder.try_lock()
+        if lock is None:
+            # The exit is known an instant before its measurement is whole: alive until both are.
+            return Sight(Seen.ALIVE)
+        try:
+            ended = folder.exit
+            if ended is not None:
+                return Sight(Seen.EXITED, ended.code)
+            return Sight(Seen.ABSENT if folder.began is None else Seen.GONE)
+        finally:
+            os.close(lock)
+
+    def pause(self, handle: str) -> None:
+        self._signal(handle, signal.SIGSTOP)
+
+    def resume(self, handle: str) -> None:
+        self._signal(handle, signal.SIGCONT)
+
+    def save(self, handle: str) -> None:
+        """Asks it to save its state and leave."""
+        self._signal(handle, signal.SIGTERM)
+
+    def kill(self, handle: str) -> None:
+        self._signal(handle, signal.SIGKILL)
+
+    def reap(self, handle: str) -> None:
+        """Makes certain that nothing of it lives, before another attempt may."""
+        began = Folder(Path(handle)).began
+        if began is not None and alive(began.child) and not end_session(began.child.pid):
+            raise EngineError(f"{handle}: its processes cannot be ended", hint="see `ps`; another attempt waits for it")
+
+    def _signal(self, handle: str, number: signal.Signals) -> None:
+        began = Folder(Path(handle)).began
+        if began is not None and alive(began.child):
+            signal_session(began.child.pid, number)

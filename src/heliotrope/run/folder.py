@@ -1,0 +1,94 @@
+"""One attempt's folder: what its shepherd was told and what it saw, each file written whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from heliotrope.model import Measurement
+from heliotrope.run.processes import Identity
+
+T = TypeVar("T")
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to run, where, and how to measure it."""
+
+    command: tuple[str, ...]
+    working_directory: str
+    environment: dict[str, str]
+    checkpoint: str
+    interval_s: float
+    meters: tuple[str, ...] = ()
+
+
+class Exit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`code`: the exit code, or minus the signal."""
+
+    code: int
+    ended_s: float
+
+
+class Began(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The command's own process, leader of its session; written before the command is executed."""
+
+    child: Identity
+    started_s: float
+
+
+class Folder:
+    """Paths and whole-file reads and writes of one attempt."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = path / "lock"
+        self.journal = path / "journal.jsonl"
+        self.out = path / "out.log"
+
+    def read(self, name: str, kind: type[T]) -> T | None:
+        try:
+            return msgspec.json.decode((self.path / f"{name}.json").read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, value: object) -> None:
+        """Durable when it returns; readers see the old file or the new."""
+        final = self.path / f"{name}.json"
+        with (self.path / f".{name}.{os.getpid()}").open("wb") as file:
+            file.write(msgspec.json.encode(value))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(final)
+        folder = os.open(self.path, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+    @property
+    def order(self) -> Order | None:
+        return self.read("order", Order)
+
+    @property
+    def began(self) -> Began | None:
+        return self.read("began", Began)
+
+    @property
+    def exit(self) -> Exit | None:
+        return self.read("exit", Exit)
+
+    @property
+    def measurement(self) -> Measurement | None:
+        return self.read("measurement", Measurement)
+
+    def try_lock(self) -> int | None:
+        """A file descriptor that holds the attempt, or None where its shepherd (or its launcher) does."""
+        fd = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return fd

@@ -1,0 +1,124 @@
+"""The life of a run, pure: what is known and what is seen go in, the next state and what to do come out.
+
+Level-triggered: it never asks what happened before, only how things stand. Asking twice gives the same answer.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from heliotrope.model import PauseBy, Plan, RunState, Workload
+from heliotrope.units import epoch_s
+
+# What a command says when it saved its state and wants to go on later (sysexits' EX_TEMPFAIL).
+SAVED = 75
+
+
+class Seen(StrEnum):
+    """How the engine finds a run: `gone` is one that began and has no keeper and no exit any more."""
+
+    ABSENT = "absent"
+    ALIVE = "alive"
+    EXITED = "exited"
+    GONE = "gone"
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """`code` is an exit code, or minus the signal that ended it."""
+
+    seen: Seen
+    code: int | None = None
+
+
+class Do(StrEnum):
+    """What the controller has to do; each may be done again without harm."""
+
+    NOTHING = "nothing"
+    LAUNCH = "launch"
+    PAUSE = "pause"
+    RESUME = "resume"
+    SAVE = "save"
+    KILL = "kill"
+    REAP = "reap"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """`again`: this attempt is over, another may begin. `wake_s`: when to look again, none for "when it changes"."""
+
+    state: RunState
+    do: Do = Do.NOTHING
+    slot: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+    again: bool = False
+    wake_s: float | None = None
+
+
+def step(
+    state: RunState,
+    slot: int,
+    attempt: int,
+    workload: Workload,
+    plan: Plan,
+    sight: Sight,
+    now_s: float,
+    *,
+    cancel: bool,
+) -> Step:
+    if state.ended:
+        return Step(state, slot=slot)
+    if sight.seen is Seen.EXITED:
+        return _exited(state, slot, attempt, workload, plan, sight.code or 0, cancel=cancel)
+    if sight.seen is Seen.GONE:
+        if cancel:
+            return Step(RunState.CANCELLED, Do.REAP, slot, reason="cancelled")
+        return _lost(slot, attempt, workload, "whoever kept it vanished")
+    if cancel:
+        if sight.seen is Seen.ABSENT:
+            return Step(RunState.CANCELLED, slot=slot, reason="cancelled before it ran")
+        return Step(RunState.CANCELLING, Do.KILL, slot)
+    return _on_plan(state, slot, workload, plan, sight.seen, now_s)
+
+
+def _exited(
+    state: RunState, slot: int, attempt: int, workload: Workload, plan: Plan, code: int, *, cancel: bool
+) -> Step:
+    if code == 0:
+        return Step(RunState.DONE, slot=slot, exit_code=0)
+    if cancel or state is RunState.CANCELLING:
+        return Step(RunState.CANCELLED, slot=slot, exit_code=code, reason="cancelled")
+    if state is RunState.PAUSING and slot + 1 < len(plan.slots):
+        return Step(RunState.PAUSED, slot=slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
+    if code == SAVED and workload.flexibility.pause_by is PauseBy.CHECKPOINT and attempt < workload.max_attempts:
+        return Step(RunState.LOST, slot=slot, exit_code=code, reason="saved its state and left", again=True)
+    if code < 0:
+        return _lost(slot, attempt, workload, f"ended by signal {-code} that nobody here sent", code)
+    return Step(RunState.FAILED, slot=slot, exit_code=code, reason=f"exit code {code}")
+
+
+def _lost(slot: int, attempt: int, workload: Workload, reason: str, code: int | None = None) -> Step:
+    if attempt < workload.max_attempts:
+        return Step(RunState.LOST, Do.REAP, slot, code, reason, again=True)
+    return Step(RunState.FAILED, Do.REAP, slot, code, f"{reason}; {attempt} attempts were enough")
+
+
+def _on_plan(state: RunState, slot: int, workload: Workload, plan: Plan, seen: Seen, now_s: float) -> Step:
+    """Alive or not begun, nobody cancels: what the plan says for this moment."""
+    starts_s, ends_s = epoch_s(plan.slots[slot].start), epoch_s(plan.slots[slot].end)
+    by_signal = workload.flexibility.pause_by is PauseBy.SIGNAL
+    last = slot + 1 == len(plan.slots)
+    if seen is Seen.ABSENT:
+        if now_s < starts_s:
+            return Step(RunState.PAUSED if state is RunState.PAUSED else RunState.WAITING, slot=slot, wake_s=starts_s)
+        return Step(RunState.STARTING, Do.LAUNCH, slot)
+    if state is RunState.PAUSED and by_signal:
+        if now_s < starts_s:
+            return Step(RunState.PAUSED, Do.PAUSE, slot, wake_s=starts_s)
+        return Step(RunState.RUNNING, Do.RESUME, slot, wake_s=None if last else ends_s)
+    if last or now_s < ends_s:
+        return Step(RunState.RUNNING, slot=slot, wake_s=None if last else ends_s)
+    if by_signal:
+        return Step(RunState.PAUSED, Do.PAUSE, slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
+    return Step(RunState.PAUSING, Do.SAVE, slot)

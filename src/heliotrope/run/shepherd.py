@@ -1,0 +1,92 @@
+"""Keeps one attempt: starts the command, measures it, writes how it ended. Outlives the controller that sent it.
+
+`python -m heliotrope.run.shepherd FOLDER LOCK_FD`. It holds the folder's lock as long as it lives, so nobody has to
+guess whether it does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from heliotrope.errors import HelioError
+from heliotrope.run.folder import Began, Exit, Folder, Order
+from heliotrope.run.processes import end_session, identity
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+
+
+def keep(folder: Folder, lock_fd: int) -> None:
+    from heliotrope import measure
+
+    os.set_inheritable(lock_fd, False)
+    order = folder.order
+    assert order is not None, "the launcher writes the order before it sends a shepherd"
+    # The controller speaks to the command, not to us; a terminal that closes is no reason to stop measuring.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    started_s = time.time()
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become(folder, order, started_s, ready)
+    os.close(ready)
+    session = measure.start(
+        folder.path.parent.name,
+        root_pid=child,
+        interval_s=order.interval_s,
+        meters=order.meters,
+        journal=folder.journal,
+    )
+    os.write(go, b"g")
+    os.close(go)
+    _, status = os.waitpid(child, 0)
+    folder.write("exit", Exit(os.waitstatus_to_exitcode(status), time.time()))
+    # Whatever it left behind in its session ends with it.
+    end_session(child)
+    folder.write("measurement", session.stop())
+
+
+def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
+    """In the child: leads its own session, says who it is, waits until it is measured, becomes the command."""
+    try:
+        os.setsid()
+        me = identity(os.getpid())
+        assert me is not None
+        folder.write("began", Began(me, started_s))
+        os.read(ready, 1)
+        out = os.open(folder.out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(order.working_directory)
+        environment = order.environment | {"HELIO_CHECKPOINT": order.checkpoint}
+        os.execvpe(order.command[0], list(order.command), environment)  # noqa: S606  no shell is meant
+    except FileNotFoundError as error:
+        os.write(2, f"error: {error}\n".encode())
+        os._exit(NOT_FOUND)
+    except OSError as error:
+        os.write(2, f"error: {error}\n".encode())
+        os._exit(NOT_EXECUTABLE)
+
+
+def main() -> None:
+    # The launcher waits only for this first process; the one that stays has no parent to miss.
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    folder = Folder(Path(sys.argv[1]))
+    try:
+        keep(folder, int(sys.argv[2]))
+    except HelioError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

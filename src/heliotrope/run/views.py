@@ -1,0 +1,103 @@
+"""What others show of runs: everything about one, a row about each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from heliotrope.errors import UnknownName
+from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, Slot, Workload
+from heliotrope.store import Store, Transaction, runs
+from heliotrope.store.runs import Event, Strip
+
+__all__ = ["Event", "JobRow", "RunView", "Strip", "jobs", "run_view"]
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """Times in measurement and events are the run's own clock; `home` is the site that run-now is counted at."""
+
+    workload: Workload
+    plan: Plan | None
+    run: Run | None
+    attempts: tuple[Run, ...]
+    measurement: Measurement | None
+    footprint: Footprint | None
+    run_now_g: Estimate | None
+    events: tuple[Event, ...]
+    strips: tuple[Strip, ...]
+    receipt: str = ""
+    home: str = ""
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    workload: str
+    run: str
+    kind: str
+    command: tuple[str, ...]
+    state: str
+    site: str
+    zone: str
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempt: int
+    slots: tuple[Slot, ...]
+    energy_j: Estimate | None
+    carbon_g: Estimate | None
+    run_now_g: Estimate | None
+
+
+def run_view(store: Store, name: str) -> RunView:
+    """By a run's name or its job's; a job's newest attempt."""
+    with store.read() as tx:
+        named = runs.run(tx, name)
+        workload = runs.workload(tx, named.workload if named else name)
+        if workload is None:
+            raise UnknownName(f"no job or run is called {name}", hint="helio jobs lists them")
+        attempts = runs.attempts(tx, workload.id)
+        shown = named or (attempts[-1] if attempts else None)
+        account = runs.account(tx, shown.id) if shown else None
+        return RunView(
+            workload=workload,
+            plan=runs.newest_plan(tx, workload.id),
+            run=shown,
+            attempts=attempts,
+            measurement=account.measurement if account else None,
+            footprint=account.footprint if account else None,
+            run_now_g=account.run_now_g if account else None,
+            events=runs.events(tx, workload.id),
+            strips=runs.strips(tx, workload.id),
+            receipt=shown.receipt if shown else "",
+            home=runs.home(tx, workload.id),
+        )
+
+
+def jobs(store: Store, limit: int = 200) -> tuple[JobRow, ...]:
+    """Newest first."""
+    with store.read() as tx:
+        return tuple(_row(tx, run) for run in runs.newest(tx, limit))
+
+
+def _row(tx: Transaction, run: Run) -> JobRow:
+    workload = runs.workload(tx, run.workload)
+    plan = runs.newest_plan(tx, run.workload)
+    account = runs.account(tx, run.id)
+    assert workload is not None
+    return JobRow(
+        workload=workload.id,
+        run=run.id,
+        kind=workload.kind.value,
+        command=workload.command,
+        state=run.state.value,
+        site=run.site,
+        zone=run.zone,
+        submitted_at=workload.submitted_at,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+        attempt=run.attempt,
+        slots=plan.slots if plan else (),
+        energy_j=account.footprint.energy_j if account else None,
+        carbon_g=account.footprint.carbon_g if account else None,
+        run_now_g=account.run_now_g if account else None,
+    )

@@ -1,0 +1,196 @@
+"""Workloads, plans, runs and their events: structs in, structs out."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, RunState, Workload
+from heliotrope.store.database import Transaction
+
+T = TypeVar("T")
+_LIVE = tuple(state.value for state in RunState if not state.ended)
+_MARKS = ",".join("?" * len(_LIVE))
+
+
+class Event(msgspec.Struct, frozen=True):
+    """`at_s`: the run's own clock."""
+
+    at_s: float
+    name: str
+    text: str = ""
+
+
+class Strip(msgspec.Struct, frozen=True):
+    """A site's signal as it stood when its plan was made; epoch seconds, g/kWh."""
+
+    site: str
+    zone: str
+    start_s: int
+    step_s: int
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    unit: str = "g/kWh"
+    quality: str = ""
+    source: str = ""
+
+
+class Account(msgspec.Struct, frozen=True):
+    footprint: Footprint
+    measurement: Measurement
+    run_now_g: Estimate
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def add_workload(tx: Transaction, workload: Workload, factor: float, origin_s: float, home: str) -> None:
+    tx.execute(
+        "INSERT INTO workload (id, organisation, submitted_s, body) VALUES (?, ?, ?, ?)",
+        (workload.id, workload.organisation, workload.submitted_at.timestamp(), _text(workload)),
+    )
+    tx.execute(
+        "INSERT INTO submission (workload, factor, origin_s, home) VALUES (?, ?, ?, ?)",
+        (workload.id, factor, origin_s, home),
+    )
+
+
+def workload(tx: Transaction, name: str) -> Workload | None:
+    row = tx.one("SELECT body FROM workload WHERE id = ?", (name,))
+    return msgspec.json.decode(row[0], type=Workload) if row else None
+
+
+def clock(tx: Transaction, name: str) -> tuple[float, float]:
+    row = tx.one("SELECT factor, origin_s FROM submission WHERE workload = ?", (name,))
+    return (float(row[0]), float(row[1])) if row else (1.0, 0.0)
+
+
+def home(tx: Transaction, name: str) -> str:
+    """The site at which it was submitted."""
+    row = tx.one("SELECT home FROM submission WHERE workload = ?", (name,))
+    return str(row[0]) if row else ""
+
+
+def add_plan(tx: Transaction, plan: Plan) -> None:
+    tx.execute(
+        "INSERT INTO plan (workload, made_s, body) VALUES (?, ?, ?)",
+        (plan.workload, plan.made_at.timestamp(), _text(plan)),
+    )
+
+
+def newest_plan(tx: Transaction, name: str) -> Plan | None:
+    row = tx.one("SELECT body FROM plan WHERE workload = ? ORDER BY id DESC LIMIT 1", (name,))
+    return msgspec.json.decode(row[0], type=Plan) if row else None
+
+
+def put_run(tx: Transaction, run: Run) -> None:
+    tx.execute(
+        "INSERT INTO run (id, workload, attempt, state, created_s, body) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
+        (run.id, run.workload, run.attempt, run.state.value, run.created_at.timestamp(), _text(run)),
+    )
+
+
+def run(tx: Transaction, name: str) -> Run | None:
+    row = tx.one("SELECT body FROM run WHERE id = ?", (name,))
+    return msgspec.json.decode(row[0], type=Run) if row else None
+
+
+def attempts(tx: Transaction, workload_id: str) -> tuple[Run, ...]:
+    rows = tx.all("SELECT body FROM run WHERE workload = ? ORDER BY attempt", (workload_id,))
+    return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
+
+
+def live(tx: Transaction) -> tuple[Run, ...]:
+    rows = tx.all(f"SELECT body FROM run WHERE state IN ({_MARKS}) ORDER BY created_s, id", _LIVE)
+    return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
+
+
+def newest(tx: Transaction, limit: int) -> tuple[Run, ...]:
+    """The last attempt of each workload, newest first."""
+    rows = tx.all(
+        "SELECT body FROM run AS r WHERE attempt = (SELECT max(attempt) FROM run WHERE workload = r.workload)"
+        " ORDER BY created_s DESC, id DESC LIMIT ?",
+        (limit,),
+    )
+    return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
+
+
+def add_event(tx: Transaction, run_id: str, at_s: float, name: str, body: str = "") -> None:
+    tx.execute("INSERT INTO event (run, at_s, name, body) VALUES (?, ?, ?, ?)", (run_id, at_s, name, body))
+
+
+def events(tx: Transaction, workload_id: str) -> tuple[Event, ...]:
+    rows = tx.all(
+        "SELECT at_s, name, event.body FROM event JOIN run ON run.id = event.run WHERE workload = ? ORDER BY event.id",
+        (workload_id,),
+    )
+    return tuple(Event(row[0], row[1], row[2]) for row in rows)
+
+
+def put_account(tx: Transaction, run_id: str, account: Account) -> None:
+    tx.execute(
+        "INSERT INTO footprint (run, body, measurement, run_now) VALUES (?, ?, ?, ?)",
+        (run_id, _text(account.footprint), _text(account.measurement), _text(account.run_now_g)),
+    )
+
+
+def account(tx: Transaction, run_id: str) -> Account | None:
+    row = tx.one("SELECT body, measurement, run_now FROM footprint WHERE run = ?", (run_id,))
+    if row is None:
+        return None
+    return Account(
+        msgspec.json.decode(row[0], type=Footprint),
+        msgspec.json.decode(row[1], type=Measurement),
+        msgspec.json.decode(row[2], type=Estimate),
+    )
+
+
+def without_receipt(tx: Transaction) -> tuple[Run, ...]:
+    """Over and in the log, but nobody wrote its receipt yet."""
+    rows = tx.all(
+        "SELECT run.body FROM run JOIN footprint ON footprint.run = run.id"
+        " WHERE json_extract(run.body, '$.receipt') = '' ORDER BY run.id"
+    )
+    return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
+
+
+def put_strip(tx: Transaction, workload_id: str, strip: Strip) -> None:
+    tx.execute(
+        "INSERT INTO signal (workload, site, body) VALUES (?, ?, ?)"
+        " ON CONFLICT (workload, site) DO UPDATE SET body = excluded.body",
+        (workload_id, strip.site, _text(strip)),
+    )
+
+
+def strips(tx: Transaction, workload_id: str) -> tuple[Strip, ...]:
+    rows = tx.all("SELECT body FROM signal WHERE workload = ? ORDER BY rowid", (workload_id,))
+    return tuple(msgspec.json.decode(row[0], type=Strip) for row in rows)
+
+
+def wish_cancel(tx: Transaction, workload_id: str, at_s: float) -> None:
+    tx.execute(
+        "INSERT INTO wish (workload, cancel_s) VALUES (?, ?) ON CONFLICT (workload) DO NOTHING", (workload_id, at_s)
+    )
+
+
+def cancel_wished(tx: Transaction, workload_id: str) -> bool:
+    return tx.one("SELECT 1 FROM wish WHERE workload = ?", (workload_id,)) is not None
+
+
+def past_length_s(tx: Transaction, command: tuple[str, ...]) -> float | None:
+    """How long the same command's last finished run took, in its controller's time."""
+    row = tx.one(
+        "SELECT run.body FROM run JOIN workload ON workload.id = run.workload"
+        " WHERE run.state = 'done' AND json_extract(workload.body, '$.command') = ? ORDER BY created_s DESC LIMIT 1",
+        (_text(list(command)),),
+    )
+    if row is None:
+        return None
+    done = msgspec.json.decode(row[0], type=Run)
+    if done.started_at is None or done.ended_at is None:
+        return None
+    return max(1e-3, (done.ended_at - done.started_at).total_seconds())
