@@ -112,6 +112,66 @@ def zones(context: Context, words: tuple[str, ...]) -> None:
             click.echo(f"{zone.name:<12} {fact.value:>6.0f} g/kWh ({fact.year})  {zone.title}")
 
 
+@grid.command()
+@click.option("--series", "series_file", required=True, metavar="FILE", help="CSV: `time`, then a column a zone.")
+@click.option("--zone", required=True, metavar="ZONE", help="Which column.")
+@click.option("--from", "start_text", metavar="TIME", help="First issue (the last quarter of the series).")
+@click.option("--to", "end_text", metavar="TIME", help="End of what is scored (the end of the series).")
+@click.option("--source-forecasts", "sources_file", metavar="FILE", help="Day-ahead forecasts a source, DACF layout.")
+@click.option("--horizon", default="24h", show_default=True, metavar="LENGTH", help="How far each forecast reaches.")
+@click.option("--every", default=None, metavar="LENGTH", help="Between issues (6h; 24h from midnight with sources).")
+@click.option(
+    "--model",
+    "model_name",
+    default="builtin",
+    show_default=True,
+    metavar="NAME",
+    help="builtin, own, across, yesterday.",
+)
+@shared_options
+def backtest(
+    context: Context,
+    series_file: str,
+    zone: str,
+    start_text: str | None,
+    end_text: str | None,
+    sources_file: str | None,
+    horizon: str,
+    every: str | None,
+    model_name: str,
+) -> None:
+    """Replay forecasts over a series; each trains only on what lies before its issue.
+
+    mape and yesterday_mape are in %, coverage90 and kept_share are shares of 1, mae and pinball in the series' unit.
+    """
+    from pathlib import Path
+
+    from heliotrope.grid import replay
+
+    score = replay.score(
+        Path(series_file),
+        zone,
+        start_s=epoch_s(parse_instant(start_text, field="--from")) if start_text else None,
+        end_s=epoch_s(parse_instant(end_text, field="--to")) if end_text else None,
+        source_file=Path(sources_file) if sources_file else None,
+        horizon_h=int(parse_duration_s(horizon, field="--horizon") // S_PER_HOUR),
+        every_h=int(parse_duration_s(every, field="--every") // S_PER_HOUR) if every else None,
+        model=model_name,
+    )
+    if context.json:
+        print_json(score)
+        return
+    kept = "-" if score.kept_share is None else f"{score.kept_share:.1%}"
+    gain = 1 - score.mape / score.yesterday_mape if score.yesterday_mape else 0.0
+    click.echo(f"{score.zone}: {score.hours} hours scored, {score.cpu_s:.1f} CPU s")
+    click.echo(
+        f"  error           {score.mape:8.2f} %   ({gain:+.1%} better than yesterday's {score.yesterday_mape:.2f} %)"
+    )
+    click.echo(f"  mean error      {score.mae:8.2f}     pinball {score.pinball:.2f}")
+    click.echo(f"  90 % intervals  {score.coverage90:8.1%}     held what came")
+    click.echo(f"  kept share      {kept:>8}     of the saving that foresight brings")
+
+
 def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -> tuple[Grid, SignalKind]:
     import msgspec
 

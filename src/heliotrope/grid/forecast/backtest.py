@@ -1,0 +1,168 @@
+"""Replays the past: a forecast at each issue hour from what lay before it, against what came.
+
+Every number a forecast uses (values, fits, scale, errors of its own) is from before its issue hour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import numpy as np
+
+from heliotrope.errors import InvalidInput
+from heliotrope.grid.forecast import interval, kept, ridge
+from heliotrope.grid.forecast.features import DAY, REACH, Scaled, scale, yesterday
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+
+REFIT_H = 28 * DAY
+WARM_UP_H = 60 * DAY  # forecasts before the window, so that intervals know the model's errors
+PINBALL = (0.05, 0.5, 0.95)
+
+
+class Predictor(Protocol):
+    def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
+        """(issue, horizon) in the scale of `series`, from nothing at or after each issue."""
+
+
+# (series, hours known, horizons) → something that predicts
+Fit = Callable[[Scaled, int, "IntArray"], Predictor]
+
+
+class Score(msgspec.Struct, frozen=True):
+    """`mape`, `yesterday_mape` in %; `mae`, `pinball` in the series' unit; `kept_share` is None where none can be."""
+
+    zone: str
+    hours: int
+    mape: float
+    mae: float
+    pinball: float
+    coverage90: float
+    kept_share: float | None
+    yesterday_mape: float
+    cpu_s: float
+
+
+class Rolled(msgspec.Struct, frozen=True, eq=False):
+    """Forecasts of every issue: (issue, horizon) in the series' unit."""
+
+    issues: IntArray
+    horizons: IntArray
+    forecast: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+class Yesterday:
+    """The peer: the same hour on the last known day."""
+
+    def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
+        return np.stack([yesterday(series, issues, h) for h in horizons.tolist()], axis=1)
+
+
+def fit_yesterday(_series: Scaled, _known: int, _horizons: IntArray) -> Predictor:
+    return Yesterday()
+
+
+def fit_own(series: Scaled, known: int, horizons: IntArray) -> Predictor:
+    """From the series' own history; from yesterday where that is too short."""
+    if not ridge.enough(known, int(horizons[-1])):
+        return Yesterday()
+    return ridge.fit(series, known, horizons)
+
+
+def roll(values: FloatArray, hour0: int, start: int, end: int, horizons: IntArray, *, every: int, fit: Fit) -> Rolled:
+    """Forecasts issued each `every` hours over [start, end) (indices into `values`), refitted every 28 days."""
+    warm = max(start - WARM_UP_H, REACH + int(horizons[-1]))
+    warm = start - max(0, start - warm) // every * every
+    issues = np.arange(warm, end - int(horizons[-1]), every)
+    x = np.empty((len(issues), len(horizons)))
+    spread = np.empty(len(issues))
+    series = scale(values, hour0, start)
+    for known in sorted({warm, *range(start, end, REFIT_H), *range(start, warm, -REFIT_H)}):
+        rows = (issues >= known) & (issues < known + REFIT_H)
+        if rows.any():
+            model = fit(series, known, horizons)
+            x[rows] = model.predict(series, issues[rows], horizons)
+            spread[rows] = series.spread(issues[rows])
+    error = series.x[issues[:, None] + horizons] - x
+    scored = issues >= start
+    low, high = interval.bounds(issues, horizons, error, spread, issues[scored])
+    x, spread = x[scored], spread[scored][:, None]
+    return Rolled(
+        issues[scored], horizons, series.back(x), series.back(x + low * spread), series.back(x + high * spread)
+    )
+
+
+def backtest(
+    zone: str,
+    values: FloatArray,
+    hour0: int,
+    *,
+    start: int,
+    end: int,
+    horizon_h: int,
+    every: int = 6,
+    fit: Fit = fit_own,
+) -> Score:
+    """Scores [start, end): percentage errors count hours whose value is under 1 % of the median as that much."""
+    began = time.process_time()
+    horizons = np.arange(horizon_h)
+    least = REACH + horizon_h
+    if start < least or end - start <= horizon_h:
+        raise InvalidInput(
+            "too little history for a backtest",
+            field=zone,
+            found=f"{start} h before the window, {end - start} h in it",
+            allowed=f"at least {least} h before it and more than {horizon_h} h in it",
+            hint="choose a later --from, or a longer series",
+        )
+    rolled = roll(values, hour0, start, end, horizons, every=every, fit=fit)
+    actual = values[rolled.issues[:, None] + horizons]
+    plain = np.stack([values[rolled.issues + h - DAY * (h // DAY + 1)] for h in horizons.tolist()], axis=1)
+    size = np.maximum(np.abs(actual), 0.01 * float(np.median(np.abs(values[:start]))) or 1e-9)
+    share = kept_share(values, hour0, start, end, fit)
+    return Score(
+        zone=zone,
+        hours=int(actual.size),
+        mape=100 * float(np.mean(np.abs(rolled.forecast - actual) / size)),
+        mae=float(np.mean(np.abs(rolled.forecast - actual))),
+        pinball=pinball(actual, rolled),
+        coverage90=float(np.mean((rolled.low <= actual) & (actual <= rolled.high))),
+        kept_share=share,
+        yesterday_mape=100 * float(np.mean(np.abs(plain - actual) / size)),
+        cpu_s=time.process_time() - began,
+    )
+
+
+def pinball(actual: FloatArray, rolled: Rolled) -> float:
+    """Mean quantile loss over 5, 50 and 95 %."""
+    losses = []
+    for q, forecast in zip(PINBALL, (rolled.low, rolled.forecast, rolled.high), strict=True):
+        miss = actual - forecast
+        losses.append(np.mean(np.maximum(q * miss, (q - 1) * miss)))
+    return float(np.mean(losses))
+
+
+def kept_share(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -> float | None:
+    """Plans made anew every hour of [start, end), each on the forecast of that hour."""
+    reach = max(kept.LENGTHS_H) + kept.SLACK_H
+    if end - start < 2 * reach:
+        return None
+    horizons = np.arange(reach)
+    series = scale(values, hour0, start)
+    issues = np.arange(start, end)
+    # the last windows look past the series; no job that arrives in it does
+    padded = msgspec.structs.replace(series, x=np.concatenate([series.x, np.zeros(reach)]))
+    forecasts = np.empty((len(issues), reach))
+    for known in range(start, end, REFIT_H):
+        rows = (issues >= known) & (issues < known + REFIT_H)
+        forecasts[rows] = fit(series, known, horizons).predict(padded, issues[rows], horizons)
+    return kept.share(values[start:end], forecasts)

@@ -1,0 +1,108 @@
+"""A linear model a horizon, fitted to the error people quote: mean absolute percentage error.
+
+Ridge regression, reweighted so that squares become |forecast/actual - 1|: on a log scale an overshoot costs more than
+an undershoot of the same ratio, and a fit to plain logs would sit too high.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from heliotrope.grid.forecast.features import DAY, REACH, Scaled, at_issue, matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+
+ROUNDS = 4
+PENALTY = 0.01
+HALF_LIFE_H = 120.0 * DAY
+MEMORY_H = 400 * DAY
+LEAST_ERROR = 0.02  # below this a relative error counts as if it were this: keeps weights finite
+MOST_CHANGE = 2.5  # in x: a forecast stays within e^±2.5 of the week's level
+LEAST_ROWS = 120
+BLOCK = 128  # rows a product: small enough that linear algebra libraries stay on one core
+
+
+class Linear(msgspec.Struct, frozen=True, eq=False):
+    """y ≈ offset + ((X - mean) / width) · weights."""
+
+    mean: FloatArray
+    width: FloatArray
+    weights: FloatArray
+    offset: float
+
+    def predict(self, X: FloatArray) -> FloatArray:
+        result: FloatArray = ((X - self.mean) / self.width) @ self.weights + self.offset
+        return result
+
+
+def fit_linear(
+    X: FloatArray, y: FloatArray, importance: FloatArray, *, is_log: bool, penalty: float = PENALTY
+) -> Linear:
+    """Minimises Σ importance · |error|, relative where `is_log`."""
+    model = least_squares(X, y, importance, penalty)
+    for _ in range(ROUNDS):
+        error = np.clip(model.predict(X) - y, -2.0, 2.0)
+        size = np.maximum(np.abs(error), LEAST_ERROR)
+        loss = np.abs(np.expm1(np.copysign(size, error))) if is_log else size
+        model = least_squares(X, y, importance * loss / size**2, penalty)
+    return model
+
+
+def least_squares(X: FloatArray, y: FloatArray, weight: FloatArray, penalty: float) -> Linear:
+    weight = weight / weight.sum()
+    mean, offset = weight @ X, float(weight @ y)
+    centred = X - mean
+    width: FloatArray = np.sqrt(weight @ centred**2) + 1e-9
+    scaled = centred / width
+    weighted = scaled * weight[:, None]
+    gram = penalty * np.eye(X.shape[1])
+    pull = np.zeros(X.shape[1])
+    for i in range(0, len(y), BLOCK):
+        gram += weighted[i : i + BLOCK].T @ scaled[i : i + BLOCK]
+        pull += weighted[i : i + BLOCK].T @ (y[i : i + BLOCK] - offset)
+    return Linear(mean, width, np.linalg.solve(gram, pull), offset)
+
+
+class Ridge(msgspec.Struct, frozen=True, eq=False):
+    """One linear model for each horizon asked for."""
+
+    models: dict[int, Linear]
+
+    def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
+        """(issue, horizon) in x."""
+        shared, level = at_issue(series, issues), series.level(issues)
+        out = np.empty((len(issues), len(horizons)))
+        for j, h in enumerate(horizons.tolist()):
+            change = self.models[h].predict(matrix(series, issues, h, shared))
+            out[:, j] = level + np.clip(change, -MOST_CHANGE, MOST_CHANGE)
+        return out
+
+
+def training_issues(known: int, horizon: int, every: int) -> IntArray:
+    """Issue hours whose target is known too, the newest first thinned from the end."""
+    newest = known - horizon - 1
+    oldest = max(REACH + horizon, newest - MEMORY_H)
+    return np.arange(newest, oldest, -every)[::-1]
+
+
+def enough(known: int, longest: int) -> bool:
+    """Whether a fit would rest on enough hours."""
+    return known - 2 * longest - REACH >= LEAST_ROWS * 3
+
+
+def fit(series: Scaled, known: int, horizons: IntArray, *, every: int = 5) -> Ridge:
+    """Uses nothing from hour `known` on. `every` (hours) thins issues; 5 visits every hour of the day."""
+    models = {}
+    for h in horizons.tolist():
+        issues = training_issues(known, h, every)
+        y = series.x[issues + h] - series.level(issues)
+        importance = 0.5 ** ((known - issues) / HALF_LIFE_H)
+        models[h] = fit_linear(matrix(series, issues, h), y, importance, is_log=series.is_log)
+    return Ridge(models)

@@ -1,0 +1,89 @@
+"""Series files as plain hourly arrays, for backtests: `time` then zones, or the layout of the DACF data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from heliotrope.errors import InvalidInput
+from heliotrope.grid.forecast.sources import Published
+from heliotrope.grid.tables import Column, Table
+from heliotrope.model import CARBON, Quantity, SignalKind
+from heliotrope.units import S_PER_HOUR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+
+FILL_HOURS = 6
+ONE_GRID = "carbon_intensity"  # the DACF layout holds one grid a file, in this column
+PUBLISHED_CARBON = "carbon_from_src_forecasts"
+# In the DACF layout without published carbon, forecasts and weather on row t are those of t + 24 h.
+LATE_COLUMNS_H = 24
+ANY_NUMBER = SignalKind(Quantity.TEMPERATURE, "")
+
+
+class Hourly(msgspec.Struct, frozen=True, eq=False):
+    """`values[i]` is epoch hour `hour0 + i`; `filled` hours were interpolated."""
+
+    zone: str
+    values: FloatArray
+    hour0: int
+    filled: int
+
+
+def read(path: Path, zone: str, kind: SignalKind = CARBON) -> Hourly:
+    """The whole series of a zone; a file of one grid answers to any name."""
+    table = Table(path, kind)
+    name = ONE_GRID if zone not in table.zones and ONE_GRID in table.zones else zone
+    hour0, values, filled = _whole(table.column(name))
+    return Hourly(zone, values, hour0, filled)
+
+
+def zones(path: Path) -> tuple[str, ...]:
+    return Table(path, CARBON).zones
+
+
+def read_published(paths: list[Path], series: Hourly) -> Published:
+    """Day-ahead forecasts from every file that has some, laid beside the series; the first file wins."""
+    found: dict[str, FloatArray] = {}
+    for path in paths:
+        table = Table(path, ANY_NUMBER)
+        late = 0 if PUBLISHED_CARBON in table.zones else LATE_COLUMNS_H
+        for name in table.zones:
+            if not _is_forecast(name):
+                continue
+            hour0, values, _ = _whole(table.column(name))
+            into = found.setdefault(name, np.full(len(series.values), np.nan))
+            _lay(into, values, hour0 + late - series.hour0)
+    kept = {name: column for name, column in found.items() if np.isfinite(column).sum() > len(column) // 4}
+    if not kept:
+        raise InvalidInput(
+            "no column of day-ahead forecasts",
+            file=", ".join(path.name for path in paths),
+            allowed=f"{PUBLISHED_CARBON}, avg_SOURCE_production_forecast, forecast_WEATHER",
+        )
+    return Published(np.column_stack(list(kept.values())), tuple(kept))
+
+
+def _is_forecast(name: str) -> bool:
+    return name == PUBLISHED_CARBON or name.endswith("_production_forecast") or name.startswith("forecast_")
+
+
+def _lay(into: FloatArray, values: FloatArray, shift: int) -> None:
+    """Writes `values` at `shift` where nothing is yet."""
+    first, last = max(shift, 0), min(shift + len(values), len(into))
+    if first < last:
+        here = into[first:last]
+        into[first:last] = np.where(np.isfinite(here), here, values[first - shift : last - shift])
+
+
+def _whole(column: Column) -> tuple[int, FloatArray, int]:
+    start = int(column.at_s[0]) // S_PER_HOUR * S_PER_HOUR
+    end = -(-(int(column.at_s[-1]) + column.step_s) // S_PER_HOUR) * S_PER_HOUR
+    values, filled = column.hours(start, end, fill_hours=FILL_HOURS)
+    return start // S_PER_HOUR, values, filled

@@ -1,0 +1,75 @@
+"""`helio grid backtest` without its command line: reads the files, picks the model, scores it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heliotrope.errors import InvalidInput, UnknownName, nearest
+from heliotrope.grid import hourly
+from heliotrope.grid.forecast import across, sources
+from heliotrope.grid.forecast.backtest import Fit, Score, backtest, fit_own, fit_yesterday
+from heliotrope.grid.forecast.features import DAY
+from heliotrope.units import S_PER_HOUR
+
+MODELS = ("builtin", "own", "across", "yesterday")
+
+
+def score(
+    series_file: Path,
+    zone: str,
+    *,
+    start_s: int | None = None,
+    end_s: int | None = None,
+    source_file: Path | None = None,
+    horizon_h: int = DAY,
+    every_h: int | None = None,
+    model: str = "builtin",
+) -> Score:
+    """`builtin` looks at published forecasts where there are some, else at the zone's own history."""
+    if model not in MODELS:
+        raise UnknownName(f"no forecast model named {model}", field="--model", hint=nearest(model, MODELS))
+    if not 1 <= horizon_h <= 168:
+        raise InvalidInput("a horizon out of reach", field="--horizon", found=f"{horizon_h} h", allowed="1h to 168h")
+    series = hourly.read(series_file, zone)
+    start, end = _window(series, start_s, end_s)
+    every = every_h or (DAY if source_file else 6)
+    if source_file and start_s is None:
+        start = -(-(start + series.hour0) // DAY) * DAY - series.hour0
+    return backtest(
+        zone,
+        series.values[:end],
+        series.hour0,
+        start=start,
+        end=end,
+        horizon_h=horizon_h,
+        every=every,
+        fit=_fit(model, series_file, series, source_file),
+    )
+
+
+def _window(series: hourly.Hourly, start_s: int | None, end_s: int | None) -> tuple[int, int]:
+    whole = len(series.values)
+    end = whole if end_s is None else end_s // S_PER_HOUR - series.hour0
+    start = whole * 3 // 4 if start_s is None else start_s // S_PER_HOUR - series.hour0
+    if not 0 <= start < end <= whole:
+        raise InvalidInput(
+            "a window outside the series",
+            field="--from, --to",
+            found=f"hours {start} to {end}",
+            allowed=f"within the {whole} hours of the file",
+        )
+    return start, end
+
+
+def _fit(model: str, series_file: Path, series: hourly.Hourly, source_file: Path | None) -> Fit:
+    if model == "yesterday":
+        return fit_yesterday
+    if model == "across":
+        others = [hourly.read(series_file, name) for name in hourly.zones(series_file)]
+        aligned = [one for one in others if one.hour0 == series.hour0 and len(one.values) == len(series.values)]
+        return across.fit_of([one.zone for one in aligned], [one.values for one in aligned], series.hour0, series.zone)
+    if model == "own" or source_file is None:
+        return fit_own
+    files = [source_file] if source_file == series_file else [source_file, series_file]
+    published = hourly.read_published(files, series)
+    return lambda known_series, known, horizons: sources.fit(known_series, known, horizons, published)

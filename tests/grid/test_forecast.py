@@ -1,0 +1,239 @@
+"""Laws of forecasts: nothing leaks from the future, intervals hold what they promise, plans on them keep savings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heliotrope.errors import InvalidInput, UnknownName
+from heliotrope.grid import replay
+from heliotrope.grid.forecast import across, boost, interval, kept, ridge, sources
+from heliotrope.grid.forecast.backtest import backtest, fit_own, fit_yesterday, kept_share, roll
+from heliotrope.grid.forecast.features import REACH, scale
+from heliotrope.units import from_epoch
+
+HOURS = 200 * 24
+START = 150 * 24
+HOUR0 = 455_832  # 2022-01-01T00:00Z
+
+
+def weather(hours=HOURS, seed=0, level=300.0):
+    """A grid made up of a day, a week, and weather that lingers."""
+    random = np.random.default_rng(seed)
+    at = np.arange(hours)
+    wind = np.zeros(hours)
+    for i in range(1, hours):
+        wind[i] = 0.97 * wind[i - 1] + random.normal(0, 0.06)
+    day = 0.25 * np.cos(2 * np.pi * (at - 19) / 24) * (1 + 0.3 * np.sin(at / 500))
+    week = -0.08 * ((at // 24 + 5) % 7 >= 5)
+    return level * np.exp(day + week + wind + random.normal(0, 0.02, hours))
+
+
+def scrambled(values, known, seed=9):
+    future = np.random.default_rng(seed).permutation(values[known:]) * 3 + 17
+    return np.concatenate([values[:known], future])
+
+
+def fit_across(values):
+    return across.fit_of(["A", "B"], [values, weather(seed=5)], HOUR0, "A")
+
+
+def published_for(values, seed=3):
+    noise = np.exp(np.random.default_rng(seed).normal(0, 0.1, len(values)))
+    gas = values * noise
+    return sources.Published(np.column_stack([gas, 800 - gas]), ("gas_production_forecast", "wind_production_forecast"))
+
+
+def fit_sources(values, published=None):
+    found = published or published_for(values)
+    return lambda series, known, horizons: sources.fit(series, known, horizons, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("issue", [START + 7, START + 24 * 9 + 13])
+@pytest.mark.parametrize("model", ["own", "across", "sources", "yesterday"])
+def test_scrambling_the_future_changes_no_forecast(model, issue):
+    """The future of the series, and published forecasts of days not yet begun, are torn up at the issue hour."""
+    if model == "across" and not boost.available():
+        pytest.skip("lightgbm (extra `forecast`) is not installed")
+    horizons = np.arange(30)
+
+    def forecast(values, published):
+        fit = {
+            "own": lambda: fit_own,
+            "yesterday": lambda: fit_yesterday,
+            "across": lambda: fit_across(values),
+            "sources": lambda: fit_sources(values, published),
+        }[model]()
+        series = scale(values, HOUR0, START)
+        known = START if issue < START + 168 else START + 168
+        return fit(series, known, horizons).predict(series, np.array([issue]), horizons)
+
+    values = weather()
+    torn = scrambled(values, issue)
+    published = published_for(values)
+    next_midnight = issue + 24 - (issue + HOUR0) % 24
+    columns = published.columns.copy()
+    columns[next_midnight:] = 1e6
+    there = forecast(torn, sources.Published(columns, published.names))
+    assert np.array_equal(forecast(values, published), there)
+
+
+@pytest.mark.parametrize("every", [3, 6])
+def test_scrambling_the_future_changes_no_rolled_forecast_and_no_interval(every):
+    values = weather()
+    cut = START + 20 * 24
+    horizons = np.arange(24)
+    one = roll(values, HOUR0, START, HOURS, horizons, every=every, fit=fit_own)
+    two = roll(scrambled(values, cut), HOUR0, START, HOURS, horizons, every=every, fit=fit_own)
+    before = one.issues <= cut
+    assert before.sum() > 50
+    for field in ("forecast", "low", "high"):
+        assert np.array_equal(getattr(one, field)[before], getattr(two, field)[before])
+        assert not np.array_equal(getattr(one, field)[~before], getattr(two, field)[~before])
+
+
+def test_it_beats_yesterday_and_its_intervals_cover():
+    scores = [
+        backtest(f"z{seed}", weather(seed=seed), HOUR0, start=START, end=HOURS, horizon_h=24) for seed in range(3)
+    ]
+    assert sum(s.mape for s in scores) < 0.82 * sum(s.yesterday_mape for s in scores)
+    assert 0.86 < np.mean([s.coverage90 for s in scores]) < 0.94
+    assert all(0 < s.kept_share <= 1 for s in scores)
+
+
+@pytest.mark.slow
+def test_published_forecasts_help_and_only_until_midnight():
+    values = weather()
+    plain = roll(values, HOUR0, START, HOURS, np.arange(24), every=24, fit=fit_own)
+    informed = roll(values, HOUR0, START, HOURS, np.arange(24), every=24, fit=fit_sources(values))
+    actual = values[plain.issues[:, None] + plain.horizons]
+
+    def error(rolled):
+        return np.abs(rolled.forecast / actual - 1).mean()
+
+    assert error(informed) < 0.8 * error(plain)
+
+
+def test_a_history_too_short_to_learn_from_falls_back_to_yesterday():
+    values = weather(hours=60 * 24)
+    series = scale(values, HOUR0, 40 * 24)
+    got = fit_own(series, 30 * 24, np.arange(24)).predict(series, np.array([31 * 24]), np.arange(24))
+    assert np.allclose(got[0], series.x[30 * 24 : 31 * 24])
+
+
+def test_series_that_touch_zero_or_go_below_are_forecast_too():
+    """Prices: no logarithm, finite numbers, bounds in order."""
+    prices = weather(level=60.0) - 50.0
+    rolled = roll(prices, HOUR0, START, START + 10 * 24, np.arange(24), every=6, fit=fit_own)
+    assert np.isfinite(rolled.forecast).all()
+    assert (rolled.low <= rolled.forecast).all()
+    assert (rolled.forecast <= rolled.high).all()
+
+
+def test_a_constant_series_is_forecast_as_itself():
+    rolled = roll(np.full(HOURS, 42.0), HOUR0, START, HOURS, np.arange(24), every=24, fit=fit_own)
+    assert np.allclose(rolled.forecast, 42.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 24))
+def test_foresight_keeps_everything_and_no_plan_keeps_more(seed, noise):
+    random = np.random.default_rng(seed)
+    actual = random.uniform(50, 500, 300)
+    padded = np.concatenate([actual, np.full(48, 1e9)])
+    truth = np.lib.stride_tricks.sliding_window_view(padded, 48)[:300]
+    assert kept.share(actual, truth) == pytest.approx(1.0)
+    blurred = truth * np.exp(random.normal(0, noise / 10, truth.shape))
+    assert kept.share(actual, blurred) <= 1.0 + 1e-9
+
+
+def test_a_flat_series_has_nothing_to_keep():
+    assert kept.share(np.full(200, 5.0), np.full((200, 48), 5.0)) is None
+    assert kept_share(weather()[:100], HOUR0, 60, 100, fit_yesterday) is None
+
+
+def test_intervals_use_only_errors_that_are_known():
+    issues = np.arange(0, 2000, 6)
+    error = np.random.default_rng(0).normal(0, 1, (len(issues), 24))
+    torn = error.copy()
+    at = np.array([1500])
+    known_rows = issues[:, None] + np.arange(24) < 1500
+    torn[~known_rows] = 1e6
+    here = interval.bounds(issues, np.arange(24), error, np.ones(len(issues)), at)
+    there = interval.bounds(issues, np.arange(24), torn, np.ones(len(issues)), at)
+    assert np.array_equal(here, there)
+
+
+@pytest.mark.parametrize(("known", "horizon"), [(1000, 0), (1000, 23), (3000, 95)])
+def test_training_targets_lie_before_what_is_known(known, horizon):
+    issues = ridge.training_issues(known, horizon, 5)
+    assert (issues + horizon < known).all()
+    assert (issues >= REACH).all()
+
+
+def series_file(path, columns):
+    lines = ["time," + ",".join(columns)]
+    rows = zip(*columns.values(), strict=True)
+    lines += [
+        f"{from_epoch((HOUR0 + i) * 3600):%Y-%m-%dT%H:%M:%SZ}," + ",".join(f"{v:.3f}" for v in row)
+        for i, row in enumerate(rows)
+    ]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def helio(*arguments, home):
+    return subprocess.run(
+        [sys.executable, "-m", "heliotrope", *arguments, "--home", str(home)],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+        check=False,
+    )
+
+
+def test_the_command_prints_what_was_promised(tmp_path):
+    path = series_file(tmp_path / "s.csv", {"DE": weather(), "FR": weather(seed=2)})
+    shown = helio("grid", "backtest", "--series", str(path), "--zone", "DE", "--json", home=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    score = json.loads(shown.stdout)
+    assert list(score) == [
+        "zone", "hours", "mape", "mae", "pinball", "coverage90", "kept_share", "yesterday_mape", "cpu_s",
+    ]  # fmt: skip
+    assert score["mape"] < score["yesterday_mape"]
+
+
+def test_a_window_can_be_chosen_and_yesterday_is_a_model(tmp_path):
+    path = series_file(tmp_path / "s.csv", {"DE": weather()})
+    score = replay.score(
+        path, "DE", start_s=(HOUR0 + START) * 3600, end_s=(HOUR0 + START + 240) * 3600, model="yesterday", horizon_h=24
+    )
+    assert score.mape == score.yesterday_mape
+    assert score.hours == 37 * 24
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"model": "prophet"}, UnknownName),
+        ({"horizon_h": 0}, InvalidInput),
+        ({"horizon_h": 400}, InvalidInput),
+        ({"start_s": HOUR0 * 3600 + 86400}, InvalidInput),
+        ({"start_s": 0}, InvalidInput),
+        ({"source_file": Path("s.csv")}, InvalidInput),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused(tmp_path, monkeypatch, options, error):
+    monkeypatch.chdir(tmp_path)
+    path = series_file(tmp_path / "s.csv", {"DE": weather(hours=100 * 24)})
+    with pytest.raises(error):
+        replay.score(path, "DE", **options)
