@@ -8,19 +8,22 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from heliotrope.errors import ChainRefused
 from heliotrope.prove import merkle
-from heliotrope.prove.chain import typed
-from heliotrope.prove.chain.node import Fees, LogEntry, Mined
+from heliotrope.prove.chain import artifact, typed
+from heliotrope.prove.chain.node import Fees, LogEntry, Mined, Node
+from heliotrope.prove.chain.outbox import Outbox
 from heliotrope.prove.chain.registry import Council, Registry, deploy
 from heliotrope.prove.chain.revert import reason
 from heliotrope.prove.chain.rpc import Rpc
 from heliotrope.prove.chain.typed import Role
+from heliotrope.prove.chain.wallet import Wallet
 from heliotrope.prove.claims.leaf import Claim, claim_id, leaf_data, serial_of
+from heliotrope.store import Store
 from heliotrope.units import S_PER_DAY
 
 ORIGIN = hashlib.sha256(b"test.example/log").digest()
@@ -62,6 +65,7 @@ def a_claim(owner: str, number: int = 0, grams: int = 1000, **changes: object) -
     return Claim(id=claim_id(fields["method"], fields["end_s"], fields["expiry_s"], serial), **fields)
 
 
+ALICE, BOB = Wallet(key("alice")), Wallet(key("bob"))
 WITNESSES = keys("witness", 7)
 AUDITORS = keys("auditor", 3)
 
@@ -111,6 +115,52 @@ class World:
         members = self.witnesses[: self.k] if role is Role.WITNESSES else self.auditors[: self.auditor_k]
         struct = typed.pause(role, self.registry.nonce(role), paused=paused)
         return self.registry.pause(role, signed(self.registry.seal.digest(struct), members), paused=paused)
+
+
+def tell(node: Node, store: Store) -> dict[str, object]:
+    """Everything that a contract can go through, and what it then knows."""
+    world = World(Outbox(store, node, ALICE))
+    registry = world.registry
+    world.log(b"a", b"b", b"c")
+    world.anchor()
+    first, second = a_claim(ALICE.address, 1, grams=12345), a_claim(BOB.address, 2, grams=7)
+    world.mint_new(first)
+    world.log(b"d")
+    world.mint_new(second)
+    registry.transfer(first.id, 345, BOB.address)
+    registry.retire(first.id, 1000, "Example Ltd", "the training of May")
+    _refused(lambda: registry.outbox.submit("again", registry.address, mint_data(world, first)), "already minted")
+    world.paused(paused=True)
+    _refused(lambda: registry.transfer(first.id, 1, BOB.address), "paused")
+    world.paused(paused=False)
+    return {
+        "address": registry.address,
+        "size": registry.size(),
+        "roots": [registry.root_at(size).hex() for size in range(registry.size() + 1)],
+        "councils": [registry.council(role) for role in Role],
+        "nonces": [registry.nonce(role) for role in Role],
+        "claims": [
+            [registry.proven(c.id), registry.retired(c.id), registry.supply(c.id), registry.minted(c.serial)]
+            + [registry.balance(a, c.id) for a in (ALICE.address, BOB.address, registry.address)]
+            for c in (first, second)
+        ],
+        "retirements": registry.retirements(),
+        "events": [len(registry.events(name)) for name in ("Anchored", "Minted", "Retired", "Paused", "Rotated")],
+    }
+
+
+def mint_data(world: World, claim: Claim) -> bytes:
+    fields = tuple(getattr(claim, name) for name in claim.__struct_fields__)
+    return artifact.call_data("mint", fields, 0, world.registry.size(), [], [])
+
+
+def _refused(act: Callable[[], object], reason: str) -> None:
+    cause = "nothing"
+    try:
+        act()
+    except ChainRefused as error:
+        cause = error.cause
+    assert cause == reason, f"refused for {cause}, not for {reason}"
 
 
 class Revm:

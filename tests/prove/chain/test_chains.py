@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from chain_world import NOW_S, Revm, World, a_claim, anvil, anvil_binary, key
+from chain_world import ALICE, BOB, NOW_S, Revm, World, a_claim, anvil, anvil_binary, key, tell
 from heliotrope.errors import (
     ChainRefused,
     ConfigError,
@@ -23,11 +23,9 @@ from heliotrope.prove.chain.embedded import Embedded
 from heliotrope.prove.chain.outbox import Outbox
 from heliotrope.prove.chain.registry import Registry
 from heliotrope.prove.chain.rpc import Rpc
-from heliotrope.prove.chain.typed import Role
 from heliotrope.prove.chain.wallet import Wallet
 from heliotrope.store import Store
 
-ALICE, BOB = Wallet(key("alice")), Wallet(key("bob"))
 needs_anvil = pytest.mark.skipif(anvil_binary() is None, reason="no anvil: sh tools/services.sh brings it")
 
 
@@ -42,45 +40,6 @@ def store(tmp_path):
 def anvil_node():
     with anvil(rich=(ALICE.address, BOB.address)) as (node, _):
         yield node
-
-
-def tell(node, store):
-    """Everything that a contract can go through, and what it then knows."""
-    world = World(Outbox(store, node, ALICE))
-    registry = world.registry
-    world.log(b"a", b"b", b"c")
-    world.anchor()
-    first, second = a_claim(ALICE.address, 1, grams=12345), a_claim(BOB.address, 2, grams=7)
-    world.mint_new(first)
-    world.log(b"d")
-    world.mint_new(second)
-    registry.transfer(first.id, 345, BOB.address)
-    registry.retire(first.id, 1000, "Example Ltd", "the training of May")
-    with pytest.raises(ChainRefused, match="already minted"):
-        registry.outbox.submit("again", registry.address, mint_data(world, first))
-    world.paused(paused=True)
-    with pytest.raises(ChainRefused, match="cause: paused"):
-        registry.transfer(first.id, 1, BOB.address)
-    world.paused(paused=False)
-    return {
-        "address": registry.address,
-        "size": registry.size(),
-        "roots": [registry.root_at(size).hex() for size in range(registry.size() + 1)],
-        "councils": [registry.council(role) for role in Role],
-        "nonces": [registry.nonce(role) for role in Role],
-        "claims": [
-            [registry.proven(c.id), registry.retired(c.id), registry.supply(c.id), registry.minted(c.serial)]
-            + [registry.balance(a, c.id) for a in (ALICE.address, BOB.address, registry.address)]
-            for c in (first, second)
-        ],
-        "retirements": registry.retirements(),
-        "events": [len(registry.events(name)) for name in ("Anchored", "Minted", "Retired", "Paused", "Rotated")],
-    }
-
-
-def mint_data(world, claim):
-    fields = tuple(getattr(claim, name) for name in claim.__struct_fields__)
-    return artifact.call_data("mint", fields, 0, world.registry.size(), [], [])
 
 
 @needs_anvil

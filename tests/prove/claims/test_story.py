@@ -148,8 +148,7 @@ def test_an_auditor_recomputes_and_refuses_what_was_changed(ledger):
 
 def test_a_job_that_vanished_stops_the_claim(ledger):
     told = run_programme(ledger)
-    with ledger.store.write() as tx:
-        told.office.register("forgotten", epoch=1, registered_s=told.start_s + 5, average_g=1.0, marginal_g=1.0)
+    told.office.register("forgotten", epoch=1, registered_s=told.start_s + 5, average_g=1.0, marginal_g=1.0)
     assert "has no outcome" in say("claims", "mint", NAME, *period(told), fails=InvalidInput)
 
 

@@ -41,7 +41,7 @@ def deploy(outbox: Outbox, origin_hash: bytes, witnesses: Council, auditors: Cou
     data = artifact.deployment(
         origin_hash, witnesses.ascending, witnesses.threshold, auditors.ascending, auditors.threshold
     )
-    mined = outbox.submit(f"deploy {origin_hash.hex()}", None, data, once=True)
+    mined = outbox.submit(f"deploy {hashlib.sha256(data).hexdigest()}", None, data, once=True)
     assert mined.contract is not None
     return mined.contract
 
