@@ -45,7 +45,6 @@ class JobRow(msgspec.Struct, frozen=True):
     slots: tuple[Slot, ...]
     energy_j: Estimate | None
     carbon_g: Estimate | None
-    carbon_operational_g: Estimate | None
     run_now_g: Estimate | None
 
 
@@ -100,6 +99,5 @@ def _row(tx: Transaction, run: Run) -> JobRow:
         slots=plan.slots if plan else (),
         energy_j=account.footprint.energy_j if account else None,
         carbon_g=account.footprint.carbon_g if account else None,
-        carbon_operational_g=account.footprint.carbon_operational_g if account else None,
         run_now_g=account.run_now_g if account else None,
     )
