@@ -66,7 +66,8 @@ def parse_duration_s(text: str, *, field: str = "") -> float:
             "not a duration",
             field=field,
             found=text,
-            allowed="a number with s, m, h, d or w, as in 24h or 1h30m",
+            allowed="a number with s, m, h, d or w",
+            hint="write 24h, 90m or 1h30m",
         )
     return sum(float(number) * _DURATION_S[unit] for number, unit in parts)
 
