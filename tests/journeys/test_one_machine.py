@@ -12,7 +12,7 @@ ESTIMATE = {"value", "low", "high", "provenance"}
 WORK = "import time; t = time.time()\nwhile time.time() - t < 0.6: sum(range(1000))"
 
 
-def test_run_now_and_hold_a_proof(helio, tmp_path):
+def test_run_now_and_hold_a_proof(helio, home, tmp_path):
     done = helio("run", "--json", "--now", "--zone", "FR", "--", sys.executable, "-c", WORK).json
     assert set(done) >= {
         "run", "state", "exit_code", "site", "zone", "started_at", "ended_at",
@@ -28,18 +28,31 @@ def test_run_now_and_hold_a_proof(helio, tmp_path):
     assert "verified" in helio("log", "verify", done["receipt"]).out.lower()
     # A receipt is whole: it verifies in another folder, with nothing of the home beside it but the keys.
     away = tmp_path / "away"
-    shutil.copytree(tmp_path / "home" / "log", away / "log", dirs_exist_ok=True)
+    shutil.copytree(home / "log", away / "log", dirs_exist_ok=True)
     shown = helio("runs", "show", done["run"], "--json").json
     assert json.dumps(shown).count(done["run"])
 
 
-def test_a_commands_own_exit_code_and_output_are_kept(helio):
-    said = helio("run", "--json", "--now", "--zone", "SE", "--", sys.executable, "-c", "print('hi'); raise SystemExit(7)", check=False)
+def test_a_commands_own_exit_code_and_output_are_kept(helio, home):
+    said = helio(
+        "run",
+        "--json",
+        "--now",
+        "--zone",
+        "SE",
+        "--",
+        sys.executable,
+        "-c",
+        "print('quelque chose'); raise SystemExit(7)",
+        check=False,
+    )
     assert said.code == 7
     done = said.json
     assert done["state"] == "failed"
     assert done["exit_code"] == 7
-    assert "hi" not in said.out.replace(done["run"], "")
+    assert "quelque chose" not in said.out
+    logs = [path.read_text() for path in (home / "runs").rglob("out.log")]
+    assert logs == ["quelque chose\n"]
 
 
 def test_a_green_hour_elsewhere_in_accelerated_time(helio):

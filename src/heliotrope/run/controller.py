@@ -15,7 +15,7 @@ import msgspec
 
 from heliotrope import fleet as fleets
 from heliotrope.config import Settings
-from heliotrope.errors import InvalidInput, RunError, UnknownName
+from heliotrope.errors import Infeasible, InvalidInput, RunError, UnknownName
 from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
@@ -156,7 +156,8 @@ class Controller:
         assert workload is not None
         assert plan is not None
         now_s = clock.now_s()
-        if run.state is RunState.WAITING and now_s - plan.made_at.timestamp() > REPLAN_S and not cancel:
+        stale = now_s - plan.made_at.timestamp() > REPLAN_S
+        if run.state is RunState.WAITING and stale and now_s < plan.slots[0].start.timestamp() and not cancel:
             plan = self._replan(run, workload, plan, now_s)
         engine = engines.engine(run.engine)
         sight = engine.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
@@ -169,7 +170,11 @@ class Controller:
 
     def _replan(self, run: Run, workload: Workload, old: Plan, now_s: float) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""
-        new, strips = self.plan(workload, now_s)
+        try:
+            new, strips = self.plan(workload, now_s)
+        except Infeasible:
+            # The old plan met every limit when it was made, and its start has not passed: it stands.
+            return old
         if new.slots == old.slots:
             return old
         with self.store.write() as tx:
