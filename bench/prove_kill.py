@@ -1,0 +1,161 @@
+"""Kills a writer of the log at random instants, and counts what was promised and is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from heliotrope.config import ProveSettings
+from heliotrope.prove import Ledger, batch, merkle, sequencer
+from heliotrope.prove.check import check_all
+from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.note import Note
+from heliotrope.store import Store
+from table import Row
+
+LIFE_S = 0.03
+# Of four writers three are let live until they have promised something; the fourth may be killed while it opens the log.
+_OF_FOUR = 3
+_PATIENCE_S = 20.0
+
+
+@dataclass
+class Outcome:
+    """`lost`: acknowledged and not there. `forks`: checkpoints once shown that the final log does not extend."""
+
+    kills: int = 0
+    acknowledged: int = 0
+    lost: int = 0
+    forks: int = 0
+    shown: set[tuple[int, bytes]] = field(default_factory=set)
+
+
+def kills(home: Path, count: int, *, seed: int = 1, budget_s: float = float("inf")) -> Outcome:
+    """Each writer is a real process, killed with SIGKILL up to `LIFE_S` after its birth or its first promise."""
+    dice = random.Random(seed)
+    outcome = Outcome()
+    promised: dict[int, str] = {}
+    _start(home)
+    end = time.monotonic() + budget_s
+    for i in range(count):
+        if time.monotonic() > end:
+            break
+        for index, name in _one_life(home, f"{seed}-{i}", dice.uniform(0.0, LIFE_S), promising=i % 4 < _OF_FOUR):
+            assert index not in promised, "one index was promised twice"
+            promised[index] = name
+        outcome.kills += 1
+        _look(home, outcome)
+    _judge(home, promised, outcome)
+    return outcome
+
+
+def _start(home: Path) -> None:
+    """Keys and store are there before the first writer; the parent itself keeps no connection that a fork would share."""
+    ledger = open_ledger(home)
+    ledger.publish()
+    ledger.store.close()
+
+
+def open_ledger(home: Path) -> Ledger:
+    return Ledger(Store(home / "helio.db"), home, ProveSettings())
+
+
+def _one_life(home: Path, name: str, life_s: float, *, promising: bool) -> list[tuple[int, str]]:
+    """(index, what it was promised for) for each line that was acknowledged before the kill."""
+    lines_in, lines_out = os.pipe()
+    acks_in, acks_out = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(lines_out)
+        os.close(acks_in)
+        _write(home, lines_in, acks_out)
+    os.close(lines_in)
+    os.close(acks_out)
+    sent, acks = _feed(name, lines_out, acks_in, life_s, promising=promising)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(lines_out)
+    while more := os.read(acks_in, 1 << 16):
+        acks += more
+    os.close(acks_in)
+    indices = [int(line) for line in acks.split(b"\n")[:-1]]
+    assert len(indices) <= sent
+    return [(index, f"{name}-{place}") for place, index in enumerate(indices)]
+
+
+def _write(home: Path, lines_in: int, acks_out: int) -> None:
+    """The child: what `helio log append` does, publishing as often as it can."""
+    batch.PUBLISH_EVERY_S = 0.002
+    source = os.fdopen(lines_in, "rb", buffering=0)
+
+    def durable(indices: range) -> None:
+        os.write(acks_out, "".join(f"{index}\n" for index in indices).encode())
+
+    try:
+        batch.append_lines(open_ledger(home), source, durable)
+    finally:
+        # Nothing of the parent's is to be run again here.
+        os._exit(1)
+
+
+def _feed(name: str, lines_out: int, acks_in: int, life_s: float, *, promising: bool) -> tuple[int, bytes]:
+    sent, acks = 0, b""
+    until = time.monotonic() + (_PATIENCE_S if promising else life_s)
+    os.set_blocking(lines_out, False)
+    while time.monotonic() < until:
+        readable, writable, _ = select.select([acks_in], [lines_out], [], 0.001)
+        if readable:
+            until = until if acks or not promising else time.monotonic() + life_s
+            acks += os.read(acks_in, 1 << 16)
+        if writable and sent < 500:
+            try:
+                os.write(lines_out, json.dumps({"name": f"{name}-{sent}"}).encode() + b"\n")
+                sent += 1
+            except (BlockingIOError, BrokenPipeError):
+                continue
+    return sent, acks
+
+
+def _look(home: Path, outcome: Outcome) -> None:
+    """What a stranger sees between two lives: always a whole, signed checkpoint."""
+    tree = Checkpoint.parse(Note.parse((home / "log" / "checkpoint").read_bytes()).text)
+    outcome.shown.add((tree.size, tree.root))
+
+
+def _judge(home: Path, promised: dict[int, str], outcome: Outcome) -> None:
+    ledger = open_ledger(home)
+    ledger.publish()
+    check_all(ledger)
+    outcome.acknowledged = len(promised)
+    size = ledger.size()
+    for index, name in promised.items():
+        kept = index < size and ledger.open(index).body["predicate"]["entry"]["name"] == name
+        outcome.lost += not kept
+    with ledger.store.read() as tx:
+        node = sequencer.node(tx, size)
+        outcome.forks = sum(old > size or merkle.root(old, node) != root for old, root in outcome.shown)
+    ledger.store.close()
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        done = kills(Path(folder), 10_000, budget_s=8.0 if quick else float("inf"))
+    how = f"{done.kills:,} SIGKILLs within {LIFE_S * 1e3:.0f} ms of birth or first promise; {done.acknowledged:,} acknowledged"
+    how += f"; {len(done.shown):,} checkpoints seen; {time.monotonic() - began:.0f} s"
+    yield Row("acknowledged records lost to kill -9", done.lost, "records", "= 0", how=how)
+    yield Row("forks after kill -9", done.forks, "forks", "= 0", how="every checkpoint ever shown, against the end")
+
+
+if __name__ == "__main__":
+    from table import run
+
+    run("Kills", rows)
