@@ -31,6 +31,5 @@ def doctor(context: Context) -> None:
         click.echo(
             f"{click.style('no ', fg='yellow')} grid zone   unknown: carbon is given as the span of all countries"
         )
-        click.echo(
-            f"    hint: mkdir -p {context.settings.home}; echo 'zone = \"DE\"' >> {context.settings.home}/config.toml   # your country's code"
-        )
+        home = context.settings.home
+        click.echo(f"    hint: mkdir -p {home}; echo 'zone = \"DE\"' >> {home}/config.toml   # your country's code")

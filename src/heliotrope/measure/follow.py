@@ -25,7 +25,7 @@ class Tree:
         self.total_s = 0.0
         self.resident_bytes = 0
         self._seen: dict[int, Process] = {}
-        self._awaited_s = (0.0, 0.0)  # counted of processes that vanished in this read and the last, perhaps yet to be
+        self._awaited_s = 0.0  # counted of processes that vanished, not yet seen in their parents' accounts
         self._reaper_s: float | None = None
         self._next_scan = 0.0
         first = system.process(root)
@@ -68,11 +68,9 @@ class Tree:
             reaped += ours - self._reaper_s
             self._reaper_s = ours
         grown += self._discover()
-        older, newer = self._awaited_s
-        awaited = older + newer + vanished
-        known = min(awaited, reaped)
-        # What waits longest is used up first; what nobody collected for two reads never will be.
-        self._awaited_s = (max(0.0, newer - max(0.0, known - older)), vanished - max(0.0, known - older - newer))
+        known = min(self._awaited_s + vanished, reaped)
+        # A parent may have been read just before it collected: its account shows that in the next read, or never.
+        self._awaited_s = vanished - max(0.0, known - self._awaited_s)
         grown += reaped - known
         self.total_s += grown
         self.resident_bytes = sum(process.resident_bytes for process in self._seen.values())
@@ -99,6 +97,11 @@ class Tree:
     def _scan(self) -> float:
         """Those that lost their parent before they were seen are known by their session or group."""
         if not (self.own_session or self.own_group) or self._itself:
+            return 0.0
+        root = self.system.process(self.root)
+        if root is not None and self.root not in self._seen:
+            # The number was given to another process: nobody of ours bears it as a session or group any more.
+            self.own_session = self.own_group = False
             return 0.0
         found_s = 0.0
         for pid in self.system.pids():

@@ -1,0 +1,179 @@
+"""What must always hold: the parts are the node, nobody's work is lost or counted twice, a neighbour costs us nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakemachine import FakeMachine, FakeNvml
+from heliotrope.measure.attribution import IDLE, part_of, split
+from heliotrope.measure.follow import Tree
+from heliotrope.measure.meters.modelled import ModelledMeter
+from heliotrope.measure.meters.nvml import NvmlMeter
+from heliotrope.measure.meters.rapl import RaplMeter, find
+from heliotrope.measure.protocol import Draw, Usage
+
+seconds = st.floats(0, 4, allow_nan=False)
+joules = st.floats(0, 1e6, allow_nan=False)
+
+
+@given(joules, joules, st.dictionaries(st.text(min_size=1, max_size=3), seconds, max_size=30))
+def test_parts_sum_to_the_node(energy_j, idle_j, weights):
+    weights.pop(IDLE, None)
+    parts = split(energy_j, idle_j, weights)
+    assert sum(parts.values()) == pytest.approx(energy_j, abs=1e-6)
+    assert all(part >= -1e-9 for part in parts.values())
+
+
+@given(joules, st.floats(0, 1), st.floats(1, 2), seconds, seconds, st.floats(0, 300))
+def test_a_part_lies_between_its_bounds_and_all_of_it_is_named(energy_j, low, high, tree_s, more_s, idle_w):
+    usage = Usage(2.0, tree_s, tree_s + more_s, 4)
+    draw = Draw("package-0", energy_j, energy_j * low, energy_j * high, idle_w, idle_w * 1.5, idle_w * 0.5)
+    part = part_of(draw, usage)
+    assert part.low_j <= part.mine_j + 1e-9
+    assert part.mine_j <= part.high_j + 1e-9
+    assert part.mine_j + part.others_j + part.idle_j == pytest.approx(energy_j, abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.floats(0, 1), min_size=5, max_size=5), st.floats(0, 1), st.floats(5, 200), st.floats(0, 40)
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_any_number_of_processes_and_idle_make_the_node(steps):
+    """Five measurements of five processes on one node, each on its own, over a fake RAPL: within 1 % of its counters."""
+    with tempfile.TemporaryDirectory() as folder:
+        machine = FakeMachine(Path(folder), domains=("package-0", "dram"), cpus=8)
+        for pid in range(100, 105):
+            machine.process(pid)
+        meters = [RaplMeter(machine.system, find(machine.system)) for _ in range(5)]
+        trees = [Tree(machine.system, pid) for pid in range(100, 105)]
+        for meter in meters:
+            meter.read(Usage(0, 0, 0, 8))
+        mine = [0.0] * 5
+        named_idle = others = counted = 0.0
+        busy_before = machine.system.busy_s()
+        for work, stranger_s, package_w, dram_w in steps:
+            machine.work(
+                1.0, busy_s=stranger_s, watts={"package-0": package_w, "dram": dram_w},
+                **{f"p{100 + i}": own for i, own in enumerate(work)},
+            )  # fmt: skip
+            counted += package_w + dram_w
+            busy_s = machine.system.busy_s() - busy_before
+            busy_before += busy_s
+            grown = [tree.read() for tree in trees]
+            for i in range(5):
+                usage = Usage(1.0, grown[i], busy_s, 8)
+                for draw in meters[i].read(usage):
+                    part = part_of(draw, usage)
+                    mine[i] += part.mine_j
+                    if i == 0:
+                        named_idle += part.idle_j
+                        others += part.others_j
+        assert mine[0] + others + named_idle == pytest.approx(counted, rel=0.01)
+        assert sum(mine) + named_idle <= counted * 1.01
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(["work", "fork", "end", "end unseen", "orphan"]), min_size=1, max_size=25), st.randoms()
+)
+def test_no_process_time_is_lost_or_counted_twice(events, random):
+    with tempfile.TemporaryDirectory() as folder:
+        machine = FakeMachine(Path(folder))
+        machine.process(100)
+        tree = Tree(machine.system, 100)
+        next_pid = 101
+        done_s = 0.0
+        for event in events:
+            pids = list(machine.processes)
+            pid = random.choice(pids)
+            if event == "work":
+                machine.work(**{f"p{pid}": 0.25})
+                done_s += 0.25
+            elif event == "fork":
+                machine.process(next_pid, parent=pid, session=100)
+                next_pid += 1
+            elif event == "end unseen":
+                machine.process(next_pid, parent=pid, session=100)
+                machine.work(**{f"p{next_pid}": 0.5})
+                machine.end(next_pid)
+                done_s += 0.5
+                next_pid += 1
+            elif pid != 100 and machine.processes[pid].parent in machine.processes:
+                machine.end(pid)
+            tree.read()
+        tree.read()
+        assert tree.total_s == pytest.approx(done_s, abs=0.02)
+
+
+def test_a_child_that_nobody_waited_for_is_counted_once(tmp_path):
+    machine = FakeMachine(tmp_path)
+    machine.process(100)
+    machine.process(101, parent=100)
+    tree = Tree(machine.system, 100)
+    tree.read()
+    machine.work(p101=2.0)
+    tree.read()
+    machine.end(101, collected=False)
+    tree.read()
+    tree.read()
+    machine.process(102, parent=100)
+    machine.work(p102=1.0)
+    machine.end(102)
+    tree.read()
+    tree.read()
+    assert tree.total_s == pytest.approx(3.0)
+
+
+def test_a_pid_that_came_back_is_another_process(tmp_path):
+    machine = FakeMachine(tmp_path)
+    machine.process(100, own_s=5.0, started=1)
+    tree = Tree(machine.system, 100)
+    machine.process(100, own_s=90.0, started=2)
+    assert tree.read() == 0.0
+
+
+@given(st.floats(0.05, 4), st.floats(0, 4))
+def test_a_neighbour_does_not_change_what_our_work_costs(work_s, neighbour_s):
+    """The modelled meter is a line: equal work under any load costs the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        machine = FakeMachine(Path(folder), domains=())
+        meter = ModelledMeter(machine.system)
+        meter.read(Usage(0, 0, 0, 4))
+
+        def cost(elapsed_s, busy_s):
+            usage = Usage(elapsed_s, work_s, busy_s, 4)
+            return part_of(meter.read(usage)[0], usage).mine_j
+
+        alone = cost(work_s, work_s)
+        crowded = cost(2 * work_s, work_s + min(neighbour_s, 7 * work_s))
+        assert crowded == pytest.approx(alone, rel=1e-6)
+
+
+@given(
+    st.dictionaries(st.integers(1, 60), st.integers(0, 100), max_size=20),
+    st.sets(st.integers(1, 60)),
+    st.integers(0, 10**6),
+)
+def test_an_accelerator_is_shared_whole(users, ours, energy_mj):
+    gpu = {"energy_mj": 0, "users": users}
+    meter = NvmlMeter(FakeNvml(gpu))
+    meter.read(Usage(0, 0, 0, 4))
+    gpu["energy_mj"] = energy_mj
+    rest = frozenset(users) - ours
+    (draw,) = meter.read(Usage(1000.0, 0, 0, 4))
+    parts = [part_of(draw, Usage(1000.0, 0, 0, 4, pids=pids)) for pids in (frozenset(ours), rest)]
+    for part in parts:
+        assert part.mine_j + part.others_j + part.idle_j == pytest.approx(energy_mj / 1e3)
+    if users:
+        assert parts[0].mine_j + parts[1].mine_j == pytest.approx(energy_mj / 1e3)
