@@ -28,7 +28,7 @@ def test_a_part_without_facts_is_its_country_with_a_flag():
     assert "US stands in" in zone.flags[-1]
 
 
-@pytest.mark.parametrize("name", ["Atlantis", "ZZ", "ZZ-NOWHERE", "", "aws/nowhere", "🌻"])
+@pytest.mark.parametrize("name", ["Atlantis", "ZZ", "ZZ-NOWHERE", "aws/nowhere", "🌻"])
 def test_what_is_no_zone_is_refused(name):
     with pytest.raises(UnknownZone) as fault:
         zones.find(name)
@@ -40,6 +40,20 @@ def test_a_country_by_its_title_is_told_its_code():
     with pytest.raises(UnknownZone) as fault:
         zones.find("Germany")
     assert fault.value.hint == "Germany is DE"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "WORLD", "world"])
+def test_no_name_is_the_world_with_a_flag(name):
+    zone = zones.find(name)
+    assert zone.name == "WORLD"
+    assert 400 < zone.intensity.value < 550
+    assert "unknown place" in zone.flags[0]
+
+
+def test_the_nearest_codes_of_two_letters_come_first():
+    with pytest.raises(UnknownZone) as fault:
+        zones.find("XQ")
+    assert "IQ" in fault.value.hint
 
 
 def test_a_near_miss_is_named():

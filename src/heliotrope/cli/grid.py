@@ -28,6 +28,9 @@ kind_option = click.option(
 )
 
 
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="time,zone,value,low,high as CSV.")
+
+
 @grid.command()
 @click.argument("zones", nargs=-1, required=True, metavar="ZONE...")
 @provider_option
@@ -47,45 +50,50 @@ def now(context: Context, zones: tuple[str, ...], providers: tuple[str, ...], ki
 
 
 @grid.command()
-@click.argument("zone")
+@click.argument("zones", nargs=-1, required=True, metavar="ZONE...")
 @click.option("--hours", default="24h", metavar="LENGTH", help="How far ahead (24h).", show_default=False)
 @provider_option
 @kind_option
-@click.option("--csv", "as_csv", is_flag=True, help="time,value,low,high as CSV.")
+@csv_option
 @shared_options
 def forecast(
-    context: Context, zone: str, hours: str, providers: tuple[str, ...], kind_text: str | None, as_csv: bool
+    context: Context,
+    zones: tuple[str, ...],
+    hours: str,
+    providers: tuple[str, ...],
+    kind_text: str | None,
+    as_csv: bool,
 ) -> None:
-    """The hours to come in ZONE."""
+    """The hours to come in each ZONE."""
     door, kind = _door(context, providers, kind_text)
     at = int(time.time())
     start = hour_floor(at)
     end = start + max(int(parse_duration_s(hours, field="--hours")), S_PER_HOUR)
-    _show(context, door.forecast(zone, start, end, issued_at_s=at, kind=kind), as_csv)
+    _show(context, [door.forecast(zone, start, end, issued_at_s=at, kind=kind) for zone in zones], as_csv)
 
 
 @grid.command()
-@click.argument("zone")
+@click.argument("zones", nargs=-1, required=True, metavar="ZONE...")
 @click.option("--from", "start_text", metavar="TIME", help="ISO 8601 with a zone (24 h ago).")
 @click.option("--to", "end_text", metavar="TIME", help="ISO 8601 with a zone (now).")
 @provider_option
 @kind_option
-@click.option("--csv", "as_csv", is_flag=True, help="time,value,low,high as CSV.")
+@csv_option
 @shared_options
 def history(
     context: Context,
-    zone: str,
+    zones: tuple[str, ...],
     start_text: str | None,
     end_text: str | None,
     providers: tuple[str, ...],
     kind_text: str | None,
     as_csv: bool,
 ) -> None:
-    """The hours that were in ZONE."""
+    """The hours that were in each ZONE."""
     door, kind = _door(context, providers, kind_text)
     end = epoch_s(parse_instant(end_text, field="--to")) if end_text else hour_floor(time.time())
     start = epoch_s(parse_instant(start_text, field="--from")) if start_text else end - S_PER_DAY
-    _show(context, door.history(zone, start, end, kind=kind), as_csv)
+    _show(context, [door.history(zone, start, end, kind=kind) for zone in zones], as_csv)
 
 
 @grid.command()
@@ -184,19 +192,22 @@ def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -
     return Grid(settings, context.settings.home_path), SignalKind.parse(kind_text or settings.kind)
 
 
-def _show(context: Context, signal: Signal, as_csv: bool) -> None:
+def _show(context: Context, signals: list[Signal], as_csv: bool) -> None:
+    """One JSON object a zone, or one CSV table, or a strip a zone."""
     from heliotrope.grid import strip
 
-    if context.json:
-        print_json(_series(signal))
-    elif as_csv:
-        click.echo("time,value,low,high")
-        for i, (value, low, high) in enumerate(zip(signal.values, signal.low, signal.high, strict=True)):
-            click.echo(
-                f"{from_epoch(signal.start_s + i * signal.step_s):%Y-%m-%dT%H:%MZ},{value:.6g},{low:.6g},{high:.6g}"
-            )
-    else:
-        click.echo(strip.draw(signal, colour=_colour()))
+    if as_csv and not context.json:
+        click.echo("time,zone,value,low,high")
+    for signal in signals:
+        if context.json:
+            print_json(_series(signal))
+        elif as_csv:
+            rows = zip(signal.values, signal.low, signal.high, strict=True)
+            for i, (value, low, high) in enumerate(rows):
+                at = from_epoch(signal.start_s + i * signal.step_s)
+                click.echo(f"{at:%Y-%m-%dT%H:%MZ},{signal.zone},{value:.6g},{low:.6g},{high:.6g}")
+        else:
+            click.echo(strip.draw(signal, colour=_colour()))
 
 
 def _now_line(signal: Signal) -> str:

@@ -13,6 +13,7 @@ from heliotrope.errors import UnknownZone, nearest
 from heliotrope.facts import Fact
 from heliotrope.model import Place
 
+WORLD = "WORLD"
 FUELS = ("coal", "gas", "oil", "nuclear", "hydro", "wind", "solar", "biomass", "other_renewable")
 
 
@@ -75,11 +76,14 @@ def _regions() -> Mapping[str, str]:
 def find(name: str) -> Zone:
     """A zone by alpha-2, alpha-3, `COUNTRY-PART` or `cloud/region`.
 
-    A part that facts do not know, of a country that they do, is that country with a flag; anything else is refused.
+    No name at all is the world with a flag. A part that facts do not know, of a country that they do, is that country
+    with a flag; anything else is refused.
     """
     text = name.strip()
     zones = all_zones()
     upper = text.upper()
+    if upper in {"", WORLD}:
+        return unknown_place()
     if upper in zones:
         return zones[upper]
     if upper in _alpha3():
@@ -95,10 +99,30 @@ def find(name: str) -> Zone:
     if text.lower() in titles:
         raise UnknownZone(f"unknown zone {text}", hint=f"{zones[titles[text.lower()]].title} is {titles[text.lower()]}")
     raise UnknownZone(
-        f"unknown zone {text or '(empty)'}",
+        f"unknown zone {text}",
         allowed="ISO 3166 codes (DE, DEU), parts (US-CAL-CISO), cloud regions (azure/westeurope)",
-        hint=nearest(upper, [*zones, *_alpha3()]) + "; `helio grid zones` lists them all",
+        hint=_near(upper) + "; `helio grid zones` lists them all",
     )
+
+
+def _near(upper: str) -> str:
+    """Alpha-2 codes first: those that share a letter in its place, then what is spelt alike."""
+    codes = [name for name in all_zones() if len(name) == len(upper) == 2]
+    alike = [code for code in codes if code[0] == upper[0] or code[1] == upper[1]]
+    return f"near it: {', '.join(alike[:8])}" if alike else nearest(upper, [*all_zones(), *_alpha3()])
+
+
+@cache
+def unknown_place() -> Zone:
+    """The world: the mean of all countries, each weighted by what it generates."""
+    rows = facts.table("countries")
+    energy = [sum(float(fact.more[f"{fuel}_twh"]) for fuel in FUELS) for fact in rows]
+    mean = sum(fact.value * amount for fact, amount in zip(rows, energy, strict=True)) / sum(energy)
+    year = max(fact.year for fact in rows)
+    source = f"generation-weighted mean of {len(rows)} countries; {rows[0].source}"
+    fact = Fact("countries", WORLD, mean, "g/kWh", rows[0].kind, year, source, rows[0].licence, MappingProxyType({}))
+    flag = "unknown place: set `zone` for more than the world's mean"
+    return Zone(WORLD, "", "World", None, fact, {}, (flag,))
 
 
 def _standing_in(country: Zone, name: str, what: str) -> Zone:

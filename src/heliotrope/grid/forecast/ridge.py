@@ -67,7 +67,8 @@ def least_squares(X: FloatArray, y: FloatArray, weight: FloatArray, penalty: flo
     for i in range(0, len(y), BLOCK):
         gram += weighted[i : i + BLOCK].T @ scaled[i : i + BLOCK]
         pull += weighted[i : i + BLOCK].T @ (y[i : i + BLOCK] - offset)
-    return Linear(mean, width, np.linalg.solve(gram, pull), offset)
+    weights: FloatArray = np.linalg.solve(gram, pull).astype(np.float64)
+    return Linear(mean, width, weights, offset)
 
 
 class Ridge(msgspec.Struct, frozen=True, eq=False):

@@ -18,8 +18,8 @@ import msgspec
 from heliotrope import facts
 from heliotrope.facts import Fact
 from heliotrope.grid.providers import Setup
-from heliotrope.grid.zones import Zone, find
-from heliotrope.model import Basis, Frame, Place, Quality, QualityKind, Quantity, Scope, Signal, SignalKind
+from heliotrope.grid.zones import WORLD, Zone, find
+from heliotrope.model import CARBON, Basis, Frame, Place, Quality, QualityKind, Quantity, Scope, Signal, SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class ModelProvider:
         pass
 
     def serves(self, zone: Zone, kind: SignalKind) -> bool:
+        if zone.name == WORLD:
+            return kind == CARBON
         return zone.intensity is not None and (
             kind.quantity is Quantity.CARBON_FREE
             or (
@@ -66,6 +68,8 @@ def series(zone: Zone, kind: SignalKind, start_s: int, end_s: int) -> Signal:
 
     first = int(start_s // S_PER_HOUR)
     last = -int(-end_s // S_PER_HOUR)
+    if zone.name == WORLD:
+        return _world(zone, kind, first * S_PER_HOUR, max(last - first, 1))
     hours = np.arange(first, max(last, first + 1))
     years = (hours * S_PER_HOUR).astype("datetime64[s]").astype("datetime64[Y]").astype(int) + 1970
     values = np.concatenate(
@@ -236,18 +240,35 @@ class _Sky:
         return shape
 
 
-# 90 % of the hours of 60 zones of 2022 (lifecycle, imports traced) lay within these factors of the model, wider the
-# less fossil power a zone makes, since imports then decide. bench/grid.py prints what share truly does.
-STANDING_IN = (0.1, 1.5)  # a part of a country can be far from the country: hydro valleys, coal basins
+# Calibrated on 60 zones of 2022 (lifecycle, imports traced): bench/grid.py prints what share of hours truly lay within.
+DOWN, UP = 0.55, 0.6
+SPREAD_OF_FACTORS = 1.1  # plants of one fuel differ from its median factor
+NOTABLE_SHARE = 0.02
 
 
 def _interval(zone: Zone, kind: SignalKind, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Down by a part of the value, more where much is clean; up by a part of the way to the dirtiest own fuel alone."""
     import numpy as np
 
     if kind.quantity is Quantity.CARBON_FREE:
         return np.clip(values - 0.25, 0.0, 1.0), np.clip(values + 0.25, 0.0, 1.0)
-    clean = 1.0 - min(1.0, sum(zone.shares[fuel] for fuel in FOSSIL))
-    low, high = np.exp(-(0.15 + 0.65 * clean)), np.exp(0.2 + 1.75 * clean)
-    if zone.name != _fact(zone).name or any("stands in" in flag for flag in zone.flags):
-        low, high = low * STANDING_IN[0], high * STANDING_IN[1]
-    return values * low, values * high
+    fossil = {fuel: zone.shares[fuel] for fuel in FOSSIL}
+    burnt = [fuel for fuel, share in fossil.items() if share >= NOTABLE_SHARE] or ["gas"]
+    dirtiest = SPREAD_OF_FACTORS * max(facts.fact("fuels", f"{fuel}/{kind.scope.value}").value for fuel in burnt)
+    clean = 1.0 - min(1.0, sum(fossil.values()))
+    low = values * (1.0 - DOWN * np.sqrt(clean))
+    high = values + UP * np.maximum(dirtiest - values, 0.0)
+    if zone.name != _fact(zone).name:  # a part can be far from its country: hydro valleys, coal basins
+        cleanest = facts.fact("fuels", f"wind/{kind.scope.value}").value
+        low, high = np.minimum(low, cleanest), np.maximum(high, dirtiest)
+    return low, high
+
+
+def _world(zone: Zone, kind: SignalKind, start_s: int, hours: int) -> Signal:
+    """No place, no shape: the world's mean, and the span of countries as its interval."""
+    import numpy as np
+
+    countries = sorted(fact.value for fact in facts.table("countries"))
+    ends = (countries[len(countries) // 20], countries[-1 - len(countries) // 20])
+    value, low, high = (np.full(hours, number) for number in (_fact(zone).value, *ends))
+    return Signal(kind, zone.name, start_s, S_PER_HOUR, value, low, high, _quality(zone, kind, None))
