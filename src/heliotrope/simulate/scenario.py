@@ -11,7 +11,7 @@ from heliotrope.model.signal import Quantity, SignalKind
 from heliotrope.plan.kernels import policies
 from heliotrope.plan.kernels.shapes import Curves
 from heliotrope.plan.kernels.world import Policy, World
-from heliotrope.simulate import gridfile, synthetic
+from heliotrope.simulate import beliefs, gridfile, synthetic
 from heliotrope.simulate.output import SlotWriter
 from heliotrope.simulate.replay import Outcome, Result, Sink, replay, replay_queued, result
 from heliotrope.simulate.source import Frame, Source, Waits
@@ -107,6 +107,7 @@ def simulate(scenario: Scenario) -> Result:
         curves=curves,
         epoch_s=epoch_s,
         queue_means=trace.queue_means,
+        belief=beliefs.of(scenario.forecast, curves, zones or curves.zones, epoch_s, scenario.start_hour),
         blind=scenario.forecast == "none",
         replan_s=scenario.replan_s,
     )

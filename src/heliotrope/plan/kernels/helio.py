@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from heliotrope.plan.kernels import loops
+from heliotrope.plan.kernels.rolling import replanned
 from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Ints, Slots
 from heliotrope.plan.kernels.solve import Room, cheapest_seconds
 from heliotrope.plan.kernels.world import World
@@ -25,7 +26,7 @@ def helio(batch: Batch, world: World) -> Slots:
         return threshold(batch, world)
     if world.belief is None:
         return clairvoyant(batch, world)
-    return threshold(batch, world)
+    return replanned(batch, world)
 
 
 def threshold(batch: Batch, world: World) -> Slots:

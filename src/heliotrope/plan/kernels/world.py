@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Slots
+from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Ints, Slots
 
 
-class Belief(Protocol):
-    """A forecast as it stood at each hour: nothing in it may have been known later."""
+class Belief(msgspec.Struct, frozen=True, eq=False):
+    """Forecasts as they stood: `tables[rows[zone], i, k]` was believed, when step i began, of step i+k.
 
-    @property
-    def lead(self) -> int:
-        """Steps ahead that are believed in."""
+    Nothing in row i was known only after step i had begun; step i itself (k = 0) is a forecast too.
+    """
 
-    def table(self, zone: int) -> Floats:
-        """[issued at step i, lead k]: what was believed, at the start of step i, of step i+k. Lead 0 is known."""
+    tables: npt.NDArray[np.float32]
+    rows: Ints
 
 
 class World(msgspec.Struct, frozen=True, eq=False):
