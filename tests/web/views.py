@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 from heliotrope import fleet, footprint, plan
 from heliotrope.config import GridSettings
@@ -22,13 +21,14 @@ from heliotrope.model import (
     WorkloadKind,
 )
 from heliotrope.plan import Candidate
+from heliotrope.run.views import Event, RunView, Strip
 from heliotrope.units import S_PER_HOUR
 
 SUBMITTED = datetime(2026, 11, 21, 9, 20, tzinfo=UTC)
 
 
 def strip_of(site, signal):
-    return SimpleNamespace(
+    return Strip(
         site=site.name, zone=site.zone, start_s=signal.start_s, step_s=signal.step_s,
         values=tuple(signal.values.tolist()), low=tuple(signal.low.tolist()), high=tuple(signal.high.tolist()),
         unit="g/kWh", quality=signal.quality.kind.value, source=signal.quality.source,
@@ -75,13 +75,13 @@ def make_view(*, command=("python", "train.py", "--epochs", "40"), ended=True, h
         )  # fmt: skip
         cost = footprint.compute(measurement, sites.site(slot.site), signals[slot.site])
         at_home = footprint.at_once(measurement, SUBMITTED.timestamp())
-        once = footprint.compute(at_home, sites.site(sites.home), signals[sites.home]).carbon_operational_g
+        once = footprint.compute(at_home, sites.site(sites.home), signals[sites.home]).carbon_g
     events = [(SUBMITTED.timestamp(), "planned", f"{slot.site}")]
     if ended:
         events += [(slot.start.timestamp(), "started", "pid 4711"), (slot.end.timestamp(), "ended", "exit code 0")]
-    return SimpleNamespace(
+    return RunView(
         workload=workload, plan=placed, run=run, attempts=(run,), measurement=measurement, footprint=cost,
-        run_now_g=once, events=tuple(SimpleNamespace(at_s=a, name=n, text=t) for a, n, t in events),
+        run_now_g=once, events=tuple(Event(a, n, t) for a, n, t in events),
         strips=tuple(strip_of(site, signals[site.name]) for site in sites.sites),
         receipt="/home/me/.heliotrope/receipts/r-7f3a.proof" if ended else "", home=sites.home,
     )  # fmt: skip

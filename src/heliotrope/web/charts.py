@@ -102,7 +102,7 @@ def _nice(highest: float) -> tuple[float, float]:
 def _times(start: float, end: float) -> list[tuple[float, str]]:
     step = next((s for s in _TICK_S if (end - start) / s <= 7), _TICK_S[-1])
     at = math.ceil(start / step) * step
-    found = []
+    found: list[tuple[float, str]] = []
     while at <= end:
         when = from_epoch(at)
         if at % S_PER_DAY == 0:

@@ -129,14 +129,11 @@ def _cards(view: RunView) -> tuple[Card, ...]:
         Card("Carbon", show_carbon(carbon.value) + " CO₂e", _notes(carbon, "carbon")),
     ]
     if view.run_now_g is not None:
-        saved = view.run_now_g.value - footprint.carbon_operational_g.value
+        saved = view.run_now_g.value - carbon.value
         label = "Avoided by waiting and moving" if saved >= 0 else "Added by waiting and moving"
-        share = words.share(footprint.carbon_operational_g.value, view.run_now_g.value)
-        note = (
-            f"operational: {share} than at once at {view.home or 'home'}"
-            if share != "the same"
-            else "the same as at once"
-        )
+        share = words.share(carbon.value, view.run_now_g.value)
+        at = f"at once at {view.home or 'home'}"
+        note = f"{share} as {at}" if share == "the same" else f"{share} than {at}"
         cards.append(Card(label, show_carbon(abs(saved)), (note, words.badge(view.run_now_g.provenance))))
     cards.append(Card("Cost", words.money(footprint.cost.value, footprint.currency), _notes(footprint.cost, "cost")))
     return tuple(cards)
@@ -229,10 +226,10 @@ def _compare(view: RunView) -> str:
         rows = [(name, _outlook(o.carbon_g, o.carbon_low_g, o.carbon_high_g), style) for name, o, style in (
             ("planned", plan.expected, ""), ("at once", plan.run_now, "quiet"))]  # fmt: skip
     else:
-        rows = [("as it ran", footprint.carbon_operational_g, ""), ("at once", once, "quiet")]
+        rows = [("as it ran", footprint.carbon_g, ""), ("at once", once, "quiet")]
     return charts.bars(
         [(name, estimate, show_carbon(estimate.value), style) for name, estimate, style in rows],
-        title="Operational carbon as it ran and had it run at once",
+        title="Carbon with its interval, as planned and at once",
     )
 
 
@@ -241,7 +238,10 @@ def _outlook(value: float, low: float, high: float) -> Estimate:
 
 
 def _compare_note(view: RunView) -> str:
-    return f"operational carbon, at once means at {view.home}" if view.home else "operational carbon"
+    at = f"; at once means at {view.home}" if view.home else ""
+    if view.footprint is None:
+        return f"operational carbon{at}"
+    return f"operational and embodied ({show_carbon(view.footprint.carbon_embodied_g.value)}) carbon{at}"
 
 
 def _power(view: RunView) -> str:

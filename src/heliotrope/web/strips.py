@@ -71,11 +71,11 @@ def _strip(row: Row, start_s: int, end_s: int, now_s: float | None) -> str:
         parts.append(f'<rect class="ahead" x="{at}" width="100%" height="100%"/>')
         parts.append(f'<line class="now" x1="{at}" x2="{at}" y1="0" y2="100%"/>')
     for box in row.boxes:
-        left, right = max(box.start_s, start_s), min(box.end_s, end_s)
-        if right > left:
-            width = max(right - left, span * 0.004)
+        opens, closes = max(box.start_s, start_s), min(box.end_s, end_s)
+        if closes > opens:
+            width = max(closes - opens, span * 0.004)
             parts.append(
-                f'<rect class="box {box.style}" x="{_percent(left - start_s, span)}" y="1.5" '
+                f'<rect class="box {box.style}" x="{_percent(opens - start_s, span)}" y="1.5" '
                 f'width="{_percent(width, span)}" height="21" rx="2"><title>{escape(box.title)}</title></rect>'
             )
     parts.append("</svg>")

@@ -1,0 +1,80 @@
+"""`helio up`: the controller and the dashboard, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from heliotrope.cli.shared import Context, print_json, say, shared_options
+
+if TYPE_CHECKING:
+    from heliotrope.run import Controller
+    from heliotrope.web.house import House
+
+
+@click.command()
+@click.option("--fleet", metavar="FILE", help="A fleet file, or `example`.")
+@click.option("--zone", metavar="ZONE", help="Grid zone of this machine, where there is no fleet.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Where the dashboard listens; 0 for any free port.")
+@shared_options
+def up(context: Context, fleet: str | None, zone: str | None, port: int | None) -> None:
+    """Start the controller and the dashboard.
+
+    It says the dashboard's address on stdout, and stops on Ctrl-C; what runs goes on without it.
+    """
+    import msgspec
+
+    from heliotrope.web.house import House
+
+    settings = context.settings
+    web = settings.web if port is None else msgspec.structs.replace(settings.web, port=port)
+    settings = msgspec.structs.replace(settings, fleet=fleet or settings.fleet, zone=zone or settings.zone, web=web)
+    house = House(settings)
+    asyncio.run(_serve(house, as_json=context.json))
+
+
+async def _serve(house: House, *, as_json: bool) -> None:
+    from heliotrope.web.app import Server
+
+    server = Server(house)
+    await server.start()
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    halt, fault = threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def control() -> None:
+        try:
+            _control(house.controller, halt)
+        except BaseException as error:  # shown to the caller below, on its own thread
+            fault.append(error)
+            loop.call_soon_threadsafe(stop.set)
+
+    thread = threading.Thread(target=control, name="controller")
+    thread.start()
+    if as_json:
+        print_json({"url": server.url, "home": str(house.home)})
+    else:
+        click.echo(server.url)
+        say("controller and dashboard are up; Ctrl-C stops them, and leaves what runs running")
+    await stop.wait()
+    halt.set()
+    await server.stop()
+    thread.join()
+    if fault:
+        raise fault[0]
+
+
+def _control(controller: Controller, halt: threading.Event) -> None:
+    """Acts while it leads; where another controller does, waits for its turn."""
+    try:
+        while not halt.is_set():
+            wait_s = controller.step() if controller.lead() else 1.0
+            halt.wait(wait_s)
+    finally:
+        controller.close()
