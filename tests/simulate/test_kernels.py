@@ -36,9 +36,9 @@ def curves(*rows, step=HOUR):
     return Curves.of(tuple(f"Z{i}" for i in range(len(rows))), np.array(rows, dtype=np.float64), step)
 
 
-def cost(values, start, end):
-    """g/kWh·s over [start, end), by the minute's sixtieth."""
-    return sum(values[int(t // 3600)] for t in range(int(start), int(end)))
+def world_of(curves_, epoch_s):
+    lengths = np.array([1800.0, 10_000.0])
+    return World(curves_, epoch_s, lambda: (1800.0, 10_000.0), lambda: lengths, lambda _: batch(0.0, 1800.0, 3600.0))
 
 
 @settings(max_examples=40, deadline=None)
@@ -101,7 +101,7 @@ def test_nobody_waits_for_nothing():
 @settings(max_examples=30, deadline=None)
 @given(intensities, st.integers(1, 30), st.integers(0, 24), st.integers(0, 3500))
 def test_every_gaia_policy_runs_each_job_whole_within_its_wait(values, length, slack, submitted):
-    world = World(curves(values * 3), 0, lambda: (1800.0, 10_000.0))
+    world = world_of(curves(values * 3), 0)
     job = batch(float(submitted), length * 977.0, slack * 900.0)
     for policy in (
         gaia.lowest_slot,
@@ -121,7 +121,7 @@ def test_lets_wait_awhile_waits_until_the_morning_it_says():
     """Friday 18:00, an hour's job: by Monday 09:00. Tuesday noon: at once; or by Thursday 09:00."""
     values = [float(100 - h % 97) for h in range(24 * 14)]
     monday = 4 * 86_400  # 1970-01-05
-    world = World(curves(values), monday, lambda: (1.0, 1.0))
+    world = world_of(curves(values), monday)
     friday = batch(4 * 86_400 + 18 * 3600.0, 3600.0, 0.0)
     end = awhile.next_workday(friday, world).end_s.max()
     assert 4 * 86_400 + 19 * 3600 < end <= 7 * 86_400 + 9 * 3600

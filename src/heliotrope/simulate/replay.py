@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -199,16 +200,20 @@ def _sorted(trace: Source, left: Left) -> Iterator[Batch]:
 
 def warm(trace: Source, world: World, policy: Policy, limits: tuple[float, ...] | None = None) -> None:
     """Compiles what will be used, on a few jobs, so that compiling is not counted as replaying."""
-    for block in trace.blocks():
+    for block in islice(trace.blocks(), 1):
         batch = trace.batch(block, Left()).take(slice(0, 4))
-        guess = msgspec.structs.replace(world, queue_means=lambda: (3600.0, 4 * 3600.0))
+        guess = msgspec.structs.replace(
+            world,
+            queue_means=lambda: (3600.0, 4 * 3600.0),
+            lengths=lambda: np.array([3600.0, 4 * 3600.0]),
+            sample=lambda _, few=batch: few,
+        )
         count(batch, policy(batch, guess), world)
         if limits is not None:
             stuck = np.zeros(len(batch), dtype=np.int8)
             Calendar(world.curves, limits).follow(batch, solve.run_now(batch), stuck)
             _queued(Calendar(world.curves, limits), batch, guess, policy, stuck)
             certified_g([batch], world.curves, limits, np.zeros_like(world.curves.values))
-        break
 
 
 def _in_order(work: Callable[[Block], Out], blocks: Iterator[Block]) -> Iterator[Out]:

@@ -107,6 +107,8 @@ def simulate(scenario: Scenario) -> Result:
         curves=curves,
         epoch_s=epoch_s,
         queue_means=trace.queue_means,
+        lengths=trace.lengths,
+        sample=trace.sample,
         belief=beliefs.of(scenario.forecast, curves, zones or curves.zones, epoch_s, scenario.start_hour),
         blind=scenario.forecast == "none",
         replan_s=scenario.replan_s,

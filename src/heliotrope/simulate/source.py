@@ -13,6 +13,7 @@ import numpy as np
 from heliotrope.errors import Infeasible, InvalidInput, UnknownZone, UsageError, nearest
 from heliotrope.plan.kernels.shapes import Batch, Curves, Floats
 
+MOST_LENGTHS = 200_000
 SHORT_S = 7200.0  # below it a job waits in the short queue
 
 
@@ -72,6 +73,7 @@ class Source(ABC):
         self._places: dict[tuple[int, ...], int] = {}
         self._lock = threading.Lock()
         self._means: tuple[float, float] | None = None
+        self._lengths: Floats | None = None
         if not frame.zones and "zones" not in self.columns:
             raise UsageError(
                 "which zones may the jobs run in?",
@@ -225,6 +227,26 @@ class Source(ABC):
                 found=float(raw[field][i]),
                 allowed=allowed,
             )
+
+    def lengths(self) -> Floats:
+        """Seconds; of a long trace every n-th job's, a hundred thousand or so."""
+        if self._lengths is None:
+            found: list[Floats] = []
+            stride, held = 1, 0
+            for block in self.blocks():
+                found.append(self.columns_of(block)["length_s"][::stride] * self.frame.unit_s)
+                held += len(found[-1])
+                while held > MOST_LENGTHS:
+                    stride *= 2
+                    found = [part[::2] for part in found]
+                    held = sum(len(part) for part in found)
+            self._lengths = np.concatenate(found)
+        return self._lengths
+
+    def sample(self, count: int) -> Batch:
+        """About `count` jobs of the first blocks, evenly through them."""
+        batch = self.batch(next(self.blocks()), Left())
+        return batch.take(slice(None, None, max(1, len(batch) // count)))
 
     def queue_means(self) -> tuple[float, float]:
         """Mean length, s, of the short and of the long queue: what GAIA assumes of a job it does not know."""

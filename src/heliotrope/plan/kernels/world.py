@@ -24,12 +24,15 @@ class Belief(msgspec.Struct, frozen=True, eq=False):
 class World(msgspec.Struct, frozen=True, eq=False):
     """`belief` None: the future is known. `blind`: it is not known at all. `queue_means`: s, short and long jobs.
 
+    `lengths`: a fair sample of the trace's lengths; `sample`: about that many jobs, evenly through the trace.
     `replan_s`: how often a plan is made anew; 0: once, at submission.
     """
 
     curves: Curves
     epoch_s: int
     queue_means: Callable[[], tuple[float, float]]
+    lengths: Callable[[], Floats]
+    sample: Callable[[int], Batch]
     belief: Belief | None = None
     blind: bool = False
     replan_s: float = 3600.0
