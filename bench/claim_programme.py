@@ -65,7 +65,7 @@ def evidence(
     _, (seeds,) = auditors()
     count = len(made.baseline)
     raw = {auditor: bytes.fromhex(seed) for auditor, seed in seeds.items()}
-    epoch = Epoch(0, 1 + count, 1 + count, START_S * MICRO + count, seeds)
+    epoch = Epoch(0, 1 + count, 2 + count, START_S * MICRO + count, seeds)
     rows, held = [], []
     for i in range(count):
         leaf = hashlib.sha256(b"%s %d" % (name.encode(), i)).digest()
@@ -73,7 +73,7 @@ def evidence(
         emitted_ug = round((made.at_once if out else made.shifted)[i] * MICRO)
         baseline_ug = round(made.baseline[i] * MICRO)
         outcome = Outcome(
-            2 + count + i, START_S * MICRO + count + i, not out, emitted_ug, emitted_ug, emitted_ug, emitted_ug
+            3 + count + i, START_S * MICRO + count + i, not out, emitted_ug, emitted_ug, emitted_ug, emitted_ug
         )
         rows.append(
             Job(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from heliotrope.cli.log import open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.errors import UsageError
 
 if TYPE_CHECKING:
-    from heliotrope.prove import Ledger
     from heliotrope.prove.chain.anchoring import Slip
     from heliotrope.prove.chain.opening import Chain
 
@@ -26,30 +26,37 @@ SIGNATURES = click.option(
 @click.command()
 @shared_options
 @click.option("--sign", is_flag=True, help="Print this key's signature of the checkpoint, for whoever anchors it.")
-@click.option("--deploy", is_flag=True, help="Make the contract where there is none yet (costs gas).")
+@click.option(
+    "--deploy", is_flag=True, help="Make the contract where there is none yet (costs gas), and print its address."
+)
 @SIGNATURES
 def anchor(context: Context, *, sign: bool, deploy: bool, signatures: Path | None) -> None:
     """Anchor the newest checkpoint on a chain, once a quorum of witnesses signed it.
 
-    Without chain.rpc in the settings this is the chain embedded in this process. Keys come from HELIO_CHAIN_KEY, or
-    from HELIO_CHAIN_KEYSTORE and HELIO_CHAIN_PASSWORD.
+    With --sign in a witness's home: signs what that witness cosigned last. Without chain.rpc in the settings this is
+    the chain embedded in this process. Keys come from HELIO_CHAIN_KEY, or from HELIO_CHAIN_KEYSTORE and
+    HELIO_CHAIN_PASSWORD.
     """
-    from heliotrope.prove.chain.anchoring import Anchoring
+    from heliotrope.prove.chain import anchoring
     from heliotrope.prove.chain.typed import Role
 
-    ledger, chain = open_chain(context, deploy=deploy)
-    anchoring = Anchoring(ledger, chain.registry)
-    tree = anchoring.checkpoint()
-    slips = [anchoring.sign(tree, wallet) for wallet in chain.signers(Role.WITNESSES)]
-    if sign:
-        print_slips(slips, "witness")
+    chain = open_chain(context, deploy=deploy)
+    if deploy:
+        if context.json:
+            print_json({"contract": chain.registry.address, "chain": chain.registry.node.title, "flag": chain.alone})
+        else:
+            click.echo(chain.registry.address)
         return
-    done = anchoring.anchor(tree, slips + slips_of(signatures))
+    wallets = chain.signers(Role.WITNESSES)
+    if sign:
+        tree = anchoring.witnessed(chain.store, context.settings.prove.origin)
+        tree = tree or anchoring.Anchoring(open_ledger(context), chain.registry).checkpoint()
+        print_slips([anchoring.sign(chain.registry.seal, tree, wallet) for wallet in wallets], "witness")
+        return
+    done = anchoring.Anchoring(open_ledger(context), chain.registry).anchor(slips_of(signatures), wallets)
     if context.json:
-        title = chain.registry.node.title
-        print_json(
-            msgspec.to_builtins(done) | {"contract": chain.registry.address, "chain": title, "flag": chain.alone}
-        )
+        where = {"contract": chain.registry.address, "chain": chain.registry.node.title, "flag": chain.alone}
+        print_json(msgspec.to_builtins(done) | where)
         return
     how = f"{done.gas:,} gas, block {done.block}" if done.gas else "anchored before"
     click.echo(f"{done.size} entries, root {done.root[:16]}…, on {chain.registry.node.title}: {how}")
@@ -57,14 +64,11 @@ def anchor(context: Context, *, sign: bool, deploy: bool, signatures: Path | Non
         say(f"note: {chain.alone}")
 
 
-def open_chain(context: Context, *, deploy: bool = False) -> tuple[Ledger, Chain]:
-    from heliotrope.prove import Ledger
+def open_chain(context: Context, *, deploy: bool = False) -> Chain:
     from heliotrope.prove.chain.opening import Chain
     from heliotrope.store import Store
 
-    home = context.settings.home_path
-    store = Store(home / "helio.db")
-    return Ledger(store, home, context.settings.prove), Chain(context.settings, store, may_deploy=deploy)
+    return Chain(context.settings, Store(context.settings.home_path / "helio.db"), may_deploy=deploy)
 
 
 def slips_of(path: Path | None) -> list[Slip]:

@@ -10,17 +10,26 @@ import click
 import msgspec
 
 from heliotrope.cli.anchor import SIGNATURES, open_chain, print_slips, slips_of
-from heliotrope.cli.shared import Context, print_json, say, shared_options
-from heliotrope.errors import InvalidInput
+from heliotrope.cli.log import open_ledger
+from heliotrope.cli.shared import Context, F, print_json, say, shared_options
+from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.units import epoch_s, parse_instant, show_carbon
 
 if TYPE_CHECKING:
-    from heliotrope.prove import Ledger
     from heliotrope.prove.chain.book import Book, Standing
     from heliotrope.prove.chain.node import Mined
     from heliotrope.prove.chain.opening import Chain
 
 _GRAMS = click.IntRange(min=1)
+
+
+def _period(command: F) -> F:
+    for option in (
+        click.option("--to", "end", required=True, help="End of the period."),
+        click.option("--from", "start", required=True, help="Start of the period, as in 2026-01-01T00:00Z."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -32,7 +41,7 @@ def claims() -> None:
 @shared_options
 def list_claims(context: Context) -> None:
     """Every claim of this log, oldest first."""
-    _, chain, book = _open(context)
+    chain, book = _open(context)
     standings = [book.standing(name, now_s=time.time()) for name in book.names()]
     if context.json:
         for standing in standings:
@@ -55,7 +64,7 @@ def show(context: Context, claim: str) -> None:
     from heliotrope.prove.claims.assess import assess
     from heliotrope.prove.claims.evidence import Evidence
 
-    _, chain, book = _open(context)
+    chain, book = _open(context)
     name = book.full_name(claim)
     standing = book.standing(name, now_s=time.time())
     assessed = assess(Evidence.parse(book.evidence(name)))
@@ -80,43 +89,64 @@ def show(context: Context, claim: str) -> None:
 @claims.command()
 @shared_options
 @click.argument("programme")
-@click.option("--from", "start", required=True, help="Start of the period, as in 2026-01-01T00:00Z.")
-@click.option("--to", "end", required=True, help="End of the period.")
+@_period
 @click.option("--owner", help="Who receives it: an address; without it, the sender's.")
-@click.option("--sign", is_flag=True, help="As an auditor: recompute the claim and print this key's signature.")
 @SIGNATURES
-def mint(
-    context: Context, programme: str, start: str, end: str, owner: str | None, *, sign: bool, signatures: Path | None
-) -> None:
+def mint(context: Context, programme: str, start: str, end: str, owner: str | None, signatures: Path | None) -> None:
     """Mint what a programme's period earned, after its auditors agreed.
 
     The amount is recomputed from the log: the smaller of average and marginal saving against held-out jobs, at the
-    lower 5 % bound, less leakage and what the ledger itself emitted.
+    lower 5 % bound, less leakage and what the ledger itself emitted. Where auditors elsewhere have not signed yet, the
+    claim waits in the log: they sign with `helio claims agree`, and this command is given again with --signatures.
     """
     from heliotrope.prove.chain.anchoring import Anchoring
     from heliotrope.prove.chain.typed import Role
     from heliotrope.prove.claims.programme import Office
 
-    start_s, end_s = (epoch_s(parse_instant(text, field=f"--{name}")) for text, name in ((start, "from"), (end, "to")))
-    if not start_s < end_s <= time.time():
-        raise InvalidInput(
-            "a period must be over before it is claimed", field="--to", found=end, allowed="after --from"
-        )
-    ledger, chain, book = _open(context)
-    known = book.of_period(programme, start_s, end_s)
-    if known is None:
-        evidence = Office(ledger, programme).gather(start_s, end_s)
+    start_s, end_s = _seconds(start, end)
+    chain, book = _open(context)
+    name = book.of_period(programme, start_s, end_s)
+    if name is None:
+        evidence = Office(book.ledger, programme).history().gather(start_s, end_s)
         claim, _ = book.issue(evidence, owner or chain.registry.outbox.wallet.address)
-        known = claim.name
-    own = [book.agree(known, wallet) for wallet in chain.signers(Role.AUDITORS)]
-    if sign:
-        print_slips(own, "auditor")
+        name = claim.name
+    book.refuse_minted(name)
+    slips = slips_of(signatures)
+    own = [book.agree(name, wallet) for wallet in chain.signers(Role.AUDITORS)]
+    if not book.anchored(name):
+        Anchoring(book.ledger, chain.registry).anchor(slips, chain.signers(Role.WITNESSES))
+    _done(context, chain, book, name, book.mint(name, own + slips))
+
+
+@claims.command()
+@shared_options
+@click.argument("programme")
+@_period
+@click.option("--log", "where", help="The log to read: an address or a folder; without it, this home's own.")
+@click.option("--vkeys", type=click.Path(path_type=Path), help="The log's keys; default: those it shows.")
+@click.option("--quorum", type=click.IntRange(min=0), default=0, help="Witnesses that must have cosigned.")
+def agree(
+    context: Context, programme: str, start: str, end: str, where: str | None, vkeys: Path | None, quorum: int
+) -> None:
+    """As an auditor: recompute a claim from the log's records, and print this key's signature if it is right."""
+    from heliotrope.prove.chain import book as books
+    from heliotrope.prove.chain.typed import Role
+    from heliotrope.prove.claims.history import History
+    from heliotrope.prove.claims.reading import Elsewhere
+
+    start_s, end_s = _seconds(start, end)
+    chain, book = _open(context) if where is None else (open_chain(context), None)
+    wallets = chain.signers(Role.AUDITORS)
+    if book is not None:
+        name = book.of_period(programme, start_s, end_s)
+        if name is None:
+            raise UnknownName(f"no claim of {programme} for this period", hint="helio claims mint makes it")
+        print_slips([book.agree(name, wallet) for wallet in wallets], "auditor")
         return
-    book.refuse_minted(known)
-    anchoring = Anchoring(ledger, chain.registry)
-    tree = anchoring.checkpoint()
-    anchoring.anchor(tree, [anchoring.sign(tree, wallet) for wallet in chain.signers(Role.WITNESSES)])
-    _done(context, chain, book, known, book.mint(known, own + slips_of(signatures)))
+    log = Elsewhere(where or "", vkeys=vkeys, quorum=quorum)
+    claim, index = books.find(log.leaves, chain.registry.seal, programme, start_s, end_s)
+    history = History(programme, log.entries())
+    print_slips([books.agree(claim, index, history, chain.registry.seal, wallet) for wallet in wallets], "auditor")
 
 
 @claims.command()
@@ -128,7 +158,7 @@ def transfer(context: Context, claim: str, grams: int, to: str) -> None:
     """Give grams of a claim to another address."""
     from heliotrope.prove.claims.leaf import check_address
 
-    _, chain, book = _open(context)
+    chain, book = _open(context)
     name = book.full_name(claim)
     _done(context, chain, book, name, chain.registry.transfer(int(name, 16), grams, check_address(to, field="to")))
 
@@ -144,16 +174,25 @@ def retire(context: Context, claim: str, grams: int, beneficiary: str, reason: s
     for field, text, most in (("--beneficiary", beneficiary, 128), ("--reason", reason, 256)):
         if not 0 < len(text.encode()) <= most:
             raise InvalidInput("too long or empty", field=field, found=len(text.encode()), allowed=f"1 to {most} bytes")
-    _, chain, book = _open(context)
+    chain, book = _open(context)
     name = book.full_name(claim)
     _done(context, chain, book, name, chain.registry.retire(int(name, 16), grams, beneficiary, reason))
 
 
-def _open(context: Context) -> tuple[Ledger, Chain, Book]:
+def _open(context: Context) -> tuple[Chain, Book]:
     from heliotrope.prove.chain.book import Book
 
-    ledger, chain = open_chain(context)
-    return ledger, chain, Book(ledger, chain.registry)
+    chain = open_chain(context)
+    return chain, Book(open_ledger(context), chain.registry)
+
+
+def _seconds(start: str, end: str) -> tuple[int, int]:
+    start_s, end_s = (epoch_s(parse_instant(text, field=f"--{name}")) for text, name in ((start, "from"), (end, "to")))
+    if not start_s < end_s <= time.time():
+        raise InvalidInput(
+            "a period must be over before it is claimed", field="--to", found=end, allowed="after --from"
+        )
+    return start_s, end_s
 
 
 def _done(context: Context, chain: Chain, book: Book, name: str, mined: Mined) -> None:

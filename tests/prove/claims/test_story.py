@@ -2,69 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from dataclasses import dataclass
 
-import numpy as np
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from chain_world import key
-from claim_programme import METHOD, jobs
+from claim_month import CHAINS, NAME, declare, period, run_programme
 from heliotrope.cli.root import helio
 from heliotrope.config import ProveSettings
 from heliotrope.errors import BadProof, ChainRefused, HelioError, InvalidInput, ProofError, UnknownName
 from heliotrope.prove import Ledger
 from heliotrope.prove.chain.wallet import Wallet
-from heliotrope.prove.claims.draw import seed_chain
-from heliotrope.prove.claims.evidence import Outcome, Programme
-from heliotrope.prove.claims.programme import Office
+from heliotrope.prove.claims.assess import assess
+from heliotrope.prove.claims.evidence import Outcome
+from heliotrope.prove.claims.leaf import leaf_data, parse_leaf
 from heliotrope.store import Store
 from heliotrope.units import MICRO, S_PER_DAY, from_epoch
 
-NAME = "night shift"
 BOB = Wallet(key("bob")).address
-SECRETS = {name: hashlib.sha256(name.encode()).digest() for name in ("one", "two")}
-CHAINS = {name: seed_chain(secret, 3) for name, secret in SECRETS.items()}
-
-
-@dataclass
-class Told:
-    office: Office
-    start_s: int
-    end_s: int
-    registrations: list[int]
-
-
-def declare(ledger):
-    office = Office(ledger, NAME)
-    commitments = {name: commitment.hex() for name, (commitment, _) in CHAINS.items()}
-    office.declare(Programme(NAME, METHOD, 2500, 200, "a fiftieth, as queues here were short", commitments))
-    return office
-
-
-def run_programme(ledger, *, count=80, kind="honest"):
-    """A month that is over: registered, drawn, run, recorded."""
-    office = declare(ledger)
-    end_s = int(time.time()) // S_PER_DAY * S_PER_DAY
-    start_s = end_s - 30 * S_PER_DAY
-    made = jobs(kind, count, np.random.default_rng(11), spread=0.6)
-    registrations = [
-        office.register(
-            f"job {i}", epoch=0, registered_s=start_s + i,
-            average_g=1e3 * made.baseline[i], marginal_g=1.1e3 * made.baseline[i],
-        )
-        for i in range(count)
-    ]  # fmt: skip
-    office.reveal(0, {name: seeds[0] for name, (_, seeds) in CHAINS.items()}, revealed_s=start_s + 3600)
-    held = [office.held_out(registration) for registration in registrations]
-    for i, registration in enumerate(registrations):
-        emitted_ug = round((made.at_once if held[i] else made.shifted)[i] * 1e3 * MICRO)
-        ends_ug = (emitted_ug, emitted_ug, emitted_ug, round(1.1 * emitted_ug))
-        office.outcome(registration, Outcome(0, (start_s + 7200 + i) * MICRO, not held[i], *ends_ug))
-    return Told(office, start_s, end_s, registrations)
 
 
 @pytest.fixture
@@ -83,10 +41,6 @@ def say(*words, fails=None):
     if result.exception:
         raise result.exception
     return [json.loads(line) for line in result.stdout.splitlines()] if "--json" in words else result.stdout
-
-
-def period(told):
-    return "--from", from_epoch(told.start_s).isoformat(), "--to", from_epoch(told.end_s).isoformat()
 
 
 def test_from_declaration_to_retirement(ledger):
@@ -134,16 +88,19 @@ def test_nothing_is_minted_where_nothing_was_saved(ledger):
     assert say("claims", "list", "--json") == []
 
 
-def test_an_auditor_recomputes_and_refuses_what_was_changed(ledger):
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [("grams", 10**9, "not what its evidence comes to"), ("evidence", bytes(32), "rests on other evidence")],
+)
+def test_an_auditor_recomputes_and_refuses_what_is_not_so(ledger, field, value, said):
     told = run_programme(ledger)
-    (slip,) = say("claims", "mint", NAME, *period(told), "--sign") and say(
-        "claims", "mint", NAME, *period(told), "--sign", "--json"
-    )
-    assert set(slip) == {"digest", "v", "r", "s"}
+    say("claims", "mint", NAME, *period(told))
+    (slip,) = say("claims", "agree", NAME, *period(told), "--json")
+    assert set(slip) == {"digest", "v", "r", "s", "size"}
     with ledger.store.write() as tx:
-        row = tx.one("SELECT evidence FROM claim")
-        tx.execute("UPDATE claim SET evidence = ?", (row["evidence"].replace(b'"job":"job 3"', b'"job":"job X"'),))
-    assert "not what the log says" in say("claims", "mint", NAME, *period(told), "--sign", fails=ProofError)
+        claim, *where = parse_leaf(tx.one("SELECT leaf FROM claim")["leaf"])
+        tx.execute("UPDATE claim SET leaf = ?", (leaf_data(msgspec.structs.replace(claim, **{field: value}), *where),))
+    assert said in say("claims", "agree", NAME, *period(told), fails=ProofError)
 
 
 def test_a_job_that_vanished_stops_the_claim(ledger):
@@ -169,7 +126,8 @@ def test_the_draw_is_unknown_until_revealed_and_seeds_cannot_be_made_up(ledger):
     office = declare(ledger)
     registration = office.register("a", epoch=0, registered_s=time.time(), average_g=1.0, marginal_g=None)
     with pytest.raises(UnknownName, match="not known yet"):
-        office.held_out(registration)
+        office.history().held_out(registration)
+    office.close(0)
     for seeds, error in (
         ({"one": CHAINS["one"][1][0]}, InvalidInput),
         ({name: bytes(32) for name in CHAINS}, BadProof),
@@ -179,13 +137,24 @@ def test_the_draw_is_unknown_until_revealed_and_seeds_cannot_be_made_up(ledger):
             office.reveal(0, seeds, revealed_s=time.time())
 
 
+def test_a_job_registered_after_the_close_is_not_drawn(ledger):
+    """Else the operator could choose among registrations once it knows the seeds."""
+    told = run_programme(ledger, count=2)
+    late = told.office.register("late", epoch=0, registered_s=told.start_s + 5, average_g=1.0, marginal_g=1.0)
+    with pytest.raises(UnknownName, match="not known yet"):
+        told.office.history().held_out(late)
+    told.office.outcome(late, "late", Outcome(0, told.end_s * MICRO, True, 0, 0, 0, 0))
+    with pytest.raises(InvalidInput, match="after its epoch was closed"):
+        assess(told.office.history().gather(told.start_s, told.end_s))
+
+
 def test_a_programme_is_declared_once_and_a_job_ends_once(ledger):
     told = run_programme(ledger, count=2)
     with pytest.raises(InvalidInput, match="declared already"):
         declare(ledger)
-    told.office.outcome(told.registrations[0], Outcome(0, told.start_s * MICRO, True, 0, 0, 0, 0))
+    told.office.outcome(told.registrations[0], "job 0", Outcome(0, told.start_s * MICRO, True, 0, 0, 0, 0))
     with pytest.raises(InvalidInput, match="two outcomes"):
-        told.office.gather(told.start_s, told.end_s)
+        told.office.history().gather(told.start_s, told.end_s)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -11,22 +11,28 @@ from heliotrope.errors import InvalidInput, ProofError, SplitView
 from heliotrope.prove import Ledger, sequencer
 from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.registry import Registry
-from heliotrope.prove.chain.typed import Role, Signature
+from heliotrope.prove.chain.typed import Role, Seal, Signature
 from heliotrope.prove.chain.wallet import Wallet
 from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.note import Note
+from heliotrope.store import Store
 
 
 class Slip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One signature as a line of JSON, handed from a witness or an auditor to whoever sends the transaction."""
+    """One signature as a line of JSON, handed from a witness or an auditor to whoever sends the transaction.
+
+    `size`: of the checkpoint that a witness signed.
+    """
 
     digest: str
     v: int
     r: str
     s: str
+    size: int | None = None
 
     @classmethod
-    def of(cls, digest: bytes, signature: Signature) -> Slip:
-        return cls(digest.hex(), signature.v, signature.r.hex(), signature.s.hex())
+    def of(cls, digest: bytes, signature: Signature, size: int | None = None) -> Slip:
+        return cls(digest.hex(), signature.v, signature.r.hex(), signature.s.hex(), size)
 
 
 class Anchored(msgspec.Struct, frozen=True):
@@ -37,6 +43,13 @@ class Anchored(msgspec.Struct, frozen=True):
     gas: int
     transaction: str
     block: int
+
+
+def witnessed(store: Store, origin: str) -> Checkpoint | None:
+    """The checkpoint that this home's witness remembers of a log: the only one it may sign for the chain."""
+    with store.read() as tx:
+        row = tx.one("SELECT note FROM witness_head WHERE origin = ?", (origin,))
+    return None if row is None else Checkpoint.parse(Note.parse(row["note"].encode()).text)
 
 
 class Anchoring:
@@ -66,32 +79,46 @@ class Anchoring:
             )
         return tree
 
-    def digest(self, tree: Checkpoint) -> bytes:
-        """What a witness signs."""
-        origin = hashlib.sha256(tree.origin.encode()).digest()
-        return self.registry.seal.digest(typed.anchor(origin, tree.size, tree.root))
-
-    def sign(self, tree: Checkpoint, wallet: Wallet) -> Slip:
-        digest = self.digest(tree)
-        return Slip.of(digest, wallet.sign(digest))
-
-    def anchor(self, tree: Checkpoint, slips: Iterable[Slip]) -> Anchored:
-        """Nothing to do is no error: asked twice, it is done once."""
-        if self.registry.size() == tree.size:
-            return Anchored(tree.size, tree.root.hex(), 0, "", 0)
-        council = self.registry.council(Role.WITNESSES)
-        signatures = typed.quorum(*pick(self.digest(tree), slips), council.members, council.threshold)
-        mined = self.registry.anchor(tree.size, tree.root, signatures)
-        return Anchored(tree.size, tree.root.hex(), mined.gas_used, mined.hash.hex(), mined.block_number)
+    def anchor(self, slips: Sequence[Slip], own: Sequence[Wallet] = ()) -> Anchored:
+        """The largest checkpoint that a quorum signed. Nothing new is no error: asked twice, it is done once."""
+        newest = self.checkpoint()
+        sizes = {slip.size for slip in slips if slip.size is not None and slip.size <= newest.size}
+        council, held = self.registry.council(Role.WITNESSES), self.registry.size()
+        short: InvalidInput | None = None
+        for size in sorted((size for size in {newest.size, *sizes} if size > held), reverse=True):
+            tree = Checkpoint(newest.origin, size, self._root(size))
+            digest = anchor_digest(self.registry.seal, tree)
+            signatures = pick(digest, [*slips, *(sign(self.registry.seal, tree, wallet) for wallet in own)])
+            try:
+                quorum = typed.quorum(digest, signatures, council.members, council.threshold)
+            except InvalidInput as error:
+                short = short or error
+                continue
+            mined = self.registry.anchor(size, tree.root, quorum)
+            return Anchored(size, tree.root.hex(), mined.gas_used, mined.hash.hex(), mined.block_number)
+        if short is not None:
+            raise short
+        return Anchored(held, self._root(held).hex(), 0, "", 0)
 
     def _root(self, size: int) -> bytes:
         with self.ledger.store.read() as tx:
             return sequencer.root(tx, size)
 
 
-def pick(digest: bytes, slips: Iterable[Slip]) -> tuple[bytes, list[Signature]]:
-    """The digest, and the signatures among the slips that were made for it."""
-    return digest, [Signature(s.v, _word(s.r), _word(s.s)) for s in slips if s.digest == digest.hex()]
+def anchor_digest(seal: Seal, tree: Checkpoint) -> bytes:
+    """What a witness signs."""
+    origin = hashlib.sha256(tree.origin.encode()).digest()
+    return seal.digest(typed.anchor(origin, tree.size, tree.root))
+
+
+def sign(seal: Seal, tree: Checkpoint, witness: Wallet) -> Slip:
+    digest = anchor_digest(seal, tree)
+    return Slip.of(digest, witness.sign(digest), tree.size)
+
+
+def pick(digest: bytes, slips: Iterable[Slip]) -> list[Signature]:
+    """The signatures among the slips that were made for this digest."""
+    return [Signature(s.v, _word(s.r), _word(s.s)) for s in slips if s.digest == digest.hex()]
 
 
 def read_slips(raw: bytes, *, file: str) -> list[Slip]:

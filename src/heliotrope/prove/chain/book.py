@@ -13,13 +13,14 @@ from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.anchoring import Slip, pick
 from heliotrope.prove.chain.node import Mined
 from heliotrope.prove.chain.registry import Registry
-from heliotrope.prove.chain.typed import Role
+from heliotrope.prove.chain.typed import Role, Seal
 from heliotrope.prove.chain.wallet import Wallet
 from heliotrope.prove.claims import leaf
 from heliotrope.prove.claims.assess import Assessment, assess
 from heliotrope.prove.claims.evidence import Evidence
+from heliotrope.prove.claims.history import History
 from heliotrope.prove.claims.leaf import Claim
-from heliotrope.prove.claims.programme import Office
+from heliotrope.prove.claims.reading import from_ledger
 from heliotrope.units import from_epoch
 
 
@@ -78,28 +79,17 @@ class Book:
         return claim, assessed
 
     def agree(self, name: str, auditor: Wallet) -> Slip:
-        """An auditor's part: gathers the evidence from its own copy of the log, assesses it anew, signs if equal."""
+        """By this home's own auditor, on its own log."""
         claim, index, raw = self._claim(name)
-        theirs = Evidence.parse(raw)
-        office = Office(self.ledger, theirs.programme.name)
-        mine = office.gather(theirs.start_s, theirs.end_s, before=index)
-        if mine.canonical() != raw:
-            raise ProofError("the evidence is not what the log says", hint="do not sign; publish both")
-        rebuilt = make_claim(mine, assess(mine), claim.owner)
-        if rebuilt != claim:
-            raise ProofError(
-                "the claim is not what its evidence comes to",
-                cause=f"claimed {claim.grams} g, recomputed {rebuilt.grams} g",
-                hint="do not sign; publish both",
-            )
-        digest = self._digest(claim)
-        return Slip.of(digest, auditor.sign(digest))
+        history = History(Evidence.parse(raw).programme.name, from_ledger(self.ledger))
+        return agree(claim, index, history, self.registry.seal, auditor)
 
     def mint(self, name: str, slips: Iterable[Slip]) -> Mined:
         """Under the newest anchor, which must hold the claim's leaf."""
         claim, index, _ = self._claim(name)
         council = self.registry.council(Role.AUDITORS)
-        signatures = typed.quorum(*pick(self._digest(claim), slips), council.members, council.threshold)
+        digest = claim_digest(claim, self.registry.seal)
+        signatures = typed.quorum(digest, pick(digest, slips), council.members, council.threshold)
         size = self.registry.size()
         if index >= size:
             raise ProofError("the claim's leaf is not anchored yet", hint="helio log anchor")
@@ -134,6 +124,9 @@ class Book:
         serial = f"{leaf.serial_of(programme, start_s, end_s):040x}"
         return next((name for name in self.names() if name.endswith(serial)), None)
 
+    def anchored(self, name: str) -> bool:
+        return self._claim(name)[1] < self.registry.size()
+
     def refuse_minted(self, name: str) -> None:
         claim, _, _ = self._claim(name)
         if self.registry.minted(claim.serial):
@@ -164,15 +157,45 @@ class Book:
         claim, _, _ = leaf.parse_leaf(bytes(row["leaf"]))
         return claim, int(row["leaf_index"]), bytes(row["evidence"])
 
-    def _digest(self, claim: Claim) -> bytes:
-        data = leaf.leaf_data(claim, self.registry.seal.chain_id, self.registry.address)
-        return self.registry.seal.digest(typed.agree(merkle.leaf_hash(data)))
-
     def _path(self, index: int, size: int) -> list[bytes]:
         from heliotrope.prove import sequencer
 
         with self.ledger.store.read() as tx:
             return merkle.inclusion(index, size, sequencer.node(tx, size))
+
+
+def find(
+    leaves: Iterable[tuple[int, bytes]], seal: Seal, programme: str, start_s: int, end_s: int
+) -> tuple[Claim, int]:
+    """The claim of a programme's period among a log's entries, and its index: the first, if there are several."""
+    wanted = leaf.serial_of(programme, start_s, end_s)
+    for index, data in leaves:
+        if len(data) == leaf.LEAF_BYTES and data.startswith(leaf.TAG):
+            claim, chain_id, contract = leaf.parse_leaf(data)
+            if claim.serial == wanted and (chain_id, contract) == (seal.chain_id, seal.contract):
+                return claim, index
+    raise UnknownName(f"no claim of {programme} for this period in the log", hint="helio claims mint makes it")
+
+
+def agree(claim: Claim, index: int, history: History, seal: Seal, auditor: Wallet) -> Slip:
+    """An auditor's part: gathers the evidence out of what it read itself, assesses it anew, signs if equal."""
+    mine = history.gather(claim.start_s, claim.end_s, before=index)
+    rebuilt = make_claim(mine, assess(mine), claim.owner)
+    if rebuilt.evidence != claim.evidence:
+        raise ProofError("the claim rests on other evidence than the log holds", hint="do not sign; publish both")
+    if rebuilt != claim:
+        raise ProofError(
+            "the claim is not what its evidence comes to",
+            cause=f"claimed {claim.grams} g, recomputed {rebuilt.grams} g",
+            hint="do not sign; publish both",
+        )
+    digest = claim_digest(claim, seal)
+    return Slip.of(digest, auditor.sign(digest))
+
+
+def claim_digest(claim: Claim, seal: Seal) -> bytes:
+    """What an auditor signs."""
+    return seal.digest(typed.agree(merkle.leaf_hash(leaf.leaf_data(claim, seal.chain_id, seal.contract))))
 
 
 def make_claim(evidence: Evidence, assessed: Assessment, owner: str) -> Claim:

@@ -21,6 +21,7 @@ class Chain:
     def __init__(self, settings: Settings, store: Store, *, may_deploy: bool = False) -> None:
         chain = settings.chain
         self.embedded = not chain.rpc
+        self.store = store
         self._home = settings.home_path
         node = _node(chain, store)
         outbox = Outbox(store, node, self._sender())

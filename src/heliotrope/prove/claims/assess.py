@@ -83,7 +83,7 @@ def _check(evidence: Evidence) -> dict[int, Epoch]:
 
 
 def _check_epoch(evidence: Evidence, epoch: Epoch) -> None:
-    if epoch.revealed_at < epoch.closed_at:
+    if epoch.revealed_at <= epoch.closed_at:
         raise InvalidInput("seeds revealed before their epoch was closed", field=f"epochs.{epoch.number}")
     commitments = evidence.programme.commitments
     if epoch.seeds.keys() != commitments.keys():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -46,7 +45,7 @@ class Programme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Registrations below log index `closed_at` are drawn by `seeds`, which the log holds at `revealed_at`."""
+    """Registrations below log index `closed_at` are drawn by `seeds`, which came after, at `revealed_at`."""
 
     number: Index
     closed_at: Index
@@ -116,10 +115,3 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if found.canonical() != raw:
             raise InvalidInput("evidence that is not in canonical form", file=file)
         return found
-
-
-def predicate(value: msgspec.Struct) -> Mapping[str, Any]:
-    """A struct as the JSON that a record holds."""
-    built = msgspec.to_builtins(value)
-    assert isinstance(built, dict)
-    return built
