@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from heliotrope.cli.shared import Context, print_json, shared_options
@@ -49,7 +47,7 @@ def cancel(context: Context, job: str) -> None:
 
     controller = Controller(context.settings)
     try:
-        controller.cancel(job, time.time())
+        controller.cancel(job)
         # Where no other controller acts, this one does until it is over.
         run = controller.follow(controller.workload_id(job), lambda *_: None)
     finally:

@@ -74,6 +74,8 @@ def run(context: Context, command: tuple[str, ...], **told: Any) -> None:
         clock = Clock.starting_now(told["faster"])
         workload = _workload(controller, command, told, clock)
         plan = controller.submit(workload, clock, at_once=told["at_once"])
+        if workload.length.low_s < workload.length.high_s:
+            say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
         if told["detach"]:
             _accepted(context, workload, plan)
             return
@@ -89,7 +91,9 @@ def _workload(controller: Controller, command: tuple[str, ...], told: dict[str, 
 
     now = from_epoch(clock.now_s())
     length_s = (
-        parse_duration_s(told["length"], field="--length") if told["length"] else controller.past_length_s(command)
+        parse_duration_s(told["length"], field="--length")
+        if told["length"]
+        else controller.past_length_s(command, clock)
     )
     if length_s is not None and length_s <= 0:
         raise InvalidInput("work takes some time", field="--length", found=told["length"], allowed="more than 0s")
@@ -99,7 +103,6 @@ def _workload(controller: Controller, command: tuple[str, ...], told: dict[str, 
         # An assumption must not make a stated deadline impossible.
         room_s = (deadline - now).total_seconds() if deadline else ASSUMED_LENGTH_S
         length_s = min(ASSUMED_LENGTH_S, room_s)
-        say(f"length unknown: {show_duration(length_s)} assumed; --length says it")
     elif deadline and now + timedelta(seconds=length_s) > deadline:
         raise InvalidInput(
             f"the deadline is shorter than the work: {show_duration((deadline - now).total_seconds())} for "
@@ -183,7 +186,7 @@ def _follow(context: Context, controller: Controller, workload: Workload, plan: 
     except KeyboardInterrupt:
         progress.end()
         say("cancelling; Ctrl-C again leaves it to itself")
-        controller.cancel(workload.id, clock.now_s())
+        controller.cancel(workload.id)
         try:
             done = controller.follow(workload.id, progress.show)
         except KeyboardInterrupt:

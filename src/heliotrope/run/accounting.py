@@ -105,4 +105,5 @@ def _carbon(grid: Grid, zone: str, span: tuple[int, int], kind: SignalKind) -> S
 
 
 def folders_of(runs: Path, run_id: str) -> list[Folder]:
-    return [Folder(path) for path in sorted((runs / run_id).glob("[0-9]*"))]
+    """In the order of the slots that they are named by."""
+    return [Folder(path) for path in sorted((runs / run_id).glob("[0-9]*"), key=lambda path: int(path.name))]

@@ -15,7 +15,7 @@ import msgspec
 
 from heliotrope import fleet as fleets
 from heliotrope.config import Settings
-from heliotrope.errors import Infeasible, InvalidInput, RunError, UnknownName
+from heliotrope.errors import HelioError, Infeasible, InvalidInput, RunError, UnknownName
 from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
@@ -29,7 +29,9 @@ from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
 
 REPLAN_S = 3600.0
-LOOK_S = 0.2
+LOOK_S = 0.2  # of the wall, between two looks at what can change at any moment
+GRACE_S = 10.0  # of the wall: what a command gets to save its state before it is killed
+LATE_S = 60.0  # of the wall: a start that was missed by more is chosen anew
 
 
 class Controller:
@@ -43,6 +45,7 @@ class Controller:
         self.grid = Grid(settings.grid, self.home)
         self.ledger = Ledger(self.store, self.home, settings.prove)
         self.kind = SignalKind.parse(settings.grid.kind)
+        self.troubles: dict[str, HelioError] = {}
         self._lock: int | None = None
 
     # Submitting
@@ -50,10 +53,10 @@ class Controller:
     def submit(self, workload: Workload, clock: Clock, *, at_once: bool = False) -> Plan:
         """Plans and stores it; acknowledged when this returns, with its plan and baseline already in the log."""
         self._check_command(workload)
-        plan, strips = self.plan(workload, clock.now_s(), at_once=at_once)
-        run = self._attempt(workload, plan, 1, clock)
+        plan, strips = self.plan(workload, clock.now_s(), self.fleet, at_once=at_once)
+        run = _attempt(workload, plan, self.fleet, 1, clock)
         with self.store.write() as tx:
-            runs.add_workload(tx, workload, clock.factor, clock.origin_s, self.fleet.home)
+            runs.add_workload(tx, workload, clock.factor, clock.origin_s, self.fleet.home, self.fleet.sites)
             for strip in strips:
                 runs.put_strip(tx, workload.id, strip)
             runs.add_plan(tx, plan)
@@ -62,26 +65,28 @@ class Controller:
             runs.add_event(tx, run.id, clock.now_s(), "planned", f"{run.site}, {plan.slots[0].start:%d %b %H:%M} UTC")
         return plan
 
-    def plan(self, workload: Workload, now_s: float, *, at_once: bool = False) -> tuple[Plan, list[Strip]]:
+    def plan(
+        self, workload: Workload, now_s: float, fleet: Fleet, *, at_once: bool = False
+    ) -> tuple[Plan, list[Strip]]:
         for name in workload.sites:
-            self.fleet.site(name)
+            fleet.site(name)
         ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
         start_s = hour_floor(now_s)
         candidates = []
-        for site in self.fleet.sites:
+        for site in fleet.sites:
             carbon = self.grid.forecast(
                 site.zone, start_s, int(ends_s) + S_PER_HOUR, issued_at_s=int(now_s), kind=self.kind
             )
             candidates.append(Candidate(site=site, carbon=carbon))
         if at_once:
-            here = workload.sites[0] if workload.sites else self.fleet.home
+            here = workload.sites[0] if workload.sites else fleet.home
             candidates = [c for c in candidates if c.site.name == here]
         plan = place(
             workload,
             candidates,
             now_s=now_s,
-            home=self.fleet.home,
-            latency_ms=self.fleet.latency_ms,
+            home=fleet.home,
+            latency_ms=fleet.latency_ms,
             horizon_s=workload.length.high_s if at_once else ends_s - now_s,
             step_s=self.settings.plan.step_s,
         )
@@ -99,21 +104,6 @@ class Controller:
         )
         if not found:
             raise InvalidInput("command not found", field="command", found=name, hint="check its spelling and PATH")
-
-    def _attempt(self, workload: Workload, plan: Plan, number: int, clock: Clock) -> Run:
-        site = self.fleet.site(plan.slots[0].site)
-        name = f"{workload.id}-{number}"
-        return Run(
-            id=name,
-            workload=workload.id,
-            state=RunState.WAITING,
-            created_at=from_epoch(clock.now_s()),
-            attempt=number,
-            site=site.name,
-            zone=site.zone,
-            engine=site.engine,
-            clock_factor=clock.factor,
-        )
 
     # Leading
 
@@ -144,7 +134,14 @@ class Controller:
             owed = runs.without_receipt(tx)
         for run in owed:
             self._hand_receipt(run)
-        waits = [self._step(run) for run in live]
+        self.troubles.clear()
+        waits = []
+        for run in live:
+            try:
+                waits.append(self._step(run))
+            except HelioError as error:
+                # One that cannot go on now keeps no other from it; it is tried again at the next look.
+                self.troubles[run.workload] = error
         return min([LOOK_S * 5, *waits])
 
     def _step(self, run: Run) -> float:
@@ -152,28 +149,38 @@ class Controller:
             workload = runs.workload(tx, run.workload)
             plan = runs.newest_plan(tx, run.workload)
             clock = Clock(*runs.clock(tx, run.workload))
-            cancel = runs.cancel_wished(tx, run.workload)
+            cancel_s = runs.cancel_wished_s(tx, run.workload)
+            fleet = Fleet(runs.sites(tx, run.workload), home=runs.home(tx, run.workload))
         assert workload is not None
         assert plan is not None
         now_s = clock.now_s()
-        stale = now_s - plan.made_at.timestamp() > REPLAN_S
-        if run.state is RunState.WAITING and stale and now_s < plan.slots[0].start.timestamp() and not cancel:
-            plan = self._replan(run, workload, plan, now_s)
+        if run.state is RunState.WAITING and cancel_s is None and _outdated(plan, clock, now_s):
+            plan = self._replan(run, workload, plan, fleet, now_s)
         engine = engines.engine(run.engine)
         sight = engine.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
-        step = lifecycle.step(run.state, run.slot, run.attempt, workload, plan, sight, now_s, cancel=cancel)
-        after = self._record(run, step, workload, plan, clock, now_s)
+        step = lifecycle.step(
+            run.state,
+            run.slot,
+            run.attempt,
+            workload,
+            plan,
+            sight,
+            now_s,
+            cancel_s=cancel_s,
+            grace_s=GRACE_S * clock.factor,
+        )
+        after = self._record(run, step, workload, plan, fleet, clock, now_s)
         self._act(engine, after, workload, step)
         if step.state.ended:
             return 0.0
         return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
 
-    def _replan(self, run: Run, workload: Workload, old: Plan, now_s: float) -> Plan:
+    def _replan(self, run: Run, workload: Workload, old: Plan, fleet: Fleet, now_s: float) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""
         try:
-            new, strips = self.plan(workload, now_s)
+            new, strips = self.plan(workload, now_s, fleet)
         except Infeasible:
-            # The old plan met every limit when it was made, and its start has not passed: it stands.
+            # The old plan met every limit when it was made: it stands.
             return old
         if new.slots == old.slots:
             return old
@@ -186,14 +193,14 @@ class Controller:
         return new
 
     def _record(
-        self, run: Run, step: lifecycle.Step, workload: Workload, plan: Plan, clock: Clock, now_s: float
+        self, run: Run, step: lifecycle.Step, workload: Workload, plan: Plan, fleet: Fleet, clock: Clock, now_s: float
     ) -> Run:
         """Writes what changed, before acting on it; an ending, its footprint and its record are one transaction."""
-        site = self.fleet.site(plan.slots[min(step.slot, len(plan.slots) - 1)].site)
+        site = fleet.site(plan.slots[min(step.slot, len(plan.slots) - 1)].site)
         launching = step.do is lifecycle.Do.LAUNCH
         handle = run.handle
         if launching and (not handle or run.state is RunState.PAUSED):
-            handle = str(self.home / "runs" / run.id / f"{len(run.checkpoints) + step.slot}")
+            handle = str(self.home / "runs" / run.id / f"{step.slot}")
         after = msgspec.structs.replace(
             run,
             state=step.state,
@@ -213,9 +220,11 @@ class Controller:
                 if after.state is not run.state:
                     runs.add_event(tx, run.id, now_s, after.state.value, after.reason)
             return after
-        return self._end(after, step, workload, plan, clock, now_s)
+        return self._end(after, step, workload, plan, fleet, clock, now_s)
 
-    def _end(self, run: Run, step: lifecycle.Step, workload: Workload, plan: Plan, clock: Clock, now_s: float) -> Run:
+    def _end(
+        self, run: Run, step: lifecycle.Step, workload: Workload, plan: Plan, fleet: Fleet, clock: Clock, now_s: float
+    ) -> Run:
         if step.do is lifecycle.Do.REAP and run.handle:
             engines.engine(run.engine).reap(run.handle)
         folders = accounting.folders_of(self.home / "runs", run.id)
@@ -225,7 +234,7 @@ class Controller:
             run = msgspec.structs.replace(
                 run, started_at=from_epoch(clock.at(raw.start_s)), ended_at=from_epoch(clock.at(raw.end_s))
             )
-            bill = accounting.bill(workload, raw, self.fleet.site(run.site), self.fleet, self.grid, clock, self.kind)
+            bill = accounting.bill(workload, raw, fleet.site(run.site), fleet, self.grid, clock, self.kind)
         else:
             run = msgspec.structs.replace(run, ended_at=from_epoch(now_s))
         with self.store.write() as tx:
@@ -251,7 +260,7 @@ class Controller:
                 )
                 self.ledger.add(tx, statement)
             if step.again:
-                again = self._attempt(workload, plan, run.attempt + 1, clock)
+                again = _attempt(workload, plan, fleet, run.attempt + 1, clock, lifecycle.slot_at(plan, now_s))
                 runs.put_run(tx, again)
                 runs.add_event(tx, again.id, now_s, "again", run.reason)
         if bill is not None:
@@ -303,23 +312,26 @@ class Controller:
                 plan = runs.newest_plan(tx, workload_id)
                 clock = Clock(*runs.clock(tx, workload_id))
             assert plan is not None
+            if workload_id in self.troubles:
+                raise self.troubles[workload_id]
             watch(run, plan, clock.now_s())
             if run.state.ended and (run.receipt or not run.handle):
                 return run
             time.sleep(min(max(wait_s, 0.01), LOOK_S))
 
-    def cancel(self, name: str, at_s: float) -> None:
+    def cancel(self, name: str) -> None:
+        """Wished for; done by whoever leads."""
         workload_id = self.workload_id(name)
         with self.store.write() as tx:
             last = runs.attempts(tx, workload_id)[-1]
             if last.state.ended:
                 raise RunError(f"{name} is over: {last.state}", hint=f"helio runs show {name}")
-            runs.wish_cancel(tx, workload_id, at_s)
+            runs.wish_cancel(tx, workload_id, Clock(*runs.clock(tx, workload_id)).now_s())
 
-    def past_length_s(self, command: tuple[str, ...]) -> float | None:
+    def past_length_s(self, command: tuple[str, ...], clock: Clock) -> float | None:
         """How long the same command took last time."""
         with self.store.read() as tx:
-            return runs.past_length_s(tx, command)
+            return runs.past_length_s(tx, command, clock.factor)
 
     def workload_id(self, name: str) -> str:
         """From a job's name or a run's."""
@@ -335,6 +347,31 @@ class Controller:
 def new_id(now: datetime) -> str:
     """Sorts by time, short enough to type."""
     return f"{now:%m%d%H%M}{secrets.token_hex(2)}"
+
+
+def _attempt(workload: Workload, plan: Plan, fleet: Fleet, number: int, clock: Clock, slot: int = 0) -> Run:
+    site = fleet.site(plan.slots[slot].site)
+    name = f"{workload.id}-{number}"
+    return Run(
+        id=name,
+        workload=workload.id,
+        state=RunState.WAITING,
+        created_at=from_epoch(clock.now_s()),
+        attempt=number,
+        site=site.name,
+        zone=site.zone,
+        engine=site.engine,
+        slot=slot,
+        clock_factor=clock.factor,
+    )
+
+
+def _outdated(plan: Plan, clock: Clock, now_s: float) -> bool:
+    """Before its start: when forecasts may have changed. After it: when a start chosen for later was missed."""
+    made_s, start_s = plan.made_at.timestamp(), plan.slots[0].start.timestamp()
+    if now_s < start_s:
+        return now_s - made_s > REPLAN_S
+    return start_s > made_s and clock.wall_wait_s(now_s - start_s) > LATE_S
 
 
 def _strip(candidate: Candidate) -> Strip:

@@ -27,10 +27,11 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Exit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`code`: the exit code, or minus the signal."""
+    """`code`: the exit code, or minus the signal. `why`: what kept it from beginning, if anything did."""
 
     code: int
     ended_s: float
+    why: str = ""
 
 
 class Began(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +49,7 @@ class Folder:
         self.lock = path / "lock"
         self.journal = path / "journal.jsonl"
         self.out = path / "out.log"
+        self.asked = path / "asked"
 
     def read(self, name: str, kind: type[T]) -> T | None:
         try:

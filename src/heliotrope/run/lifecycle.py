@@ -12,8 +12,8 @@ import msgspec
 from heliotrope.model import PauseBy, Plan, RunState, Workload
 from heliotrope.units import epoch_s
 
-# What a command says when it saved its state and wants to go on later (sysexits' EX_TEMPFAIL).
-SAVED = 75
+# How a command says that it saved its state and would go on later: sysexits' EX_TEMPFAIL, or a shell's "by SIGTERM".
+SAVED = frozenset({75, 143})
 
 
 class Seen(StrEnum):
@@ -26,10 +26,11 @@ class Seen(StrEnum):
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """`code` is an exit code, or minus the signal that ended it."""
+    """`code` is an exit code, or minus the signal that ended it; `why` says what kept it from beginning at all."""
 
     seen: Seen
     code: int | None = None
+    why: str = ""
 
 
 class Do(StrEnum):
@@ -65,33 +66,50 @@ def step(
     sight: Sight,
     now_s: float,
     *,
-    cancel: bool,
+    cancel_s: float | None = None,
+    grace_s: float = 0.0,
 ) -> Step:
+    """`cancel_s`: since when somebody wants it over. `grace_s`: what it gets to save its state before it is killed."""
     if state.ended:
         return Step(state, slot=slot)
     if sight.seen is Seen.EXITED:
-        return _exited(state, slot, attempt, workload, plan, sight.code or 0, cancel=cancel)
+        cancelled = cancel_s is not None
+        return _exited(state, slot, attempt, workload, plan, sight, cancelled=cancelled)
     if sight.seen is Seen.GONE:
-        if cancel:
+        if cancel_s is not None:
             return Step(RunState.CANCELLED, Do.REAP, slot, reason="cancelled")
         return _lost(slot, attempt, workload, "whoever kept it vanished")
-    if cancel:
+    if cancel_s is not None:
         if sight.seen is Seen.ABSENT:
-            return Step(RunState.CANCELLED, slot=slot, reason="cancelled before it ran")
-        return Step(RunState.CANCELLING, Do.KILL, slot)
-    return _on_plan(state, slot, workload, plan, sight.seen, now_s)
+            return Step(RunState.CANCELLED, slot=slot, reason="cancelled while nothing of it ran")
+        return _leave(RunState.CANCELLING, slot, cancel_s + grace_s, now_s)
+    return _on_plan(state, slot, workload, plan, sight.seen, now_s, grace_s)
+
+
+def slot_at(plan: Plan, now_s: float) -> int:
+    """The slot that a new attempt belongs to: the first that is not over, else the last."""
+    ahead = (i for i, slot in enumerate(plan.slots) if epoch_s(slot.end) > now_s)
+    return next(ahead, len(plan.slots) - 1)
+
+
+def _leave(state: RunState, slot: int, patience_ends_s: float, now_s: float) -> Step:
+    """Asked to save and leave; killed when it does not."""
+    return Step(state, Do.SAVE if now_s < patience_ends_s else Do.KILL, slot)
 
 
 def _exited(
-    state: RunState, slot: int, attempt: int, workload: Workload, plan: Plan, code: int, *, cancel: bool
+    state: RunState, slot: int, attempt: int, workload: Workload, plan: Plan, sight: Sight, *, cancelled: bool
 ) -> Step:
+    code = sight.code or 0
+    if state is RunState.CANCELLING or (cancelled and code != 0):
+        return Step(RunState.CANCELLED, slot=slot, exit_code=code, reason="cancelled")
     if code == 0:
         return Step(RunState.DONE, slot=slot, exit_code=0)
-    if cancel or state is RunState.CANCELLING:
-        return Step(RunState.CANCELLED, slot=slot, exit_code=code, reason="cancelled")
+    if sight.why:
+        return Step(RunState.FAILED, slot=slot, exit_code=code, reason=sight.why)
     if state is RunState.PAUSING and slot + 1 < len(plan.slots):
         return Step(RunState.PAUSED, slot=slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
-    if code == SAVED and workload.flexibility.pause_by is PauseBy.CHECKPOINT and attempt < workload.max_attempts:
+    if code in SAVED and workload.flexibility.pause_by is PauseBy.CHECKPOINT and attempt < workload.max_attempts:
         return Step(RunState.LOST, slot=slot, exit_code=code, reason="saved its state and left", again=True)
     if code < 0:
         return _lost(slot, attempt, workload, f"ended by signal {-code} that nobody here sent", code)
@@ -104,7 +122,9 @@ def _lost(slot: int, attempt: int, workload: Workload, reason: str, code: int | 
     return Step(RunState.FAILED, Do.REAP, slot, code, f"{reason}; {attempt} attempts were enough")
 
 
-def _on_plan(state: RunState, slot: int, workload: Workload, plan: Plan, seen: Seen, now_s: float) -> Step:
+def _on_plan(
+    state: RunState, slot: int, workload: Workload, plan: Plan, seen: Seen, now_s: float, grace_s: float
+) -> Step:
     """Alive or not begun, nobody cancels: what the plan says for this moment."""
     starts_s, ends_s = epoch_s(plan.slots[slot].start), epoch_s(plan.slots[slot].end)
     by_signal = workload.flexibility.pause_by is PauseBy.SIGNAL
@@ -121,4 +141,4 @@ def _on_plan(state: RunState, slot: int, workload: Workload, plan: Plan, seen: S
         return Step(RunState.RUNNING, slot=slot, wake_s=None if last else ends_s)
     if by_signal:
         return Step(RunState.PAUSED, Do.PAUSE, slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
-    return Step(RunState.PAUSING, Do.SAVE, slot)
+    return _leave(RunState.PAUSING, slot, ends_s + grace_s, now_s)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from heliotrope.errors import HelioError
 from heliotrope.run.folder import Began, Exit, Folder, Order
-from heliotrope.run.processes import end_session, identity
+from heliotrope.run.processes import MARK, end_all, identity
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
@@ -28,25 +28,36 @@ def keep(folder: Folder, lock_fd: int) -> None:
     # The controller speaks to the command, not to us; a terminal that closes is no reason to stop measuring.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # Left by a shepherd that died before its command was executed: nothing was measured yet.
+    folder.journal.unlink(missing_ok=True)
     started_s = time.time()
     ready, go = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(go)
         _become(folder, order, started_s, ready)
     os.close(ready)
-    session = measure.start(
-        folder.path.parent.name,
-        root_pid=child,
-        interval_s=order.interval_s,
-        meters=order.meters,
-        journal=folder.journal,
-    )
+    try:
+        session = measure.start(
+            folder.path.parent.name,
+            root_pid=child,
+            interval_s=order.interval_s,
+            meters=order.meters,
+            journal=folder.journal,
+        )
+    except HelioError as error:
+        os.close(go)
+        os.waitpid(child, 0)
+        folder.write("exit", Exit(NOT_EXECUTABLE, time.time(), error.what))
+        raise
     os.write(go, b"g")
     os.close(go)
     _, status = os.waitpid(child, 0)
     folder.write("exit", Exit(os.waitstatus_to_exitcode(status), time.time()))
-    # Whatever it left behind in its session ends with it.
-    end_session(child)
+    # Whatever it left behind ends with it.
+    began = folder.began
+    if began is not None:
+        end_all(folder.path, began.child)
     folder.write("measurement", session.stop())
 
 
@@ -57,15 +68,18 @@ def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
         me = identity(os.getpid())
         assert me is not None
         folder.write("began", Began(me, started_s))
-        os.read(ready, 1)
+        if not os.read(ready, 1):
+            # The shepherd died or could not measure: the command never runs.
+            os._exit(NOT_EXECUTABLE)
         out = os.open(folder.out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(out, 2)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        # Python ignores the last two; a command must not inherit that.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(order.working_directory)
-        environment = order.environment | {"HELIO_CHECKPOINT": order.checkpoint}
+        environment = order.environment | {"HELIO_CHECKPOINT": order.checkpoint, MARK: str(folder.path)}
         os.execvpe(order.command[0], list(order.command), environment)  # noqa: S606  no shell is meant
     except FileNotFoundError as error:
         os.write(2, f"error: {error}\n".encode())

@@ -42,7 +42,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Commands' environments are kept, and those hold secrets: the home is its owner's alone.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._migrate()
 
     def _connect(self) -> sqlite3.Connection:

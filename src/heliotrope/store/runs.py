@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, RunState, Workload
+from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, RunState, Site, Workload
 from heliotrope.store.database import Transaction
 
 T = TypeVar("T")
@@ -47,14 +47,16 @@ def _text(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def add_workload(tx: Transaction, workload: Workload, factor: float, origin_s: float, home: str) -> None:
+def add_workload(
+    tx: Transaction, workload: Workload, factor: float, origin_s: float, home: str, sites: tuple[Site, ...]
+) -> None:
     tx.execute(
         "INSERT INTO workload (id, organisation, submitted_s, body) VALUES (?, ?, ?, ?)",
         (workload.id, workload.organisation, workload.submitted_at.timestamp(), _text(workload)),
     )
     tx.execute(
-        "INSERT INTO submission (workload, factor, origin_s, home) VALUES (?, ?, ?, ?)",
-        (workload.id, factor, origin_s, home),
+        "INSERT INTO submission (workload, factor, origin_s, home, sites) VALUES (?, ?, ?, ?, ?)",
+        (workload.id, factor, origin_s, home, _text(sites)),
     )
 
 
@@ -72,6 +74,12 @@ def home(tx: Transaction, name: str) -> str:
     """The site at which it was submitted."""
     row = tx.one("SELECT home FROM submission WHERE workload = ?", (name,))
     return str(row[0]) if row else ""
+
+
+def sites(tx: Transaction, name: str) -> tuple[Site, ...]:
+    """Those of the fleet that it was submitted to."""
+    row = tx.one("SELECT sites FROM submission WHERE workload = ?", (name,))
+    return msgspec.json.decode(row[0], type=tuple[Site, ...]) if row else ()
 
 
 def add_plan(tx: Transaction, plan: Plan) -> None:
@@ -177,16 +185,19 @@ def wish_cancel(tx: Transaction, workload_id: str, at_s: float) -> None:
     )
 
 
-def cancel_wished(tx: Transaction, workload_id: str) -> bool:
-    return tx.one("SELECT 1 FROM wish WHERE workload = ?", (workload_id,)) is not None
+def cancel_wished_s(tx: Transaction, workload_id: str) -> float | None:
+    """Since when, on the run's own clock."""
+    row = tx.one("SELECT cancel_s FROM wish WHERE workload = ?", (workload_id,))
+    return float(row[0]) if row else None
 
 
-def past_length_s(tx: Transaction, command: tuple[str, ...]) -> float | None:
-    """How long the same command's last finished run took, in its controller's time."""
+def past_length_s(tx: Transaction, command: tuple[str, ...], factor: float) -> float | None:
+    """How long the same command's last finished run took on a clock that was as fast."""
     row = tx.one(
         "SELECT run.body FROM run JOIN workload ON workload.id = run.workload"
-        " WHERE run.state = 'done' AND json_extract(workload.body, '$.command') = ? ORDER BY created_s DESC LIMIT 1",
-        (_text(list(command)),),
+        " WHERE run.state = 'done' AND json_extract(workload.body, '$.command') = ?"
+        " AND json_extract(run.body, '$.clock_factor') = ? ORDER BY created_s DESC LIMIT 1",
+        (_text(list(command)), factor),
     )
     if row is None:
         return None

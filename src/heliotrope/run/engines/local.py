@@ -12,7 +12,7 @@ from heliotrope.errors import EngineError
 from heliotrope.run.engines.protocol import Capabilities, Task
 from heliotrope.run.folder import Folder, Order
 from heliotrope.run.lifecycle import Seen, Sight
-from heliotrope.run.processes import alive, end_session, signal_session
+from heliotrope.run.processes import alive, boot_id, end_all, signal_all
 
 
 class LocalEngine:
@@ -67,7 +67,7 @@ class LocalEngine:
         try:
             ended = folder.exit
             if ended is not None:
-                return Sight(Seen.EXITED, ended.code)
+                return Sight(Seen.EXITED, ended.code, ended.why)
             return Sight(Seen.ABSENT if folder.began is None else Seen.GONE)
         finally:
             os.close(lock)
@@ -79,19 +79,25 @@ class LocalEngine:
         self._signal(handle, signal.SIGCONT)
 
     def save(self, handle: str) -> None:
-        """Asks it to save its state and leave."""
-        self._signal(handle, signal.SIGTERM)
+        """Asks it once to save its state and leave; a stopped one is woken to hear it."""
+        asked = Folder(Path(handle)).asked
+        if not asked.exists():
+            self._signal(handle, signal.SIGTERM)
+            self._signal(handle, signal.SIGCONT)
+            asked.touch()
 
     def kill(self, handle: str) -> None:
         self._signal(handle, signal.SIGKILL)
 
     def reap(self, handle: str) -> None:
-        """Makes certain that nothing of it lives, before another attempt may."""
-        began = Folder(Path(handle)).began
-        if began is not None and alive(began.child) and not end_session(began.child.pid):
+        """Makes certain that nothing of it lives, before another attempt may. Of another boot nothing can."""
+        folder = Folder(Path(handle))
+        began = folder.began
+        if began is not None and began.child.boot == boot_id() and not end_all(folder.path, began.child):
             raise EngineError(f"{handle}: its processes cannot be ended", hint="see `ps`; another attempt waits for it")
 
     def _signal(self, handle: str, number: signal.Signals) -> None:
-        began = Folder(Path(handle)).began
+        folder = Folder(Path(handle))
+        began = folder.began
         if began is not None and alive(began.child):
-            signal_session(began.child.pid, number)
+            signal_all(folder.path, began.child, number)

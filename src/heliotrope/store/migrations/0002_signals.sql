@@ -12,11 +12,13 @@ CREATE TABLE wish (
 ) STRICT;
 
 -- Controller time at wall w is origin_s + (w - origin_s) * factor; factor 1 is the wall's own.
+-- The sites are kept as they were: whoever goes on with it may have been told of another fleet, or the file may change.
 CREATE TABLE submission (
   workload TEXT PRIMARY KEY REFERENCES workload (id),
   factor   REAL NOT NULL,
   origin_s REAL NOT NULL,
-  home     TEXT NOT NULL
+  home     TEXT NOT NULL,
+  sites    TEXT NOT NULL
 ) STRICT;
 
 ALTER TABLE footprint ADD COLUMN run_now TEXT NOT NULL DEFAULT '';
