@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 
 from heliotrope.errors import InvalidInput, UnknownName, nearest
 
+DATA = Path(__file__).parent / "data"
 REQUIRED = ("name", "value", "unit", "kind", "year", "source", "licence")
 
 
@@ -30,16 +31,12 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 def tables() -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            p.name.removesuffix(".csv") for p in files(__name__).joinpath("data").iterdir() if p.name.endswith(".csv")
-        )
-    )
+    return tuple(sorted(p.stem for p in DATA.glob("*.csv")))
 
 
 @cache
 def table(name: str) -> tuple[Fact, ...]:
-    path = files(__name__).joinpath("data", f"{name}.csv")
+    path = DATA / f"{name}.csv"
     if not path.is_file():
         raise UnknownName(f"no table of facts named {name}", hint=nearest(name, tables()))
     rows = []

@@ -9,6 +9,7 @@ import msgspec
 
 from heliotrope.measure.system import Process, System
 
+LOOK_S = 0.5  # between looks for new children; what they did before is counted when they are seen
 SCAN_SHARE = 0.0005  # of the time: what looking through all of /proc may cost
 
 
@@ -27,7 +28,7 @@ class Tree:
         self._seen: dict[int, Process] = {}
         self._awaited_s = 0.0  # counted of processes that vanished, not yet seen in their parents' accounts
         self._reaper_s: float | None = None
-        self._next_scan = 0.0
+        self._next_look = self._next_scan = 0.0
         first = system.process(root)
         self.own_session = first is not None and first.session == root
         self.own_group = first is not None and first.group == root
@@ -51,11 +52,13 @@ class Tree:
     def _follow(self, process: Process) -> None:
         self._seen[process.pid] = process
 
-    def read(self) -> float:
-        """CPU-seconds since the last read."""
+    def read(self, *, look: bool = False) -> float:
+        """CPU-seconds since the last read. `look`: for new children now, not when it is time again."""
+        if look:
+            self._next_look = 0.0
         grown = reaped = vanished = 0.0
         for pid, before in list(self._seen.items()):
-            now = self.system.process(pid)
+            now = self._ourselves(before) if self._itself and pid == self.root else self.system.process(pid)
             if now is None or now.started_ticks != before.started_ticks:
                 vanished += before.own_s + before.reaped_s
                 del self._seen[pid]
@@ -76,8 +79,31 @@ class Tree:
         self.resident_bytes = sum(process.resident_bytes for process in self._seen.values())
         return grown
 
+    @staticmethod
+    def _ourselves(before: Process) -> Process:
+        """One call tells our own time and that of children we waited for."""
+        times = os.times()
+        return Process(
+            before.pid,
+            before.parent,
+            before.group,
+            before.session,
+            times.user + times.system,
+            times.children_user + times.children_system,
+            before.started_ticks,
+            before.resident_bytes,
+        )
+
     def _discover(self) -> float:
         """New descendants come with all the time they have used so far."""
+        now_s = time.monotonic()
+        if now_s < self._next_look:
+            return 0.0
+        self._next_look = now_s + LOOK_S
+        if self._itself and (ourselves := self.system.process(self.root)) is not None:
+            self._seen[self.root] = msgspec.structs.replace(
+                self._seen[self.root], resident_bytes=ourselves.resident_bytes
+            )
         found_s = 0.0
         parents = list(self._seen)
         if self._reaper_s is not None:
@@ -88,10 +114,10 @@ class Tree:
                     found_s += process.own_s + process.reaped_s
                     self._follow(process)
                     parents.append(pid)
-        if time.monotonic() >= self._next_scan:
+        if now_s >= self._next_scan:
             began = time.thread_time()
             found_s += self._scan()
-            self._next_scan = time.monotonic() + (time.thread_time() - began) / SCAN_SHARE
+            self._next_scan = now_s + (time.thread_time() - began) / SCAN_SHARE
         return found_s
 
     def _scan(self) -> float:

@@ -84,8 +84,8 @@ class Session:
             self._recorders.remove(recorder)
             return totals
 
-    def sample(self) -> None:
-        """Reads every meter once. Called by the loop, and at the edges of windows."""
+    def sample(self, *, look: bool = False) -> None:
+        """Reads every meter once. Called by the loop, and at the edges of windows; `look`: for new children too."""
         with self._lock:
             if self._stopped is not None or not self.ours:
                 return
@@ -93,7 +93,7 @@ class Session:
             elapsed_s = now_s - self._last_s
             if elapsed_s <= 0:
                 return
-            usage = self._usage(elapsed_s)
+            usage = self._usage(elapsed_s, look=look)
             samples = tuple(
                 Sample(meter.name, draw.domain, meter.provenance, draw.counted, part_of(draw, usage), draw.flags)
                 for meter in self.meters
@@ -107,8 +107,8 @@ class Session:
             for recorder in self._recorders:
                 recorder.add(start_s, end_s, samples, flags)
 
-    def _usage(self, elapsed_s: float) -> Usage:
-        tree_s = self._tree.read()
+    def _usage(self, elapsed_s: float, *, look: bool) -> Usage:
+        tree_s = self._tree.read(look=look)
         busy_s = self.system.busy_s()
         node_s = max(0.0, busy_s - self._busy_s)
         self._busy_s = busy_s
@@ -126,7 +126,7 @@ class Session:
         with self._lock:
             if self._stopped is not None:
                 return self._stopped
-            self.sample()
+            self.sample(look=True)
             return self._recorders[0].measurement(self._journal_path)
 
     def node(self) -> dict[str, dict[str, float]]:
@@ -150,7 +150,7 @@ class Session:
                     cause=f"process {self._owner} began it, {os.getpid()} would end it",
                     hint="measure in the child, or end it in the parent: its children are counted there",
                 )
-            self.sample()
+            self.sample(look=True)
             self._stopped = self._recorders[0].measurement(self._journal_path)
             if self._journal is not None:
                 self._journal.close(self._stopped.end_s, self._stopped.energy_j.value)

@@ -30,6 +30,11 @@ class System:
 
     def __init__(self, root: str | Path = "/") -> None:
         self.root = str(root).rstrip("/")
+        self._stat: int | None = None  # /proc/stat, kept open: it is read at every sample
+
+    def __del__(self) -> None:
+        if self._stat is not None:
+            os.close(self._stat)
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}"
@@ -71,7 +76,9 @@ class System:
 
     def busy_s(self) -> float:
         """CPU-seconds that the node has worked since it booted; waiting for disks and stolen time are not work."""
-        head = (self.text("proc/stat") or "cpu 0 0 0 0 0 0 0 0").partition("\n")[0].split()
+        if self._stat is None:
+            self._stat = os.open(f"{self.root}/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
+        head = os.pread(self._stat, 256, 0).split(None, 8)
         user, nice, system, _idle, _wait, irq, softirq = (int(field) for field in head[1:8])
         return (user + nice + system + irq + softirq) / TICKS_PER_S
 

@@ -120,6 +120,8 @@ def _span(tdp_w: float, watts: float, w_low: float, w_high: float) -> tuple[floa
 
 
 def _sku(text: str) -> Fact | None:
+    if not any(letter.isdigit() for letter in text):
+        return None
     rows = {row.name: row for row in facts.table("cpu_skus")}
     for candidate in (text, f"amd {text}", f"intel {text}", re.sub(r" v(\d)$", r"v\1", text)):
         if candidate in rows:

@@ -43,10 +43,18 @@ class ModelledMeter:
         if self.does_cpu:
             busy_s = max(usage.busy_s, usage.tree_s)
             rest_s = max(0.0, usage.capacity_s - busy_s)
-            node = self.busy_w * busy_s + self.idle_w * rest_s
-            idle = self.idle_w * usage.cpus
+            busy, idle, cpus = self.busy_w, self.idle_w, usage.cpus
             draws.append(
-                Draw("cpu", node.value, node.low, node.high, idle.value, idle.low, idle.high, flags=self.flags)
+                Draw(
+                    "cpu",
+                    busy.value * busy_s + idle.value * rest_s,
+                    busy.low * busy_s + idle.low * rest_s,
+                    busy.high * busy_s + idle.high * rest_s,
+                    idle.value * cpus,
+                    idle.low * cpus,
+                    idle.high * cpus,
+                    flags=self.flags,
+                )
             )
         if self.does_memory:
             gb_s = usage.tree_bytes * J_PER_GB_S * usage.elapsed_s
