@@ -1,0 +1,101 @@
+"""ENTSO-E Transparency Platform: generation by type and day-ahead prices of Europe, as XML. Needs a security token.
+
+Imports are not traced: the intensity is that of what is made in the zone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from xml.etree import ElementTree as ET
+
+from heliotrope import facts
+from heliotrope.errors import ProviderGarbled
+from heliotrope.grid.mix import Mix, points_of
+from heliotrope.grid.web import Point, WebProvider
+from heliotrope.grid.zones import Zone
+from heliotrope.model import PRICE, Quantity, SignalKind
+from heliotrope.units import S_PER_HOUR, from_epoch
+
+# Type of plant → fuel. Peat, oil shale and coal gas burn like coal; waste like biomass; storage makes nothing new.
+FUEL_OF = {"B01": "biomass", "B02": "coal", "B03": "coal", "B04": "gas", "B05": "coal", "B06": "oil", "B07": "coal"}
+FUEL_OF |= {"B08": "coal", "B09": "other_renewable", "B11": "hydro", "B12": "hydro", "B13": "other_renewable"}
+FUEL_OF |= {"B14": "nuclear", "B15": "other_renewable", "B16": "solar", "B17": "biomass", "B18": "wind", "B19": "wind"}
+STORAGE = {"B10", "B25"}
+_RESOLUTION = re.compile(r"PT(\d+)M")
+
+
+class Entsoe(WebProvider):
+    name = "entsoe"
+    url = "https://web-api.tp.entsoe.eu"
+    licence = "ENTSO-E Transparency Platform (free re-use with attribution for most data; see its list)"
+    kinds = (*(SignalKind.parse(f"carbon/average/{scope}/production") for scope in ("lifecycle", "direct")), PRICE)
+    needs_key = True
+    days_a_call = 30
+
+    def their_zone(self, zone: Zone) -> str | None:
+        codes = {fact.name: fact.more["eic"] for fact in facts.table("entsoe_areas")}
+        return self.options.zones.get(zone.name) or codes.get(zone.name)
+
+    def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
+        if kind.quantity is Quantity.PRICE:
+            return self._prices(theirs, start_s, end_s)
+        mix = Mix()
+        query = {"documentType": "A75", "processType": "A16", "in_Domain": theirs}
+        for series in self._series(query, start_s, end_s):
+            if series.find("{*}outBiddingZone_Domain.mRID") is not None:
+                continue  # power that storage took in, not made
+            plant = series.findtext("{*}MktPSRType/{*}psrType") or ""
+            if plant in STORAGE:
+                continue
+            for at, length_s, quantity in self._steps(series, "quantity"):
+                mix.add(at, FUEL_OF.get(plant), quantity * length_s / S_PER_HOUR)
+        return points_of(mix, kind.scope.value)
+
+    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Iterable[Point] | None:
+        """Prices of the day ahead; generation has no forecast by type here."""
+        if kind.quantity is not Quantity.PRICE:
+            return None
+        return self._prices(theirs, now_s // S_PER_HOUR * S_PER_HOUR, now_s + 2 * 86_400)
+
+    def _prices(self, theirs: str, start_s: int, end_s: int) -> list[Point]:
+        query = {"documentType": "A44", "in_Domain": theirs, "out_Domain": theirs}
+        return [
+            Point(at, length_s, value)
+            for series in self._series(query, start_s, end_s)
+            for at, length_s, value in self._steps(series, "price.amount")
+        ]
+
+    def _series(self, query: dict[str, str], start_s: int, end_s: int) -> list[ET.Element]:
+        span = {"periodStart": f"{from_epoch(start_s):%Y%m%d%H%M}", "periodEnd": f"{from_epoch(end_s):%Y%m%d%H%M}"}
+        self.require_key()
+        body = self.client.get("/api", {**query, **span, "securityToken": self.key}).body
+        if b"<!ENTITY" in body:
+            raise ProviderGarbled(f"{self.name}: entities in the answer")
+        try:
+            root = ET.fromstring(body)  # noqa: S314 - entities were refused
+        except ET.ParseError as error:
+            raise ProviderGarbled(f"{self.name}: the answer is not XML", cause=str(error)) from None
+        if root.tag.endswith("Acknowledgement_MarketDocument"):
+            return []  # "no matching data found"
+        return root.findall("{*}TimeSeries")
+
+    def _steps(self, series: ET.Element, name: str) -> Iterator[tuple[int, int, float]]:
+        """(start, length, value) of each position. A position left out repeats the one before (curve type A03)."""
+        for period in series.findall("{*}Period"):
+            start = self.instant(period.findtext("{*}timeInterval/{*}start"))
+            end = self.instant(period.findtext("{*}timeInterval/{*}end"))
+            match = _RESOLUTION.fullmatch(period.findtext("{*}resolution") or "")
+            if not match:
+                raise ProviderGarbled(f"{self.name}: no resolution in a period")
+            length_s = int(match[1]) * 60
+            given: dict[int, float] = {}
+            for point in period.findall("{*}Point"):
+                value = self.number(point.findtext(f"{{*}}{name}"))
+                if value is not None:
+                    given[int(point.findtext("{*}position") or 0) - 1] = value
+            last = None
+            for i in range((end - start) // length_s):
+                last = given.get(i, last)
+                if last is not None:
+                    yield start + i * length_s, length_s, last
