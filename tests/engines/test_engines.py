@@ -1,0 +1,270 @@
+"""What every engine must do, asked of each: start once, tell how it ended, pause, save, kill, leave nobody behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heliotrope.errors import UnknownName
+from heliotrope.run import engines
+from heliotrope.run.engines import Task
+from heliotrope.run.folder import Folder
+from heliotrope.run.lifecycle import Seen
+from heliotrope.run.processes import MARK, alive, identity, members
+
+
+@pytest.fixture(params=engines.known())
+def engine(request):
+    return engines.engine(request.param)
+
+
+@pytest.fixture
+def task(tmp_path, engine):
+    """`task(code)`: Python that runs as an attempt; whatever it leaves is killed afterwards."""
+    made = []
+
+    def make(code, *, command=None, meters=()):
+        handle = tmp_path / "runs" / f"r{len(made)}" / "0"
+        made.append(str(handle))
+        return Task(
+            handle=str(handle),
+            command=command or (sys.executable, "-u", "-c", code),
+            working_directory=str(tmp_path),
+            environment=dict(os.environ),
+            checkpoint=str(tmp_path / "checkpoint"),
+            interval_s=0.1,
+            meters=meters,
+        )
+
+    yield make
+    for handle in made:
+        engine.kill(handle)
+        engine.reap(handle)
+
+
+def until(engine, task, seen, *, within_s=20.0):
+    deadline = time.monotonic() + within_s
+    while (sight := engine.observe(task.handle)).seen is not seen:
+        assert time.monotonic() < deadline, sight
+        time.sleep(0.02)
+    return sight
+
+
+def wait_for(condition, *, within_s=20.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def out(task):
+    path = Folder(Path(task.handle)).out
+    return path.read_text() if path.exists() else ""
+
+
+def test_nothing_is_absent(engine, task):
+    assert engine.observe(task("").handle).seen is Seen.ABSENT
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 75, 255])
+def test_the_exit_code_is_the_commands_own(engine, task, code):
+    one = task(f"raise SystemExit({code})")
+    engine.launch(one)
+    assert until(engine, one, Seen.EXITED).code == code
+
+
+def test_a_signal_is_told_as_such(engine, task):
+    one = task("import os; os.kill(os.getpid(), 9)")
+    engine.launch(one)
+    assert until(engine, one, Seen.EXITED).code == -signal.SIGKILL
+
+
+def test_launching_again_and_again_starts_once(engine, task):
+    one = task("print('began'); import time; time.sleep(0.5)")
+    for _ in range(5):
+        engine.launch(one)
+    until(engine, one, Seen.EXITED)
+    engine.launch(one)
+    assert out(one) == "began\n"
+
+
+def test_output_of_both_streams_is_kept(engine, task):
+    one = task("import sys; print('to out'); print('to err', file=sys.stderr)")
+    engine.launch(one)
+    until(engine, one, Seen.EXITED)
+    assert sorted(out(one).split("\n")) == ["", "to err", "to out"]
+
+
+def test_it_is_measured(engine, task):
+    one = task("import time; t = time.time()\nwhile time.time() - t < 0.5: pass")
+    engine.launch(one)
+    until(engine, one, Seen.EXITED)
+    measured = Folder(Path(one.handle)).measurement
+    assert measured is not None
+    assert measured.energy_j.value > 0
+    assert 0.4 < measured.duration_s < 20
+
+
+def test_a_command_that_is_not_there(engine, task):
+    one = task("", command=("/no/such/command",))
+    engine.launch(one)
+    assert until(engine, one, Seen.EXITED).code == 127
+    assert "no such" in out(one).lower()
+
+
+def test_a_meter_that_is_not_there_says_why_and_runs_nothing(engine, task):
+    one = task("print('ran')", meters=("crystal-ball",))
+    engine.launch(one)
+    sight = until(engine, one, Seen.EXITED)
+    assert sight.code != 0
+    assert "crystal-ball" in sight.why
+    assert out(one) == ""
+
+
+def test_a_command_gets_its_signals_as_everywhere(engine, task):
+    """SIGPIPE ends a writer that nobody reads any more; Python would have passed on that it is ignored."""
+    one = task("", command=("bash", "-c", "yes | head -1; echo ${PIPESTATUS[0]}"))
+    engine.launch(one)
+    until(engine, one, Seen.EXITED)
+    assert out(one) == "y\n141\n"
+
+
+COUNT = "import time\nwhile True:\n    print('.', end='', flush=True); time.sleep(0.02)"
+
+
+def test_pause_stops_it_and_resume_goes_on(engine, task):
+    if not engine.capabilities.suspend:
+        pytest.skip(f"{engine.name} cannot suspend")
+    one = task(COUNT)
+    engine.launch(one)
+    wait_for(lambda: len(out(one)) > 3)
+    engine.pause(one.handle)
+    engine.pause(one.handle)
+    time.sleep(0.1)
+    before = len(out(one))
+    time.sleep(0.3)
+    assert len(out(one)) == before
+    assert engine.observe(one.handle).seen is Seen.ALIVE
+    engine.resume(one.handle)
+    wait_for(lambda: len(out(one)) > before + 3)
+    engine.kill(one.handle)
+    assert until(engine, one, Seen.EXITED).code == -signal.SIGKILL
+
+
+SAVES = """
+import os, signal, time
+asked = 0
+def save(*_):
+    global asked
+    asked += 1
+    open(os.environ["HELIO_CHECKPOINT"] + "/state", "w").write(str(asked))
+signal.signal(signal.SIGTERM, save)
+print("ready", flush=True)
+end = None
+while end is None or time.time() < end:
+    time.sleep(0.05)
+    end = end or (asked and time.time() + 0.5) or None
+raise SystemExit(75)
+"""
+
+
+def test_asked_to_save_it_is_asked_once(engine, task):
+    if not engine.capabilities.checkpoint:
+        pytest.skip(f"{engine.name} knows no checkpoints")
+    one = task(SAVES)
+    engine.launch(one)
+    wait_for(lambda: "ready" in out(one))
+    while engine.observe(one.handle).seen is Seen.ALIVE:
+        engine.save(one.handle)
+        time.sleep(0.05)
+    assert engine.observe(one.handle).code == 75
+    assert (Path(one.checkpoint) / "state").read_text() == "1"
+
+
+def test_a_paused_one_hears_that_it_should_save(engine, task):
+    if not engine.capabilities.suspend:
+        pytest.skip(f"{engine.name} cannot suspend")
+    one = task("print('ready', flush=True); import time; time.sleep(60)")
+    engine.launch(one)
+    wait_for(lambda: "ready" in out(one))
+    engine.pause(one.handle)
+    engine.save(one.handle)
+    assert until(engine, one, Seen.EXITED).code == -signal.SIGTERM
+
+
+BREEDS = """
+import os, subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("bred", flush=True)
+"""
+
+
+def test_nobody_of_it_outlives_its_end(engine, task):
+    one = task(BREEDS)
+    engine.launch(one)
+    until(engine, one, Seen.EXITED)
+    assert marked(one) == []
+
+
+def test_kill_reaches_a_child_that_made_a_session_of_its_own(engine, task):
+    one = task(BREEDS + "time.sleep(600)")
+    engine.launch(one)
+    wait_for(lambda: "bred" in out(one))
+    engine.kill(one.handle)
+    until(engine, one, Seen.EXITED)
+    assert marked(one) == []
+
+
+def marked(task):
+    folder = Folder(Path(task.handle))
+    return members(folder.path, folder.began.child)
+
+
+def shepherd_of(task):
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"heliotrope.run.shepherd" in words and task.handle.encode() in words:
+                return int(entry.name)
+    raise AssertionError("nobody keeps it")
+
+
+def test_a_dead_shepherd_is_seen_and_its_flock_is_reaped(engine, task):
+    if engine.name != "local":
+        pytest.skip(f"{engine.name} keeps its own")
+    one = task(BREEDS + "time.sleep(600)")
+    engine.launch(one)
+    wait_for(lambda: "bred" in out(one))
+    os.kill(shepherd_of(one), signal.SIGKILL)
+    until(engine, one, Seen.GONE)
+    assert len(marked(one)) == 3
+    engine.reap(one.handle)
+    assert marked(one) == []
+    assert engine.observe(one.handle).seen is Seen.GONE
+    engine.launch(one)
+    assert engine.observe(one.handle).seen is Seen.GONE, "what may have run is never run again in the same attempt"
+
+
+def test_a_recycled_number_is_nobody_we_know(tmp_path):
+    import msgspec
+
+    me = identity(os.getpid())
+    assert alive(me)
+    assert not alive(msgspec.structs.replace(me, ticks=me.ticks - 1))
+    assert not alive(msgspec.structs.replace(me, boot="another"))
+    assert MARK not in os.environ
+
+
+def test_an_unknown_engine_lists_the_known():
+    with pytest.raises(UnknownName, match="no engine is called lokal") as caught:
+        engines.engine("lokal")
+    assert "local" in caught.value.hint

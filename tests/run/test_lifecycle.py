@@ -1,0 +1,232 @@
+"""The life cycle under every order of events: ends, kills, lost keepers, cancels, clocks, crashes between say and do."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from heliotrope.model import Flexibility, Length, Outlook, PauseBy, Plan, RunState, Slot, Workload, WorkloadKind
+from heliotrope.run import lifecycle
+from heliotrope.run.lifecycle import Do, Seen, Sight
+from heliotrope.units import from_epoch
+
+NOW = 1_800_000_000
+HOUR = 3600.0
+GRACE_S = 60.0
+
+
+def workload(*, by=PauseBy.SIGNAL, max_attempts=3):
+    return Workload(
+        id="w",
+        kind=WorkloadKind.TRAIN,
+        command=("true",),
+        submitted_at=from_epoch(NOW),
+        length=Length.known(HOUR),
+        flexibility=Flexibility(pausable=True, pause_by=by),
+        max_attempts=max_attempts,
+    )
+
+
+def plan(*slots):
+    """Hours from NOW: (start, end), …"""
+    nothing = Outlook(0, 0, 0, 0, 0, from_epoch(NOW))
+    return Plan(
+        workload="w",
+        made_at=from_epoch(NOW),
+        slots=tuple(Slot("here", from_epoch(NOW + a * HOUR), from_epoch(NOW + b * HOUR)) for a, b in slots),
+        expected=nothing,
+        run_now=nothing,
+        alternatives=(),
+        bound_g=0,
+        gap=0,
+        signal_kind="carbon",
+    )
+
+
+class Life(RuleBasedStateMachine):
+    """A controller that may die between writing and acting, and an engine that obeys as a real one does."""
+
+    @initialize(
+        by=st.sampled_from(PauseBy),
+        cuts=st.lists(st.integers(1, 40), min_size=2, max_size=6, unique=True),
+        max_attempts=st.integers(1, 4),
+    )
+    def begin(self, by, cuts, max_attempts):
+        hours = sorted(cuts)[: len(cuts) // 2 * 2]
+        self.workload = workload(by=by, max_attempts=max_attempts)
+        self.plan = plan(*zip(hours[::2], hours[1::2], strict=True))
+        self.now_s = float(NOW)
+        self.state, self.slot, self.attempt = RunState.WAITING, 0, 1
+        self.sight = Sight(Seen.ABSENT)
+        self.stopped = self.asked = False
+        self.cancel_s = None
+        self.effects = 0
+        self.launched_s: list[float] = []
+        self.finished = False
+
+    def look(self):
+        return lifecycle.step(
+            self.state,
+            self.slot,
+            self.attempt,
+            self.workload,
+            self.plan,
+            self.sight,
+            self.now_s,
+            cancel_s=self.cancel_s,
+            grace_s=GRACE_S,
+        )
+
+    @rule(crash=st.booleans())
+    def step(self, crash):
+        said = self.look()
+        if self.state.ended:
+            assert said.do is Do.NOTHING
+            assert said.state is self.state
+            return
+        if said.do is Do.LAUNCH:
+            assert self.sight.seen is Seen.ABSENT
+            assert self.now_s >= self.plan.slots[said.slot].start.timestamp()
+            assert self.cancel_s is None
+        if said.do in {Do.PAUSE, Do.RESUME}:
+            assert self.workload.flexibility.pause_by is PauseBy.SIGNAL
+        if said.again:
+            assert self.sight.seen in {Seen.GONE, Seen.EXITED}
+            assert self.attempt < self.workload.max_attempts
+        left = said.state is RunState.PAUSED and said.do is Do.NOTHING and self.sight.seen is Seen.EXITED
+        self.state, self.slot = said.state, said.slot
+        if said.again:
+            self.attempt += 1
+            self.state, self.slot = RunState.WAITING, lifecycle.slot_at(self.plan, self.now_s)
+        if said.again or left:
+            self.sight, self.stopped, self.asked = Sight(Seen.ABSENT), False, False
+        if not crash:
+            self.act(said.do)
+            if said.do is not Do.LAUNCH and not self.state.ended and not said.again and not left:
+                again = self.look()
+                assert (again.state, again.slot) == (self.state, self.slot) or self.moves_on(again)
+
+    def moves_on(self, again):
+        """Looking twice at one instant may only go further along the plan, never back."""
+        return again.slot >= self.slot and again.state is not RunState.WAITING
+
+    def act(self, do):
+        match do:
+            case Do.LAUNCH:
+                self.sight = Sight(Seen.ALIVE)
+                self.launched_s.append(self.now_s)
+            case Do.PAUSE:
+                self.stopped = True
+            case Do.RESUME:
+                self.stopped = False
+            case Do.SAVE:
+                self.stopped, self.asked = False, True
+            case Do.KILL:
+                self.sight = Sight(Seen.EXITED, -9)
+
+    @rule(seconds=st.floats(0.1, 6 * HOUR))
+    def time_goes_by(self, seconds):
+        self.now_s += seconds
+
+    @rule(seconds=st.floats(0.1, HOUR))
+    def the_clock_goes_back(self, seconds):
+        self.now_s -= seconds
+
+    def alive(self):
+        return self.sight.seen is Seen.ALIVE and not self.stopped
+
+    @precondition(alive)
+    @rule()
+    def it_finishes(self):
+        self.effects += 1
+        self.finished = True
+        self.sight = Sight(Seen.EXITED, 0)
+
+    @precondition(alive)
+    @rule(code=st.sampled_from([1, 2, -9, -11, 75, 143]))
+    def it_breaks(self, code):
+        self.sight = Sight(Seen.EXITED, code)
+
+    @precondition(lambda self: self.alive() and self.asked)
+    @rule(code=st.sampled_from([75, 143, -15]))
+    def it_leaves_as_it_was_asked(self, code):
+        self.sight = Sight(Seen.EXITED, code)
+
+    @precondition(lambda self: self.sight.seen is Seen.ALIVE)
+    @rule()
+    def its_keeper_dies(self):
+        self.sight = Sight(Seen.GONE)
+
+    @precondition(lambda self: self.cancel_s is None and not self.state.ended)
+    @rule()
+    def somebody_cancels(self):
+        self.cancel_s = self.now_s
+
+    @invariant()
+    def finished_work_is_done_once(self):
+        assert self.effects <= 1
+
+    @invariant()
+    def what_was_finished_is_never_called_failed(self):
+        if self.state.ended and self.finished:
+            assert self.state in {RunState.DONE, RunState.CANCELLED}
+
+    def teardown(self):
+        """Left alone, with a command that finishes, every life ends."""
+        if not hasattr(self, "state"):
+            return
+        for _ in range(200):
+            if self.state.ended:
+                return
+            self.step(crash=False)
+            self.now_s += HOUR / 2
+            if self.alive() and (self.slot == len(self.plan.slots) - 1 or self.asked):
+                self.sight = Sight(Seen.EXITED, 75 if self.asked and not self.cancel_s else 0)
+        raise AssertionError(f"still {self.state} in slot {self.slot}: {self.sight}")
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def see(state, sight, now_h, *, slots=((1, 2), (5, 6)), slot=0, attempt=1, by=PauseBy.SIGNAL, **more):
+    return lifecycle.step(state, slot, attempt, workload(by=by), plan(*slots), sight, NOW + now_h * HOUR, **more)
+
+
+def test_it_waits_for_its_hour_and_says_until_when():
+    said = see(RunState.WAITING, Sight(Seen.ABSENT), 0.5)
+    assert (said.state, said.do, said.wake_s) == (RunState.WAITING, Do.NOTHING, NOW + HOUR)
+
+
+def test_an_exit_code_is_failure_and_a_strangers_signal_is_not():
+    failed = see(RunState.RUNNING, Sight(Seen.EXITED, 3), 1.5)
+    assert (failed.state, failed.again, failed.exit_code) == (RunState.FAILED, False, 3)
+    lost = see(RunState.RUNNING, Sight(Seen.EXITED, -9), 1.5)
+    assert (lost.state, lost.again, lost.do) == (RunState.LOST, True, Do.REAP)
+    assert see(RunState.RUNNING, Sight(Seen.EXITED, -9), 1.5, attempt=3).state is RunState.FAILED
+
+
+def test_asked_to_save_then_killed_when_it_does_not():
+    asked = see(RunState.RUNNING, Sight(Seen.ALIVE), 2, by=PauseBy.CHECKPOINT, grace_s=60)
+    assert (asked.state, asked.do) == (RunState.PAUSING, Do.SAVE)
+    killed = see(RunState.PAUSING, Sight(Seen.ALIVE), 2.1, by=PauseBy.CHECKPOINT, grace_s=60)
+    assert (killed.state, killed.do) == (RunState.PAUSING, Do.KILL)
+    paused = see(RunState.PAUSING, Sight(Seen.EXITED, -9), 2.1, by=PauseBy.CHECKPOINT, grace_s=60)
+    assert (paused.state, paused.slot, paused.wake_s) == (RunState.PAUSED, 1, NOW + 5 * HOUR)
+
+
+def test_a_cancelled_one_may_save_first():
+    said = see(RunState.RUNNING, Sight(Seen.ALIVE), 1.5, cancel_s=NOW + 1.5 * HOUR, grace_s=60)
+    assert (said.state, said.do) == (RunState.CANCELLING, Do.SAVE)
+    said = see(RunState.CANCELLING, Sight(Seen.ALIVE), 1.6, cancel_s=NOW + 1.5 * HOUR, grace_s=60)
+    assert said.do is Do.KILL
+    assert see(RunState.WAITING, Sight(Seen.ABSENT), 0, cancel_s=NOW).state is RunState.CANCELLED
+
+
+def test_what_finished_before_the_cancel_was_heard_is_done():
+    assert see(RunState.RUNNING, Sight(Seen.EXITED, 0), 1.5, cancel_s=NOW).state is RunState.DONE
+
+
+def test_a_new_attempt_joins_the_plan_where_it_is():
+    assert [lifecycle.slot_at(plan((1, 2), (5, 6)), NOW + h * HOUR) for h in (0, 1.5, 3, 5.5, 9)] == [0, 0, 1, 1, 1]
