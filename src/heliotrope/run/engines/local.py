@@ -44,15 +44,18 @@ class LocalEngine:
                 ),
             )
             with (folder.path / "shepherd.log").open("ab") as log:
-                subprocess.run(
+                sent = subprocess.run(
                     [sys.executable, "-m", "heliotrope.run.shepherd", str(folder.path), str(lock)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    check=True,
+                    check=False,
                     pass_fds=(lock,),
                     cwd="/",
                 )
+            # One that was killed on its way is sent again at the next look.
+            if sent.returncode > 0:
+                raise EngineError(f"{task.handle}: no shepherd could be sent", hint=f"see {folder.path}/shepherd.log")
         finally:
             os.close(lock)
 
