@@ -83,15 +83,29 @@ def rings(topology: dict) -> list[list[tuple[float, float]]]:
     return found
 
 
+def cut(ring: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """A ring over the date line becomes one on each side: unrolled, then pressed flat against its meridian."""
+    unrolled, turn = [ring[0]], 0.0
+    for (before, _), (longitude, latitude) in pairwise(ring):
+        turn += 360.0 * ((longitude - before < -180) - (longitude - before > 180))
+        unrolled.append((longitude + turn, latitude))
+    found = []
+    for shift in (-360.0, 0.0, 360.0):
+        moved = [(longitude + shift, latitude) for longitude, latitude in unrolled]
+        if any(-180 < longitude < 180 for longitude, _ in moved):
+            found.append([(max(-180.0, min(180.0, longitude)), latitude) for longitude, latitude in moved])
+    return found
+
+
 def world(topology: dict) -> str:
-    """One SVG path in whole half pixels; Antarctica, where no grid is, is left out. The date line is cut already."""
+    """One SVG path in whole half pixels; Antarctica, where no grid is, is left out."""
     parts = []
-    for ring in rings(topology):
+    for ring in (part for whole in rings(topology) for part in cut(whole)):
         if max(latitude for _, latitude in ring) < SOUTH:
             continue
         points: list[tuple[int, int]] = []
         for longitude, latitude in ring:
-            x, y = project(Place(max(-90.0, min(90.0, latitude)), max(-180.0, min(180.0, longitude))))
+            x, y = project(Place(max(-90.0, min(90.0, latitude)), longitude))
             point = (round(2 * x), round(2 * y))
             if not points or points[-1] != point:
                 points.append(point)

@@ -33,13 +33,8 @@ def steps(series: Sequence[Series], *, unit: str, title: str, height: int = 180)
     span = max(end - start, 1e-9)
     top, tick = _nice(max(max(*s.values, *s.high) if len(s.values) + len(s.high) > 1 else s.values[0] for s in drawn))
     parts = [f'<svg class="chart" role="img" aria-label="{escape(title)}" width="100%" height="{height + 22}">']
-    level = 0.0
-    while level <= top * 1.0001:
-        y = height * (1 - level / top) if top else height
-        parts.append(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
-        if level and y > 10:
-            parts.append(f'<text class="tick" x="2" y="{y - 4:.1f}">{level:,.4g} {unit}</text>')
-        level += tick
+    levels = [(i * tick, height * (1 - i * tick / top)) for i in range(round(top / tick) + 1)]
+    parts += [f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>' for _, y in levels]
     parts.append(f'<svg x="0" y="0" width="100%" height="{height}" viewBox="0 0 1000 1000" preserveAspectRatio="none">')
     for i, one in enumerate(drawn):
         xs = [1000 * (t - start) / span for t in one.times_s]
@@ -52,6 +47,12 @@ def steps(series: Sequence[Series], *, unit: str, title: str, height: int = 180)
             parts.append(f'<path class="area s{i}" d="{_line(line)} L{xs[-1]:.1f} 1000 L{xs[0]:.1f} 1000 Z"/>')
         parts.append(f'<path class="line s{i}" vector-effect="non-scaling-stroke" d="{_line(line)}"/>')
     parts.append("</svg>")
+    # Last, so that no line runs through a label.
+    parts += [
+        f'<text class="tick" x="2" y="{y - 4:.1f}">{level:,.4g} {unit}</text>'
+        for level, y in levels
+        if level and y > 10
+    ]
     parts += [
         f'<text class="tick" x="{100 * (at - start) / span:.4g}%" y="{height + 16}"'
         f' text-anchor="{_anchor(at, start, span)}">{label}</text>'
@@ -80,7 +81,7 @@ def bars(rows: Sequence[tuple[str, Estimate, str, str]], *, title: str) -> str:
 def _path(xs: Sequence[float], values: Sequence[float], top: float) -> list[tuple[float, float]]:
     points = []
     for i, value in enumerate(values):
-        y = 1000 * (1 - value / top) if top else 1000.0
+        y = 1000 * (1 - value / top)
         points += [(xs[i], y), (xs[i + 1], y)]
     return points
 

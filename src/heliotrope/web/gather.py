@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
 
-from heliotrope.errors import ProofError
-from heliotrope.run import views
+from heliotrope import footprint
+from heliotrope.errors import InvalidInput, MeterError, ProofError
+from heliotrope.model import Measurement, Run
+from heliotrope.run import Clock, accounting, views
 from heliotrope.run.views import JobRow, RunView
+from heliotrope.store import runs
+from heliotrope.units import S_PER_HOUR
 from heliotrope.web.house import House
 from heliotrope.web.screens import Entry, LedgerState, Saying, Witness
 
+TAIL_BYTES, TAIL_LINES = 16_384, 24
+# While something runs, its meter writes on; pages look again this often.
+RUNNING_LOOK_S = 2
+
 
 def view(house: House, name: str) -> RunView:
-    """One run, whole but for its environment: that can hold secrets."""
+    """One run, whole but for its environment (that can hold secrets); while it runs, with what was measured so far."""
     found = views.run_view(house.store, name)
-    return msgspec.structs.replace(found, workload=msgspec.structs.replace(found.workload, environment={}))
+    found = msgspec.structs.replace(found, workload=msgspec.structs.replace(found.workload, environment={}))
+    if found.measurement is None and found.run is not None and found.run.started_at is not None:
+        found = msgspec.structs.replace(found, measurement=_so_far(house, found.run))
+    return found
+
+
+def _so_far(house: House, run: Run) -> Measurement | None:
+    """From the journal that its meter keeps, on the run's own clock; nothing where that cannot be read yet."""
+    try:
+        raw = accounting.measured(accounting.folders_of(house.home / "runs", run.id))
+    except (MeterError, InvalidInput):
+        return None
+    if raw is None:
+        return None
+    with house.store.read() as tx:
+        clock = Clock(*runs.clock(tx, run.workload))
+    return footprint.shift(raw, clock.at(raw.start_s) - raw.start_s, stretch=clock.factor)
+
+
+def output(house: House, run: Run | None) -> str:
+    """The end of what the command itself said."""
+    folders = accounting.folders_of(house.home / "runs", run.id) if run else []
+    path = folders[-1].out if folders else None
+    if path is None or not path.exists():
+        return ""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - TAIL_BYTES, 0))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[1 if size > TAIL_BYTES else 0 :][-TAIL_LINES:])
 
 
 def jobs(house: House, *, limit: int) -> tuple[JobRow, ...]:
@@ -61,14 +99,13 @@ def _halted(house: House) -> str:
 
 
 def version(house: House) -> tuple[int, ...]:
-    """Changes whenever a page might: commits by any process, and the hour."""
-    import time
-
+    """Changes whenever a page might: commits by any process, the meter of what runs, and the hour."""
     with house.store.read() as tx:
         marks = tx.one(
             "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM log_entry), (SELECT count(*) FROM plan)"
         )
+        live = any(run.started_at is not None for run in runs.live(tx))
         seen = tx.one("SELECT coalesce(sum(witnesses), 0), (SELECT count(*) FROM audit) FROM log_checkpoint")
     assert marks is not None
     assert seen is not None
-    return (*marks, *seen, int(time.time() // 3600))
+    return (*marks, *seen, int(time.time() // (RUNNING_LOOK_S if live else S_PER_HOUR)))

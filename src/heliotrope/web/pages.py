@@ -58,6 +58,9 @@ def _show(template: str, here: str, title: str, **context: Any) -> str:
 def now(house: House, _: Words) -> str:
     at = time.time()
     sites, jobs = house.sites(at), gather.jobs(house, limit=200)
+    begun = [job for job in jobs if job.started_at is not None]
+    latest = next((job for job in begun if job.state in screens.ACTIVE), begun[0] if begun else None)
+    shown = gather.view(house, latest.run) if latest else None
     return _show(
         "now.html",
         "/",
@@ -67,6 +70,8 @@ def now(house: House, _: Words) -> str:
         cleanest=screens.cleanest(sites, at),
         rows=screens.run_rows(jobs[:8]),
         globe=screens.globe(sites, at),
+        power=runpage.power(shown) if shown else "",
+        power_note=f"{latest.state}: {words.command(latest.command, longest=50)}" if latest else "",
     )
 
 
@@ -111,7 +116,8 @@ def runs(house: House, asked: Words) -> str:
 
 
 def run(house: House, asked: Words) -> str:
-    page = runpage.build(gather.view(house, asked["name"]), now_s=time.time())
+    view = gather.view(house, asked["name"])
+    page = runpage.build(view, now_s=time.time(), output=gather.output(house, view.run))
     return _show("run.html", "/runs", words.command(page.workload.command), page=page)
 
 

@@ -47,7 +47,7 @@ def answer(house: House, asked: Question) -> RunView:
         flexibility=Flexibility(pausable=asked.pausable),
         deadline=from_epoch(now_s) + timedelta(seconds=_positive(asked.within, "within")),
     )
-    plan, strips = house.controller.plan(workload, now_s)
+    plan, strips = house.controller.plan(workload, now_s, house.fleet)
     return RunView(
         workload=workload,
         plan=plan,

@@ -51,9 +51,10 @@ class RunPage(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
     receipt: str
     made: str = ""
+    output: str = ""
 
 
-def build(view: RunView, *, now_s: float | None = None, made: str = "") -> RunPage:
+def build(view: RunView, *, now_s: float | None = None, made: str = "", output: str = "") -> RunPage:
     """`now_s`: the reader's present, for pages that live; None for a page that is kept."""
     plan, run, footprint = view.plan, view.run, view.footprint
     picture, keys = _picture(view, now_s)
@@ -70,8 +71,8 @@ def build(view: RunView, *, now_s: float | None = None, made: str = "") -> RunPa
         has_now=now_s is not None,
         compare=_compare(view),
         compare_note=_compare_note(view),
-        power=_power(view),
-        power_note=_power_note(view),
+        power=power(view),
+        power_note=power_note(view),
         plan=plan,
         chosen=_chosen(plan) if plan else "",
         why_note=_why_note(plan) if plan else "",
@@ -81,6 +82,7 @@ def build(view: RunView, *, now_s: float | None = None, made: str = "") -> RunPa
         events=view.events,
         receipt=view.receipt,
         made=made,
+        output=output,
     )
 
 
@@ -112,6 +114,10 @@ def _cards(view: RunView) -> tuple[Card, ...]:
         if plan is None:
             return ()
         expected, at_once = plan.expected, plan.run_now
+        energy = Card("Expected energy", words.SHOW["energy"](expected.energy_j))
+        if view.measurement is not None:
+            used = view.measurement.energy_j
+            energy = Card("Energy so far", words.SHOW["energy"](used.value), _notes(used, "energy"))
         saving = words.share(expected.carbon_g, at_once.carbon_g)
         return (
             Card(
@@ -120,7 +126,7 @@ def _cards(view: RunView) -> tuple[Card, ...]:
                 (_range(expected.carbon_low_g, expected.carbon_high_g),),
             ),
             Card("Had it run at once", show_carbon(at_once.carbon_g), (f"the plan emits {saving}",)),
-            Card("Expected energy", words.SHOW["energy"](expected.energy_j)),
+            energy,
             Card("Expected cost", words.money(expected.cost)),
         )
     carbon = footprint.carbon_g
@@ -244,7 +250,8 @@ def _compare_note(view: RunView) -> str:
     return f"operational and embodied ({show_carbon(view.footprint.carbon_embodied_g.value)}) carbon{at}"
 
 
-def _power(view: RunView) -> str:
+def power(view: RunView) -> str:
+    """A chart of at most three meters' domains, the largest first; empty where nothing was read."""
     measurement = view.measurement
     if measurement is None or not measurement.readings:
         return ""
@@ -273,7 +280,8 @@ def _stepped(name: str, spans: list[tuple[float, float, float]]) -> charts.Serie
     return charts.Series(name, times, values)
 
 
-def _power_note(view: RunView) -> str:
+def power_note(view: RunView) -> str:
+    """Which meters, and how far to trust each."""
     if view.measurement is None:
         return ""
     meters = {f"{total.name} {total.domain} ({total.provenance.value})" for total in view.measurement.meters}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from markupsafe import Markup
 
-from heliotrope.model import Estimate, Place, Provenance
+from heliotrope.model import Estimate, Place, Provenance, least_trusted
 from heliotrope.units import S_PER_DAY, show_carbon, show_energy
 from heliotrope.web import charts, ramp, strips, words, world
 from heliotrope.web.house import Curve, Here
@@ -94,10 +94,11 @@ def _avoided(jobs: Iterable[JobRow], now_s: float) -> Card:
         and job.carbon_g is not None
     ]
     saved = sum(once.value - ran.value for once, ran in recent)
-    notes = f"{len(recent)} runs in seven days, against running at once at home"
     if not recent:
         return Card("Avoided this week", "–", ("no run has ended yet",))
-    return Card("Avoided this week", show_carbon(saved), (notes, words.badge(Provenance.MODELLED)))
+    how = least_trusted(estimate.provenance for pair in recent for estimate in pair)
+    note = f"{len(recent)} run{'' if len(recent) == 1 else 's'} in seven days, against running at once at home"
+    return Card("Avoided this week", show_carbon(saved), (note, words.badge(how)))
 
 
 def _logged(ledger: LedgerState) -> Card:

@@ -138,7 +138,7 @@ def _legend() -> str:
         for i in range(ramp.LEVELS + 1)
     )
     return (
-        f'<span class="legend"><span>0</span><svg width="200" height="10" role="img" '
+        f'<span class="legend"><span>0</span><svg width="200" height="10" shape-rendering="crispEdges" role="img" '
         f'aria-label="Colours from 0, light, to {ramp.TOP_G_PER_KWH:.0f} gCO2e per kWh, dark">{cells}</svg>'
         f"<span>{ramp.TOP_G_PER_KWH:.0f} gCO₂e/kWh</span></span>"
     )

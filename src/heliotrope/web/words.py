@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -74,9 +75,8 @@ def duration(seconds: float | None) -> str:
 
 
 def command(words: Sequence[str], *, longest: int = 120) -> str:
-    import shlex
-
-    text = shlex.join(words)
+    """As typed, but without the folders before the program's own name."""
+    text = shlex.join([words[0].rsplit("/", 1)[-1], *words[1:]]) if words else ""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
