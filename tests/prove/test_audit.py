@@ -23,7 +23,7 @@ from heliotrope.prove.note import SecretKey
 from heliotrope.prove.publisher import export
 from heliotrope.prove.trust import Trust
 from heliotrope.store import Store
-from prove.stories import ENERGY, LYON, MEASUREMENT, PLAN, READINGS, SIGNALS, WORKLOAD, half, run, story
+from prove_stories import ENERGY, LYON, MEASUREMENT, PLAN, READINGS, SIGNALS, WORKLOAD, half, run, story
 
 AUDITOR = SecretKey.generate("auditor-one")
 

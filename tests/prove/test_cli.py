@@ -79,6 +79,23 @@ def test_a_line_is_acknowledged_without_waiting_for_the_next(home):
         assert process.wait() == 0
 
 
+def test_bursts_are_acknowledged_whole_before_anything_more_is_said(home):
+    """Long enough for other processes to sign; each burst must be durable while the writer has nothing else to do."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "heliotrope", "log", "append", "--stdin", "--json"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        done = 0
+        for size in (300, 1, 700, 187, 40, 1000):
+            process.stdin.write("".join(f'{{"n":{done + i},"pad":"{"x" * 100}"}}\n' for i in range(size)))
+            process.stdin.flush()
+            for _ in range(size):
+                assert json.loads(process.stdout.readline()) == {"index": done}
+                done += 1
+        process.stdin.close()
+        assert process.wait() == 0
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [

@@ -20,7 +20,7 @@ from heliotrope.prove.note import Algorithm, Note, SecretKey
 from heliotrope.prove.receipt import record_path
 from heliotrope.prove.trust import Trust
 from heliotrope.store import Store
-from prove.stories import PLAN, WORKLOAD, half, story
+from prove_stories import PLAN, WORKLOAD, half, story
 
 HELIO = [sys.executable, "-m", "heliotrope"]
 WITNESSES = 7

@@ -75,15 +75,16 @@ class _Writer:
             if not self._jobs:
                 reader.refuse_the_rest()
                 return
-            job = self._jobs.popleft()
+            job = self._jobs[0]
             if job.worker is None:
                 batch = seal_lines(self.ledger.sealer, job.arrived.lines)
             else:
                 batch = job.worker.receive()
                 self._idle.append(job.worker)
-                # The next lines are being signed while these are committed.
+                # The next lines are being signed while these are committed; nobody waits for them.
                 self._hand_out(reader)
             self._commit(batch, job.arrived.first)
+            self._jobs.popleft()
 
     def _hand_out(self, reader: _Reader) -> None:
         """Gives idle workers what has arrived; waits for lines only when there is nothing else to do."""

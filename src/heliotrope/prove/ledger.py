@@ -150,7 +150,7 @@ class Ledger:
         """The newest record of that kind about a run (or workload, for plans)."""
         with self.store.read() as tx:
             row = tx.one(
-                "SELECT max(idx) FROM log_record WHERE subject = ? AND kind = ?",
+                "SELECT max(idx) FROM log_record WHERE subject = ? AND kind = ? AND kind <> 'entry'",
                 (subject, kind),
             )
         if row is None or row[0] is None:

@@ -44,7 +44,7 @@ def plan_statement(workload: Workload, plan: Plan, *, clock_factor: float) -> St
         "plan": body,
         "baseline": {"rule": "at-once-at-home", "expected": _outlook(plan.run_now)},
         "clock_factor_micro": micro(clock_factor),
-        "software": {"heliotrope": version("heliotrope")},
+        "software": software(),
     }
     return Statement("plan", workload.id, record.statement("plan", workload.id, _digest(body), predicate))
 
@@ -85,9 +85,14 @@ def run_statement(
         "clock_factor_micro": micro(clock_factor),
         "evidence": None if kept is None else record.digest(kept),
         "training": None if training is None else msgspec.to_builtins(training),
-        "software": {"heliotrope": version("heliotrope")},
+        "software": software(),
     }
     return Statement("run", run.id, record.statement("run", run.id, _digest(_run(run)), predicate), kept)
+
+
+def software() -> dict[str, str]:
+    """Which version said it: models and factors change between them."""
+    return {"heliotrope": version("heliotrope")}
 
 
 def workload_body(workload: Workload) -> dict[str, Any]:

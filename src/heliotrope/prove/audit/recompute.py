@@ -63,7 +63,8 @@ def _signals(said: Mapping[str, Any], evidence: Evidence, own_signal: OwnSignal)
     if shown != [signal["digest"] for signal in said["signals"]]:
         yield "the signals in the record are not those in the evidence"
     for signal in evidence.signals:
-        if signal.quality.kind is not QualityKind.MODELLED:
+        # Another version's model may rightly give another series.
+        if signal.quality.kind is not QualityKind.MODELLED or said["software"] != statements.software():
             continue
         own = own_signal(signal.zone, signal.start_s, signal.end_s, signal.kind, signal.quality)
         if own is not None and not _same_series(signal, own):

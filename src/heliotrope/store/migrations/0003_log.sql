@@ -36,14 +36,15 @@ CREATE TABLE log_key (
 
 -- What is private: envelope and salt behind a commitment. Deleting a row erases the record and leaves the log valid.
 CREATE TABLE log_record (
-  idx      INTEGER PRIMARY KEY REFERENCES log_entry (idx),
+  idx      INTEGER PRIMARY KEY,
   kind     TEXT NOT NULL,
   subject  TEXT NOT NULL,
   salt     BLOB NOT NULL,
   envelope BLOB NOT NULL,
   evidence TEXT
 ) STRICT;
-CREATE INDEX log_record_of ON log_record (subject, kind);
+-- Entries that others feed in have no subject to be looked up by.
+CREATE INDEX log_record_of ON log_record (subject, kind) WHERE kind <> 'entry';
 
 -- What a record was computed from, by SHA-256 of its canonical form; `body` is that form, deflated.
 CREATE TABLE log_evidence (
