@@ -1,0 +1,213 @@
+"""Energy of training: real Trainer, real Lightning, real ranks over torch.distributed, nothing counted twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+import heliotrope
+from heliotrope.errors import InvalidInput, UsageError
+from heliotrope.measure import ranks
+from heliotrope.measure.steps import StepMeter
+from heliotrope.model import Estimate, Measurement, MeterTotal, Provenance, Reading
+
+
+def burn(seconds=0.03):
+    import time
+
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_windows_lie_within_each_other_and_their_sums_too():
+    with heliotrope.measure("run") as run:
+        with heliotrope.measure("epoch") as one:
+            burn(0.2)
+        with heliotrope.measure("epoch") as two:
+            burn(0.2)
+    assert one.path == "run/epoch"
+    assert one.energy_j.value > 0
+    assert one.energy_j.value + two.energy_j.value <= run.energy_j.value * 1.0001
+    assert run.stop() == run.stop()
+    assert {"value", "low", "high", "provenance"} == set(run.carbon_g.__struct_fields__)
+
+
+def test_a_measured_function_keeps_its_name_and_its_figures():
+    @heliotrope.measured
+    def work(x):
+        """Doubles."""
+        burn(0.05)
+        return 2 * x
+
+    assert work(4) == 8
+    assert work.__doc__ == "Doubles."
+    assert work.last.energy_j.value > 0
+    with pytest.raises(ZeroDivisionError):
+        heliotrope.measured(lambda: 1 / 0)()
+
+
+def test_a_handle_is_used_once():
+    handle = heliotrope.measure("x")
+    with pytest.raises(UsageError, match="not begun"):
+        handle.totals()
+    with handle, pytest.raises(UsageError, match="begun already"):
+        handle.start()
+
+
+def test_steps_and_epochs_of_a_plain_loop():
+    meter = StepMeter(interval_s=0.2)
+    meter.begin()
+    for _ in range(2):
+        for _batch in meter.over(range(5)):
+            burn(0.03)
+    total = meter.end()
+    assert [step.epoch for step in meter.steps] == [0] * 5 + [1] * 5
+    assert len(meter.epochs) == 2
+    steps_j = sum(step.energy_j for step in meter.steps)
+    assert steps_j <= sum(epoch.energy_j.value for epoch in meter.epochs) * 1.001
+    assert sum(epoch.energy_j.value for epoch in meter.epochs) <= total.energy_j.value * 1.001
+    assert steps_j > 0.5 * total.energy_j.value
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_hugging_face_trainer(tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from heliotrope.measure.callbacks.huggingface import HeliotropeCallback
+
+    class Line(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(64, 1)
+
+        def forward(self, x, labels):
+            out = self.layer(x).squeeze(-1)
+            return {"loss": ((out - labels) ** 2).mean(), "logits": out}
+
+    data = [{"x": torch.randn(64), "labels": torch.tensor(1.0)} for _ in range(64)]
+    callback = HeliotropeCallback(interval_s=0.2)
+    trainer = transformers.Trainer(
+        model=Line(),
+        args=transformers.TrainingArguments(
+            output_dir=str(tmp_path), num_train_epochs=2, per_device_train_batch_size=8, report_to=[], logging_steps=4,
+            use_cpu=True, disable_tqdm=True, save_strategy="no",
+        ),
+        train_dataset=data,
+        callbacks=[callback],
+    )  # fmt: skip
+    trainer.train()
+    assert len(callback.meter.steps) == 16
+    assert len(callback.meter.epochs) == 2
+    assert callback.meter.total.energy_j.value > 0
+    assert "'energy_j'" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_trainer(tmp_path):
+    torch = pytest.importorskip("torch")
+    lightning = pytest.importorskip("lightning.pytorch")
+    from heliotrope.measure.callbacks.lightning import HeliotropeCallback
+
+    class Line(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(16, 1)
+
+        def training_step(self, batch, index):
+            return self.layer(batch[0]).pow(2).mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.01)
+
+    data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(32, 16)), batch_size=8)
+    callback = HeliotropeCallback(interval_s=0.2)
+    lightning.Trainer(
+        max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=tmp_path, callbacks=[callback],
+    ).fit(Line(), data)  # fmt: skip
+    assert len(callback.meter.steps) == 8
+    assert len(callback.meter.epochs) == 2
+    assert callback.meter.total.energy_j.value > 0
+
+
+def part(host, rank, cpu_j, gpu_j=0.0, flag=""):
+    readings = [Reading("modelled", "cpu", 10.0, 20.0, cpu_j)]
+    meters = [MeterTotal("modelled", "cpu", Provenance.MODELLED, cpu_j)]
+    if gpu_j:
+        readings.append(Reading("nvml", "gpu0", 10.0, 20.0, gpu_j))
+        meters.append(MeterTotal("nvml", "gpu0", Provenance.MEASURED, gpu_j))
+    energy = Estimate(cpu_j + gpu_j, 0.9 * (cpu_j + gpu_j), 1.1 * (cpu_j + gpu_j), Provenance.MODELLED)
+    flags = (f"gpu0: {flag}",) if flag else ()
+    return ranks.RankPart(host, rank, Measurement("t", 10.0, 20.0, 10.0, energy, tuple(meters), tuple(readings), flags))
+
+
+def test_ranks_add_and_a_shared_device_counts_once_a_node():
+    hidden = "its users are not shown, all of it is counted"
+    merged = ranks.merge([part("a", 0, 5, 100, hidden), part("a", 1, 7, 100, hidden), part("b", 2, 3, 50, hidden)])
+    assert merged.energy_j.value == pytest.approx(5 + 7 + 3 + 100 + 50)
+    assert sum(meter.energy_j for meter in merged.meters) == pytest.approx(165)
+    assert ranks.merge([part("a", 0, 5, 10), part("a", 1, 5, 20)]).energy_j.value == pytest.approx(40)
+    with pytest.raises(InvalidInput, match="twice"):
+        ranks.merge([part("a", 0, 1), part("b", 0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("environment", "rank"),
+    [
+        ({}, ranks.Rank(0, 1, 0)),
+        ({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, ranks.Rank(3, 4, 1)),
+        (
+            {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "8", "OMPI_COMM_WORLD_LOCAL_RANK": "0"},
+            ranks.Rank(2, 8, 0),
+        ),
+        ({"PMI_RANK": "1", "PMI_SIZE": "2"}, ranks.Rank(1, 2, 0)),
+        ({"SLURM_PROCID": "5", "SLURM_NTASKS": "6", "SLURM_LOCALID": "2"}, ranks.Rank(5, 6, 2)),
+    ],
+)
+def test_every_launcher_says_who_we_are(environment, rank):
+    assert ranks.who(environment) == rank
+
+
+def test_a_rank_that_cannot_be():
+    with pytest.raises(InvalidInput, match="beyond"):
+        ranks.who({"RANK": "4", "WORLD_SIZE": "4"})
+    with pytest.raises(InvalidInput, match="not a rank"):
+        ranks.who({"RANK": "x", "WORLD_SIZE": "4"})
+
+
+@pytest.mark.slow
+def test_two_real_ranks_make_one_reading(tmp_path):
+    pytest.importorskip("torch")
+    script = tmp_path / "rank.py"
+    script.write_text(
+        "import sys, time, msgspec\n"
+        "import torch.distributed as d\n"
+        "from heliotrope import measure\n"
+        "from heliotrope.measure import ranks\n"
+        "d.init_process_group('gloo', init_method='file://' + sys.argv[1], rank=int(sys.argv[2]), world_size=2)\n"
+        "d.barrier()\n"
+        "s = measure.start('ranks', interval_s=0.2)\n"
+        "end = time.process_time() + 1\n"
+        "while time.process_time() < end: pass\n"
+        "m = s.stop()\n"
+        "whole = ranks.gather(m)\n"
+        "sys.stdout.write(msgspec.json.encode([m.energy_j.value, whole and whole.energy_j.value]).decode())\n"
+        "d.destroy_process_group()\n"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path / "meet"), str(rank)],
+            stdout=subprocess.PIPE, env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    outs = [msgspec.json.decode(child.communicate(timeout=90)[0]) for child in children]
+    assert outs[0][1] == pytest.approx(outs[0][0] + outs[1][0])
+    assert outs[1][1] is None
