@@ -59,7 +59,7 @@ def run(context: Context, command: tuple[str, ...], **told: Any) -> None:
     """
     import msgspec
 
-    from heliotrope.run import Clock, Controller
+    from heliotrope.run import Controller
 
     settings = context.settings
     if told["zone"] and told["fleet"]:
@@ -71,9 +71,8 @@ def run(context: Context, command: tuple[str, ...], **told: Any) -> None:
     )
     controller = Controller(settings)
     try:
-        clock = Clock.starting_now(told["faster"])
-        workload = _workload(controller, command, told, clock)
-        plan = controller.submit(workload, clock, at_once=told["at_once"])
+        workload = _workload(controller, command, told)
+        plan, clock = controller.submit(workload, factor=told["faster"], at_once=told["at_once"])
         if workload.length.low_s < workload.length.high_s:
             say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
         if told["detach"]:
@@ -85,15 +84,15 @@ def run(context: Context, command: tuple[str, ...], **told: Any) -> None:
     sys.exit(code)
 
 
-def _workload(controller: Controller, command: tuple[str, ...], told: dict[str, Any], clock: Clock) -> Workload:
+def _workload(controller: Controller, command: tuple[str, ...], told: dict[str, Any]) -> Workload:
     from heliotrope.model import Flexibility, Length, PauseBy, Workload, WorkloadKind
     from heliotrope.run.controller import new_id
 
-    now = from_epoch(clock.now_s())
+    now = datetime.now(UTC)
     length_s = (
         parse_duration_s(told["length"], field="--length")
         if told["length"]
-        else controller.past_length_s(command, clock)
+        else controller.past_length_s(command, told["faster"])
     )
     if length_s is not None and length_s <= 0:
         raise InvalidInput("work takes some time", field="--length", found=told["length"], allowed="more than 0s")
@@ -174,7 +173,8 @@ def _accepted(context: Context, workload: Workload, plan: Plan) -> None:
 def _when(plan: Plan) -> str:
     first, last = plan.slots[0], plan.slots[-1]
     pauses = f", {len(plan.slots) - 1} pauses" if len(plan.slots) > 1 else ""
-    return f"{first.site}, {first.start:%a %H:%M} to {last.end:%a %H:%M} UTC{pauses}"
+    ends = f"{last.end:%H:%M}" if last.end.date() == first.start.date() else f"{last.end:%a %d %b %H:%M}"
+    return f"{first.site}, {first.start:%a %d %b %H:%M} to {ends} UTC{pauses}"
 
 
 def _follow(context: Context, controller: Controller, workload: Workload, plan: Plan, clock: Clock) -> int:
@@ -262,11 +262,12 @@ def _summary(view: RunView) -> None:
     run, footprint = view.run, view.footprint
     assert run is not None
     say(f"{run.state.value}: {run.id} at {run.site} ({run.zone})" + (f", {run.reason}" if run.reason else ""))
-    if footprint is None or view.run_now_g is None:
+    if footprint is None or view.run_now_operational_g is None:
         return
     say(f"  energy   {_shown(footprint.energy_j, show_energy)}")
-    say(f"  carbon   {_shown(footprint.carbon_g, show_carbon)}")
-    say(f"  at once  {_shown(view.run_now_g, show_carbon)}")
+    say(f"  carbon   {_shown(footprint.carbon_operational_g, show_carbon)}")
+    say(f"  at once  {_shown(view.run_now_operational_g, show_carbon)}")
+    say(f"  embodied {_shown(footprint.carbon_embodied_g, show_carbon)}")
     say(f"  cost     {_shown(footprint.cost, lambda v: f'{v:.2g} {footprint.currency}')}")
     for flag in footprint.flags:
         say(f"  note     {flag}")

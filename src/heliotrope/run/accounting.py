@@ -78,7 +78,13 @@ def bill(
     carbon_home = carbon if home.zone == site.zone else _carbon(grid, home.zone, span, kind)
     run_now = footprint.compute(at_once, home, carbon_home, device_s=device_s)
     kept = {id(s): s for s in (carbon, carbon_home, price, water) if s is not None}
-    return Bill(Account(cost, charged, run_now.carbon_g), tuple(kept.values()), device_s, site, home)
+    return Bill(
+        Account(cost, charged, run_now.carbon_g, run_now.carbon_operational_g),
+        tuple(kept.values()),
+        device_s,
+        site,
+        home,
+    )
 
 
 def _signals(

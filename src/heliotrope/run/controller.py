@@ -28,7 +28,8 @@ from heliotrope.store import Store, runs
 from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
 
-REPLAN_S = 3600.0
+REPLAN_S = 3600.0  # of a run's clock: forecasts are hourly
+REPLAN_WALL_S = 5.0  # a fast clock's hours are short, and planning takes its time
 LOOK_S = 0.2  # of the wall, between two looks at what can change at any moment
 GRACE_S = 10.0  # of the wall: what a command gets to save its state before it is killed
 LATE_S = 60.0  # of the wall: a start that was missed by more is chosen anew
@@ -46,14 +47,19 @@ class Controller:
         self.ledger = Ledger(self.store, self.home, settings.prove)
         self.kind = SignalKind.parse(settings.grid.kind)
         self.troubles: dict[str, HelioError] = {}
+        self._looked_s: dict[str, float] = {}
         self._lock: int | None = None
 
     # Submitting
 
-    def submit(self, workload: Workload, clock: Clock, *, at_once: bool = False) -> Plan:
-        """Plans and stores it; acknowledged when this returns, with its plan and baseline already in the log."""
+    def submit(self, workload: Workload, *, factor: float = 1.0, at_once: bool = False) -> tuple[Plan, Clock]:
+        """Plans and stores it; acknowledged when this returns, with its plan and baseline already in the log.
+
+        Its clock runs `factor` times as fast as the wall from here on: planning took none of its time.
+        """
         self._check_command(workload)
-        plan, strips = self.plan(workload, clock.now_s(), self.fleet, at_once=at_once)
+        plan, strips = self.plan(workload, time.time(), self.fleet, at_once=at_once)
+        clock = Clock.starting_now(factor)
         run = _attempt(workload, plan, self.fleet, 1, clock)
         with self.store.write() as tx:
             runs.add_workload(tx, workload, clock.factor, clock.origin_s, self.fleet.home, self.fleet.sites)
@@ -63,7 +69,7 @@ class Controller:
             self.ledger.add(tx, plan_statement(workload, plan, clock_factor=clock.factor))
             runs.put_run(tx, run)
             runs.add_event(tx, run.id, clock.now_s(), "planned", f"{run.site}, {plan.slots[0].start:%d %b %H:%M} UTC")
-        return plan
+        return plan, clock
 
     def plan(
         self, workload: Workload, now_s: float, fleet: Fleet, *, at_once: bool = False
@@ -154,7 +160,7 @@ class Controller:
         assert workload is not None
         assert plan is not None
         now_s = clock.now_s()
-        if run.state is RunState.WAITING and cancel_s is None and _outdated(plan, clock, now_s):
+        if run.state is RunState.WAITING and cancel_s is None and self._outdated(run, plan, clock, now_s):
             plan = self._replan(run, workload, plan, fleet, now_s)
         engine = engines.engine(run.engine)
         sight = engine.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
@@ -174,6 +180,21 @@ class Controller:
         if step.state.ended:
             return 0.0
         return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
+
+    def _outdated(self, run: Run, plan: Plan, clock: Clock, now_s: float) -> bool:
+        """Before its start: when forecasts may have changed. After it: when a start chosen for later was missed."""
+        made_s, start_s = plan.made_at.timestamp(), plan.slots[0].start.timestamp()
+        looked_s = max(made_s, self._looked_s.get(run.workload, made_s))
+        if now_s < start_s:
+            due = (
+                now_s - looked_s > REPLAN_S
+                and clock.wall_wait_s(min(now_s - looked_s, start_s - now_s)) > REPLAN_WALL_S
+            )
+        else:
+            due = start_s > made_s and clock.wall_wait_s(now_s - max(start_s, looked_s)) > LATE_S
+        if due:
+            self._looked_s[run.workload] = now_s
+        return due
 
     def _replan(self, run: Run, workload: Workload, old: Plan, fleet: Fleet, now_s: float) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""
@@ -328,10 +349,10 @@ class Controller:
                 raise RunError(f"{name} is over: {last.state}", hint=f"helio runs show {name}")
             runs.wish_cancel(tx, workload_id, Clock(*runs.clock(tx, workload_id)).now_s())
 
-    def past_length_s(self, command: tuple[str, ...], clock: Clock) -> float | None:
+    def past_length_s(self, command: tuple[str, ...], factor: float) -> float | None:
         """How long the same command took last time."""
         with self.store.read() as tx:
-            return runs.past_length_s(tx, command, clock.factor)
+            return runs.past_length_s(tx, command, factor)
 
     def workload_id(self, name: str) -> str:
         """From a job's name or a run's."""
@@ -364,14 +385,6 @@ def _attempt(workload: Workload, plan: Plan, fleet: Fleet, number: int, clock: C
         slot=slot,
         clock_factor=clock.factor,
     )
-
-
-def _outdated(plan: Plan, clock: Clock, now_s: float) -> bool:
-    """Before its start: when forecasts may have changed. After it: when a start chosen for later was missed."""
-    made_s, start_s = plan.made_at.timestamp(), plan.slots[0].start.timestamp()
-    if now_s < start_s:
-        return now_s - made_s > REPLAN_S
-    return start_s > made_s and clock.wall_wait_s(now_s - start_s) > LATE_S
 
 
 def _strip(candidate: Candidate) -> Strip:

@@ -28,6 +28,7 @@ class RunView(msgspec.Struct, frozen=True):
     strips: tuple[Strip, ...]
     receipt: str = ""
     home: str = ""
+    run_now_operational_g: Estimate | None = None
 
 
 class JobRow(msgspec.Struct, frozen=True):
@@ -70,6 +71,7 @@ def run_view(store: Store, name: str) -> RunView:
             strips=runs.strips(tx, workload.id),
             receipt=shown.receipt if shown else "",
             home=runs.home(tx, workload.id),
+            run_now_operational_g=account.run_now_operational_g if account else None,
         )
 
 

@@ -41,6 +41,7 @@ class Account(msgspec.Struct, frozen=True):
     footprint: Footprint
     measurement: Measurement
     run_now_g: Estimate
+    run_now_operational_g: Estimate
 
 
 def _text(value: object) -> str:
@@ -141,19 +142,26 @@ def events(tx: Transaction, workload_id: str) -> tuple[Event, ...]:
 
 def put_account(tx: Transaction, run_id: str, account: Account) -> None:
     tx.execute(
-        "INSERT INTO footprint (run, body, measurement, run_now) VALUES (?, ?, ?, ?)",
-        (run_id, _text(account.footprint), _text(account.measurement), _text(account.run_now_g)),
+        "INSERT INTO footprint (run, body, measurement, run_now, run_now_operational) VALUES (?, ?, ?, ?, ?)",
+        (
+            run_id,
+            _text(account.footprint),
+            _text(account.measurement),
+            _text(account.run_now_g),
+            _text(account.run_now_operational_g),
+        ),
     )
 
 
 def account(tx: Transaction, run_id: str) -> Account | None:
-    row = tx.one("SELECT body, measurement, run_now FROM footprint WHERE run = ?", (run_id,))
+    row = tx.one("SELECT body, measurement, run_now, run_now_operational FROM footprint WHERE run = ?", (run_id,))
     if row is None:
         return None
     return Account(
         msgspec.json.decode(row[0], type=Footprint),
         msgspec.json.decode(row[1], type=Measurement),
         msgspec.json.decode(row[2], type=Estimate),
+        msgspec.json.decode(row[3], type=Estimate),
     )
 
 

@@ -22,3 +22,4 @@ CREATE TABLE submission (
 ) STRICT;
 
 ALTER TABLE footprint ADD COLUMN run_now TEXT NOT NULL DEFAULT '';
+ALTER TABLE footprint ADD COLUMN run_now_operational TEXT NOT NULL DEFAULT '';
