@@ -33,6 +33,10 @@ def load_or_make(home: Path, role: str, name: str, algorithm: Algorithm = Algori
     return _read(path)
 
 
+def load(home: Path, role: str) -> KeyRing:
+    return _read(home / "keys" / f"{role}.key")
+
+
 def rotate(home: Path, role: str) -> KeyRing:
     """A new key in front of the old ones."""
     path = home / "keys" / f"{role}.key"

@@ -32,15 +32,12 @@ class Ledger:
         self.home = home
         self.settings = settings
         self.folder = home / "log"
-        self._log = keys.load_or_make(home, "log", settings.origin)
-        self._site = keys.load_or_make(home, "site", keys.default_name("site"))
+        self.take_keys()
         if self._log.current.name != settings.origin:
             raise ProofError(
                 f"this home's log is {self._log.current.name}, not {settings.origin}",
                 hint="set prove.origin back, or use another --home for another log",
             )
-        self.secret = self._site.current
-        self.sealer = Sealer(self.secret)
         self._auditors = tuple(Key.parse(text) for text in settings.auditors)
         self._peers = tuple(Peer.parse(text) for text in settings.witnesses)
         if settings.quorum > len(self._peers):
@@ -48,7 +45,7 @@ class Ledger:
                 f"prove.quorum is {settings.quorum}, but {len(self._peers)} witnesses are named",
                 hint="name more in prove.witnesses, or ask for fewer",
             )
-        self._remember_keys()
+        self.remember_keys()
 
     def add(self, tx: Transaction, statement: Statement) -> int:
         """Signs, salts and numbers a record; it is in the log exactly when the caller's transaction commits."""
@@ -117,7 +114,14 @@ class Ledger:
             rows = tx.all("SELECT vkey FROM log_key WHERE role = ? ORDER BY n DESC", (role,))
         return tuple(Key.parse(row[0]) for row in rows)
 
-    def _remember_keys(self) -> None:
+    def take_keys(self) -> None:
+        """Reads this home's keys, making them at first use; again after a rotation."""
+        self._log = keys.load_or_make(self.home, "log", self.settings.origin)
+        self._site = keys.load_or_make(self.home, "site", keys.default_name("site"))
+        self.secret = self._site.current
+        self.sealer = Sealer(self.secret)
+
+    def remember_keys(self) -> None:
         """Old signatures must stay checkable after a rotation."""
         own = [("log", secret.key) for secret in reversed(self._log.keys)]
         own += [("site", secret.key) for secret in reversed(self._site.keys)]

@@ -1,0 +1,72 @@
+"""`helio log rotate|erase|attest|witnesses`: upkeep of one's own log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from heliotrope.cli.log import open_ledger
+from heliotrope.cli.shared import Context, print_json, say, shared_options
+
+
+@click.command()
+@shared_options
+@click.argument("role", type=click.Choice(["log", "site"]))
+@click.option("--retire", "retiring", is_flag=True, help="Let the older keys sign no more.")
+def rotate(context: Context, role: str, retiring: bool) -> None:
+    """Make a new key for the log or the site; the old one signs beside it until it is retired."""
+    from heliotrope.prove import upkeep
+
+    ledger = open_ledger(context)
+    if retiring:
+        upkeep.retire(ledger, role)
+    else:
+        upkeep.rotate(ledger, role)
+    ledger.publish()
+    newest = (ledger.log_keys() if role == "log" else ledger.site_keys())[0]
+    if context.json:
+        print_json({"role": role, "key": str(newest)})
+    else:
+        say(f"{role} key is now {newest}")
+
+
+@click.command()
+@shared_options
+@click.argument("index", type=click.IntRange(min=0))
+def erase(context: Context, index: int) -> None:
+    """Forget record INDEX: its numbers are gone for good, the log stays valid."""
+    from heliotrope.prove import upkeep
+
+    upkeep.erase(open_ledger(context), index)
+    if context.json:
+        print_json({"erased": index})
+    else:
+        say(f"entry {index} is only a commitment now")
+
+
+@click.command()
+@shared_options
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def attest(context: Context, files: tuple[Path, ...]) -> None:
+    """Take in auditors' signed opinions (FILES); the auditors are named in prove.auditors."""
+    from heliotrope.prove.files import read_bytes
+
+    ledger = open_ledger(context)
+    for path in files:
+        opinion = ledger.attest(read_bytes(path))
+        if context.json:
+            print_json({"index": opinion.index, "agrees": opinion.agrees, "reasons": opinion.reasons})
+        else:
+            say(f"entry {opinion.index}: {'agreed' if opinion.agrees else 'DISPUTED'}")
+
+
+@click.command()
+@shared_options
+def witnesses(context: Context) -> None:
+    """Which witnesses there are, how far each has seen, and what is wrong with it."""
+    for peer in open_ledger(context).witnesses():
+        if context.json:
+            print_json(peer)
+        else:
+            click.echo(f"{peer['name']:30} {peer['size']:>8}  {peer['fault'] or 'fine'}")

@@ -1,0 +1,44 @@
+"""What an owner does to a log now and then: rotate its keys, retire old ones, erase a record."""
+
+from __future__ import annotations
+
+from heliotrope.errors import UnknownName
+from heliotrope.prove import keys, record
+from heliotrope.prove.ledger import Ledger
+from heliotrope.prove.record import Statement
+
+
+def rotate(ledger: Ledger, role: str) -> int:
+    """A new `log` or `site` key, announced by a record that the old site key still signs; that record's index.
+
+    Both log keys sign checkpoints from here on, until `retire`. Old signatures stay checkable for ever.
+    """
+    announcer = ledger.sealer
+    old, *_ = keys.load(ledger.home, role).keys
+    new = keys.rotate(ledger.home, role).current
+    predicate = {"role": role, "old": str(old.key), "new": str(new.key)}
+    body = record.statement("key", role, record.digest(new.key.public), predicate)
+    ledger.take_keys()
+    ledger.remember_keys()
+    with ledger.store.write() as tx:
+        return ledger.add_sealed(tx, [(Statement("key", role, body), announcer.seal(record.canonical(body)))])
+
+
+def retire(ledger: Ledger, role: str) -> None:
+    """The older keys of a rotation sign no more."""
+    keys.retire(ledger.home, role)
+    ledger.take_keys()
+
+
+def erase(ledger: Ledger, index: int) -> None:
+    """Forgets a record, its salt, and evidence that no other record needs. The log and its proofs stay valid."""
+    with ledger.store.write() as tx:
+        row = tx.one("SELECT evidence FROM log_record WHERE idx = ?", (index,))
+        if row is None:
+            raise UnknownName(f"entry {index} was erased already, or never was a record")
+        tx.execute("PRAGMA secure_delete = ON")
+        tx.execute("DELETE FROM log_record WHERE idx = ?", (index,))
+        tx.execute(
+            "DELETE FROM log_evidence WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM log_record WHERE evidence = ?)",
+            (row[0], row[0]),
+        )
