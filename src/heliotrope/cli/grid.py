@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliotrope.cli.shared import Context, print_json, shared_options
+from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, from_epoch, hour_floor, parse_duration_s, parse_instant
 
 if TYPE_CHECKING:
@@ -94,6 +94,52 @@ def history(
     end = epoch_s(parse_instant(end_text, field="--to")) if end_text else hour_floor(time.time())
     start = epoch_s(parse_instant(start_text, field="--from")) if start_text else end - S_PER_DAY
     _show(context, [door.history(zone, start, end, kind=kind) for zone in zones], as_csv)
+
+
+@grid.command()
+@shared_options
+def providers(context: Context) -> None:
+    """Who can be asked, what each gives, and whether it is configured here."""
+    from heliotrope.grid import listing
+
+    for row in listing.rows(context.settings.grid, context.settings.home_path):
+        if context.json:
+            print_json(row)
+        else:
+            click.echo(f"{row.name:<16} {row.state:<12} {', '.join(row.kinds)}")
+            click.echo(f"{'':<16} {row.note}")
+
+
+@grid.command()
+@click.option("--series", "series_file", metavar="FILE", help="What the twin's world is like (the embedded model).")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Where to listen.")
+@click.option("--port", default=8090, show_default=True, metavar="PORT", help="0 for any free one.")
+@click.option("--fault", "fault_names", multiple=True, metavar="[API:]NAME", help="Misbehave; repeatable.")
+@shared_options
+def twin(context: Context, series_file: str | None, host: str, port: int, fault_names: tuple[str, ...]) -> None:
+    """Serve a loopback twin of the grid APIs, with faults on demand."""
+    from pathlib import Path
+
+    from heliotrope.grid import hourly
+    from heliotrope.grid.twin import app, faults
+
+    series = (
+        {name: hourly.read(Path(series_file), name) for name in hourly.zones(Path(series_file))} if series_file else {}
+    )
+    double = app.Twin(series)
+    for text in fault_names:
+        api, _, name = text.rpartition(":")
+        double.faults.append(faults.Fault(faults.check(name), api))
+
+    def ready(bound: int) -> None:
+        if context.json:
+            print_json({"url": f"http://{host}:{bound}", "key": app.KEY})
+        else:
+            say(f"twin of {len(app.APIS)} grid APIs on http://{host}:{bound} (key {app.KEY}); Ctrl-C ends it")
+            for api in app.APIS:
+                say(f'  [grid.options.{api}] url = "http://{host}:{bound}/{api}"')
+
+    app.serve(double, host, port, ready)
 
 
 @grid.command()
@@ -189,7 +235,11 @@ def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -
     settings = context.settings.grid
     if providers:
         settings = msgspec.structs.replace(settings, providers=providers)
-    return Grid(settings, context.settings.home_path), SignalKind.parse(kind_text or settings.kind)
+    door = Grid(settings, context.settings.home_path)
+    kind = SignalKind.parse(kind_text or settings.kind)
+    if providers and not kind_text and not any(kind in provider.kinds for provider in door.providers):
+        kind = door.providers[0].kinds[0]  # who names a provider wants what it gives; the output says the kind
+    return door, kind
 
 
 def _show(context: Context, signals: list[Signal], as_csv: bool) -> None:

@@ -13,7 +13,8 @@ from heliotrope.errors import StoreError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS hour (
-    provider TEXT, zone TEXT, kind TEXT, start_s INTEGER, value REAL NOT NULL, note TEXT NOT NULL, fetched_s INTEGER NOT NULL,
+    provider TEXT, zone TEXT, kind TEXT, start_s INTEGER,
+    value REAL NOT NULL, note TEXT NOT NULL, fetched_s INTEGER NOT NULL,
     PRIMARY KEY (provider, zone, kind, start_s)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document (

@@ -10,12 +10,12 @@ import msgspec
 from heliotrope import facts
 from heliotrope.config import GridSettings
 from heliotrope.errors import ProviderError, SignalGap, SignalMismatch, UnknownZone, nearest
-from heliotrope.grid import zones
+from heliotrope.grid import expect, zones
 from heliotrope.grid.providers import Provider, build
 from heliotrope.grid.providers.file import FileProvider
 from heliotrope.grid.zones import Zone
 from heliotrope.model import CARBON, Quality, QualityKind, Quantity, Signal, SignalKind
-from heliotrope.units import S_PER_HOUR
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch
 
 # No free source of prices may be shipped: a wide guess, marked as one, until a provider or the fleet file says more.
 ASSUMED_PRICE_EUR_PER_MWH = (20.0, 120.0, 400.0)
@@ -86,18 +86,54 @@ class Grid:
         raise SignalMismatch(
             f"no configured provider gives {kind} for {zone.name}",
             found=", ".join(provider.name for provider in self.providers),
-            allowed="`helio grid providers` says which gives what",
-            hint="add one to grid.providers, or ask for another kind",
+            allowed=", ".join(str(k) for provider in self.providers for k in provider.kinds) or "none",
+            hint="ask for one of these with --kind or grid.kind, or add a provider (`helio grid providers` lists them)",
         )
 
 
 def _ask(provider: Provider, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:
+    """History, or the provider's own forecast, carried on by ours where it has none or ends too soon."""
     if issued_at_s is None:
         return provider.history(zone, kind, start_s, end_s)
     signal = provider.forecast(zone, kind, start_s, end_s, issued_at_s)
-    if signal is None:
-        raise SignalGap("publishes no forecast for these hours", field=f"{provider.name} {zone.name}")
-    return signal
+    if signal is not None and signal.end_s >= end_s:
+        return signal
+    try:
+        own = expect.expect(_past(provider, zone, kind, issued_at_s), start_s, end_s, issued_at_s)
+    except (ProviderError, SignalGap) as error:
+        if signal is None:
+            raise
+        raise SignalGap(
+            f"{provider.name} forecasts {len(signal.values)} h only, and its history cannot be carried on",
+            field=zone.name,
+            cause=error.what,
+            hint="shorten the horizon, or name `model` after it in grid.providers",
+        ) from error
+    return own if signal is None else expect.prolong(signal, own)
+
+
+def _past(provider: Provider, zone: Zone, kind: SignalKind, issued_at_s: int) -> Signal:
+    """As much history as a fit wants and the provider has, ending at the issue or up to a day before it."""
+    start_s, end_s = expect.window(issued_at_s)
+    if isinstance(provider, FileProvider):
+        first, last = provider.covers(zone)
+        start_s = max(start_s, -(-first // S_PER_HOUR) * S_PER_HOUR)
+        end_s = min(end_s, last // S_PER_HOUR * S_PER_HOUR)
+        if start_s >= end_s or issued_at_s - end_s > S_PER_DAY:
+            raise SignalGap(
+                "no values just before the issue to forecast from",
+                field=zone.name,
+                cause=f"the file covers {from_epoch(first):%Y-%m-%dT%H:%MZ} to {from_epoch(last):%Y-%m-%dT%H:%MZ}",
+                hint='if the file is a forecast itself: [grid.options.file] role = "forecast"',
+            )
+        return provider.history(zone, kind, start_s, end_s)
+    for late_h in (0, 3, 12, 24):  # data come late: the newest hours may not be there yet
+        try:
+            return provider.history(zone, kind, start_s, end_s - late_h * S_PER_HOUR)
+        except SignalGap:
+            if late_h == 24:
+                raise
+    raise AssertionError("the loop returns or raises")
 
 
 def _flagged(signal: Signal, flags: list[str]) -> Signal:

@@ -29,12 +29,9 @@ CLOCK_SLACK_S = 12 * 3600.0
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`clock_error_s`: our clock minus the server's Date, where it sent one."""
-
     status: int
     body: bytes
     headers: Mapping[str, str]
-    clock_error_s: float | None
 
 
 class Client:
@@ -116,7 +113,8 @@ class Client:
         finally:
             connection.close()
         self._refuse(path, response.status, found, body)
-        return Answer(response.status, body, found, self._clock_error(found))
+        self._compare_clocks(found)
+        return Answer(response.status, body, found)
 
     def _spend(self) -> None:
         """Counts a call, or refuses it: within the budget and not before a server's Retry-After."""
@@ -145,11 +143,18 @@ class Client:
             raise ProviderDown(f"{self.name} is in trouble", cause=cause, hint="it may be better in a few minutes")
         raise ProviderGarbled(f"{self.name} did not understand the question", cause=cause)
 
-    def _clock_error(self, headers: Mapping[str, str]) -> float | None:
+    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
+        """Half a day apart, and "now" means another day there: no forecast could be trusted to be of this one."""
         try:
-            return self._now() - parsedate_to_datetime(headers["date"]).timestamp()
+            apart_s = self._now() - parsedate_to_datetime(headers["date"]).timestamp()
         except (KeyError, ValueError):
-            return None
+            return
+        if abs(apart_s) > CLOCK_SLACK_S:
+            raise ProviderGarbled(
+                f"the clock of {self.name} and ours are {abs(apart_s) / 3600:.0f} h apart",
+                cause=f"it says {headers['date']}",
+                hint="set this machine's clock, or name another provider",
+            )
 
     def shown(self, path: str) -> str:
         """The address without its query, where keys travel."""

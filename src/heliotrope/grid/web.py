@@ -27,7 +27,18 @@ FRESH_S = 900  # how long a published forecast, or this morning's history, is no
 SETTLED_S = 3 * S_PER_DAY  # older hours are no longer revised
 STALE_S = S_PER_DAY
 NOW_SLACK_S = 2 * S_PER_HOUR
-SIGNED = {Quantity.PRICE, Quantity.TEMPERATURE}
+# The least and the most that can be, by quantity, in the kind's unit.
+POSSIBLE = {
+    Quantity.CARBON: (0.0, ABSURD_G_PER_KWH),
+    Quantity.PRICE: (-10_000.0, 20_000.0),
+    Quantity.WATER: (0.0, 1000.0),
+    Quantity.CARBON_FREE: (0.0, 1.0),
+    Quantity.WIND_SPEED: (0.0, 120.0),
+    Quantity.SOLAR: (0.0, 1500.0),
+    Quantity.TEMPERATURE: (-90.0, 65.0),
+    Quantity.LOAD: (0.0, 5e6),
+    Quantity.GENERATION: (0.0, 5e6),
+}
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -218,8 +229,8 @@ class WebProvider:
     def _check(self, point: Point, kind: SignalKind) -> None:
         assert point.value is not None
         value = float(point.value)
-        absurd = kind.quantity is Quantity.CARBON and value > ABSURD_G_PER_KWH
-        if value != value or abs(value) == float("inf") or absurd or (value < 0 and kind.quantity not in SIGNED):  # noqa: PLR0124
+        least, most = POSSIBLE[kind.quantity]
+        if not least <= value <= most:  # NaN lies in no range
             raise ProviderGarbled(
                 f"{self.name}: a value that cannot be",
                 cause=f"{value:g} {kind.unit} at {from_epoch(point.at_s):%Y-%m-%dT%H:%MZ}",

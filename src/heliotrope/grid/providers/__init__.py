@@ -29,6 +29,7 @@ class Provider(Protocol):
     """Serves signals of some kinds for some zones; raises ProviderError or InvalidInput when it cannot."""
 
     name: str
+    kinds: tuple[SignalKind, ...]
 
     def serves(self, zone: Zone, kind: SignalKind) -> bool:
         """Whether to ask it at all. No I/O over a network."""

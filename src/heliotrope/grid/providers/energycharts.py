@@ -25,9 +25,8 @@ PRICE_ZONES |= {
     "LT": "LT",
     "LV": "LV",
 }
-EUROPE = frozenset(
-    "AL AT BA BE BG CH CY CZ DE DK EE ES FI FR GE GR HR HU IE IT LT LU LV MD ME MK NL NO PL PT RO RS SE SI SK UA".split()  # noqa: SIM905
-)
+_EUROPE = "AL AT BA BE BG CH CY CZ DE DK EE ES FI FR GE GR HR HU IE IT LT LU LV MD ME MK NL NO PL PT RO RS SE SI SK UA"
+EUROPE = frozenset(_EUROPE.split())
 
 
 class EnergyCharts(WebProvider):

@@ -44,6 +44,7 @@ class FileProvider:
         if not setup.settings.files:
             raise ConfigError("the file provider has no file", hint='[grid] files = ["intensity.csv"]')
         self.kind = SignalKind.parse(self.options.kind or setup.settings.kind)
+        self.kinds: tuple[SignalKind, ...] = (self.kind,)
         self._tables = [Table(Path(path).expanduser(), self.kind) for path in setup.settings.files]
         self._columns: dict[str, Column] = {}
 

@@ -38,6 +38,7 @@ WIND_PERIODS_H = (9.0, 14.0, 21.0, 33.0, 51.0, 78.0, 115.0, 170.0, 260.0, 400.0)
 
 class ModelProvider:
     name = "model"
+    kinds = (CARBON, *(SignalKind.parse(text) for text in ("carbon/average/direct", "carbon_free")))
 
     def __init__(self, setup: Setup) -> None:
         pass

@@ -29,6 +29,7 @@ from heliotrope.units import S_PER_DAY, S_PER_HOUR
 
 KEY = "twin-key"  # what the twin takes for a good key, password and security token
 TOKEN = "twin-token"  # noqa: S105
+APIS = ("neso", "electricitymaps", "watttime", "energycharts", "openmeteo", "eia", "entsoe", "casdk")
 MOST_DAYS = {"neso": 14, "electricitymaps": 10, "watttime": 32}
 EMBEDDED = {"neso": "carbon/average/direct", "energycharts": "carbon/average/direct"}
 
@@ -173,7 +174,7 @@ class Twin:
         now = int(self.now())
         points = self.points(request, "GB", start, end, 1800, EMBEDDED["neso"])
         region = request.match_info.get("region")
-        return _json(dialects.neso_region(points, now, int(region)) if region else dialects.neso(points, now))
+        return _json(dialects.neso_region(points, int(region)) if region else dialects.neso(points, now))
 
     async def electricity_maps(self, request: web.Request) -> web.Response:
         if request.headers.get("auth-token") != KEY:
@@ -251,7 +252,7 @@ class Twin:
             prices: Points = [(at, round(60 + 50 * math.sin(at / 14_000), 2)) for at in range(start, end, S_PER_HOUR)]
             return _xml(dialects.entsoe_prices(self._disturb(request, prices), area))
         mixes = self._mixes(request, "DE", start, min(end, int(self.now())))
-        return _xml(dialects.entsoe_generation(mixes, area) if mixes else dialects.ENTSOE_NOTHING)
+        return _xml(dialects.entsoe_generation(mixes, area) if mixes else dialects.entsoe_nothing())
 
     async def carbon_aware(self, request: web.Request) -> web.Response:
         location, now = request.query["location"], int(self.now()) // S_PER_HOUR * S_PER_HOUR

@@ -37,7 +37,7 @@ def neso(points: Points, now_s: int) -> str:
     return json.dumps({"data": rows})
 
 
-def neso_region(points: Points, now_s: int, region: int) -> str:
+def neso_region(points: Points, region: int) -> str:
     rows = [
         {
             "from": zulu(at),
@@ -132,7 +132,8 @@ def carbon_aware_forecast(points: Points, location: str, now_s: int) -> str:
         {"location": location, "timestamp": from_epoch(at).isoformat(), "duration": 60, "value": value}
         for at, value in points
     ]
-    best = min((row for row in rows if row["value"] is not None), key=lambda row: row["value"], default=None)
+    known = [(value, i) for i, (_, value) in enumerate(points) if value is not None]
+    best = rows[min(known)[1]] if known else None
     document: dict[str, Any] = {
         "requestedAt": from_epoch(now_s).isoformat(),
         "generatedAt": from_epoch(now_s // 300 * 300).isoformat(),
@@ -174,17 +175,22 @@ def entsoe_generation(mixes: Mapping[int, Shape | None], area: str) -> str:
         + "</TimeSeries>"
         for fuel, code in PSR.items()
     )
-    return f'<?xml version="1.0"?><GL_MarketDocument xmlns="urn:iec62325.351:tc57wg16:451-6:generationloaddocument:3:0">{series}</GL_MarketDocument>'
+    return _document("GL_MarketDocument", "451-6:generationloaddocument:3:0", series)
 
 
 def entsoe_prices(points: Points, area: str) -> str:
-    series = (
-        f"<TimeSeries><in_Domain.mRID>{escape(area)}</in_Domain.mRID>{_periods(points, 'price.amount')}</TimeSeries>"
-    )
-    return f'<?xml version="1.0"?><Publication_MarketDocument xmlns="urn:iec62325.351:tc57wg16:451-3:publicationdocument:7:3">{series}</Publication_MarketDocument>'
+    domain = f"<in_Domain.mRID>{escape(area)}</in_Domain.mRID>"
+    series = f"<TimeSeries>{domain}{_periods(points, 'price.amount')}</TimeSeries>"
+    return _document("Publication_MarketDocument", "451-3:publicationdocument:7:3", series)
 
 
-ENTSOE_NOTHING = '<?xml version="1.0"?><Acknowledgement_MarketDocument xmlns="urn:iec62325.351:tc57wg16:451-1:acknowledgementdocument:7:0"><Reason><code>999</code><text>No matching data found</text></Reason></Acknowledgement_MarketDocument>'
+def entsoe_nothing() -> str:
+    reason = "<Reason><code>999</code><text>No matching data found</text></Reason>"
+    return _document("Acknowledgement_MarketDocument", "451-1:acknowledgementdocument:7:0", reason)
+
+
+def _document(name: str, schema: str, inner: str) -> str:
+    return f'<?xml version="1.0"?><{name} xmlns="urn:iec62325.351:tc57wg16:{schema}">{inner}</{name}>'
 
 
 def _periods(points: Points, name: str) -> str:
@@ -198,7 +204,8 @@ def _periods(points: Points, name: str) -> str:
         else:
             runs.append([(at, value)])
     return "".join(
-        f"<Period><timeInterval><start>{zulu(run[0][0])}</start><end>{zulu(run[-1][0] + S_PER_HOUR)}</end></timeInterval>"
+        f"<Period><timeInterval><start>{zulu(run[0][0])}</start>"
+        f"<end>{zulu(run[-1][0] + S_PER_HOUR)}</end></timeInterval>"
         "<resolution>PT60M</resolution>"
         + "".join(
             f"<Point><position>{i}</position><{name}>{value:.2f}</{name}></Point>"

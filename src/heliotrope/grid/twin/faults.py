@@ -22,7 +22,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     retry_after_s: float | None = None
 
 
-def nulls(points: Points, now_s: int) -> Points:
+def nulls(points: Points, _now_s: int) -> Points:
     return [(at, None if i % 7 == 3 else value) for i, (at, value) in enumerate(points)]
 
 
@@ -31,29 +31,29 @@ def late(points: Points, now_s: int) -> Points:
     return [(at, value) for at, value in points if at < now_s - 6 * S_PER_HOUR]
 
 
-def revised(points: Points, now_s: int) -> Points:
+def revised(points: Points, _now_s: int) -> Points:
     return [(at, None if value is None else value * 1.1) for at, value in points]
 
 
-def gap(points: Points, now_s: int) -> Points:
+def gap(points: Points, _now_s: int) -> Points:
     middle = points[len(points) // 2][0] if points else 0
     return [(at, value) for at, value in points if not middle <= at < middle + 5 * S_PER_HOUR]
 
 
-def duplicate(points: Points, now_s: int) -> Points:
+def duplicate(points: Points, _now_s: int) -> Points:
     """Each point twice, the second with another value."""
     return [pair for at, value in points for pair in ((at, value), (at, None if value is None else value + 1))]
 
 
-def absurd(points: Points, now_s: int) -> Points:
+def absurd(points: Points, _now_s: int) -> Points:
     return [(at, 1e6 if i == len(points) // 2 else value) for i, (at, value) in enumerate(points)]
 
 
-def negative(points: Points, now_s: int) -> Points:
+def negative(points: Points, _now_s: int) -> Points:
     return [(at, -40.0 if i == len(points) // 2 else value) for i, (at, value) in enumerate(points)]
 
 
-def dst(points: Points, now_s: int) -> Points:
+def dst(points: Points, _now_s: int) -> Points:
     """An autumn night of a local clock: the hour after the middle's midnight comes twice, and all later ones late."""
     if not points:
         return points

@@ -1,0 +1,355 @@
+"""Every provider against the twin: right numbers when all is well; no crash, no silent number, no call storm when not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from heliotrope.config import GridSettings
+from heliotrope.errors import (
+    HelioError,
+    ProviderBusy,
+    ProviderDenied,
+    ProviderDown,
+    ProviderError,
+    ProviderGarbled,
+    SignalGap,
+    SignalMismatch,
+)
+from heliotrope.grid import Grid, http
+from heliotrope.grid.http import Client
+from heliotrope.grid.twin.app import KEY, Twin
+from heliotrope.grid.twin.faults import NAMES, Fault
+from heliotrope.model import PRICE, QualityKind, SignalKind
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, hour_floor
+
+# provider → (zone, kind, further options)
+CASES = {
+    "neso": ("GB", "carbon/average/direct/consumption", {}),
+    "electricitymaps": ("DE", "carbon/average/lifecycle/consumption", {"key": KEY}),
+    "watttime": (
+        "US-CAL-CISO",
+        "carbon/marginal/direct",
+        {"key": KEY, "user": "me", "zones": {"US-CAL-CISO": "CAISO_NORTH"}},
+    ),
+    "energycharts": ("DE", "carbon/average/direct/production", {}),
+    "openmeteo": ("DE", "wind_speed", {}),
+    "eia": ("US-CAL-CISO", "carbon/average/lifecycle/production", {"key": KEY}),
+    "entsoe": ("DE", "carbon/average/lifecycle/production", {"key": KEY}),
+    "casdk": ("DE", "carbon/average/lifecycle", {"kind": "carbon/average/lifecycle"}),
+}
+PATHS = {"electricitymaps": "electricitymaps/v3"}
+FORECASTERS = ("neso", "electricitymaps", "watttime", "energycharts", "openmeteo", "casdk")
+
+
+@pytest.fixture(scope="module")
+def served():
+    """(twin, url) on a free loopback port, in a thread of its own."""
+    from aiohttp import web
+
+    twin, ready, loop = Twin(), threading.Event(), asyncio.new_event_loop()
+    where = {}
+
+    async def start():
+        runner = web.AppRunner(twin.app(), access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        where["runner"], where["port"] = runner, runner.addresses[0][1]
+        ready.set()
+
+    def run():
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(start())
+        loop.run_forever()
+        loop.run_until_complete(where["runner"].cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    yield twin, f"http://127.0.0.1:{where['port']}"
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+
+
+@pytest.fixture
+def twin(served, monkeypatch):
+    twin, _ = served
+    twin.faults.clear()
+    twin.calls.clear()
+    monkeypatch.setattr(http, "FIRST_WAIT_S", 0.01)
+    return twin
+
+
+def door(served, name, home=None, *, also=(), **more):
+    _, url = served
+    options = {name: {"url": f"{url}/{PATHS.get(name, name)}", "timeout_s": 2.0, **CASES[name][2], **more}}
+    return Grid(GridSettings(providers=(name, *also), options=options), home)
+
+
+def yesterday():
+    end = hour_floor(time.time()) - S_PER_DAY
+    return end - 2 * S_PER_DAY, end
+
+
+def ask(served, name, home=None, **more):
+    zone, kind, _ = CASES[name]
+    return door(served, name, home, **more).history(zone, *yesterday(), kind=SignalKind.parse(kind))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_history_is_what_the_twin_knows(served, twin, name):
+    signal = ask(served, name)
+    zone, kind, _ = CASES[name]
+    assert signal.kind == SignalKind.parse(kind)
+    assert len(signal.values) == 48
+    assert signal.quality.kind is QualityKind.MEASURED
+    assert name in signal.quality.source
+    assert signal.quality.licence
+    if name == "openmeteo":
+        return
+    told = {"neso": "carbon/average/direct", "energycharts": "carbon/average/direct"}.get(
+        name, "carbon/average/lifecycle"
+    )
+    truth = [twin.world.at(zone, signal.start_s + i * S_PER_HOUR, told) for i in range(48)]
+    assert np.allclose(signal.values, np.clip(truth, 0, 490) if name in {"eia", "entsoe"} else truth, atol=0.6)
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_forecasts_say_when_they_were_issued(served, twin, name):
+    zone, kind, _ = CASES[name]
+    now = int(time.time())
+    start = hour_floor(now) + S_PER_HOUR
+    signal = door(served, name).forecast(
+        zone, start, start + 12 * S_PER_HOUR, issued_at_s=now, kind=SignalKind.parse(kind)
+    )
+    assert signal.quality.kind is QualityKind.FORECAST
+    assert abs(signal.quality.issued_at_s - now) < 60
+    assert len(signal.values) == 12
+
+
+@pytest.mark.parametrize("name", ["energycharts", "entsoe"])
+def test_prices_can_be_asked_for(served, twin, name):
+    price = door(served, name).history("DE", *yesterday(), kind=PRICE)
+    assert price.kind == PRICE
+    assert price.values.max() > 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["entsoe", "eia"])
+def test_who_publishes_no_forecast_is_forecast_from_its_history(served, twin, name):
+    zone, kind, _ = CASES[name]
+    now = int(time.time())
+    start = hour_floor(now)
+    signal = door(served, name).forecast(zone, start, start + S_PER_DAY, issued_at_s=now, kind=SignalKind.parse(kind))
+    assert signal.quality.source.startswith("heliotrope forecast from")
+    assert (signal.low <= signal.values).all()
+
+
+def test_lb_per_mwh_become_g_per_kwh(served, twin):
+    """2204.62 lb/MWh are 1000 g/kWh: whoever forgets is out by a factor of 2.2."""
+    signal = ask(served, "watttime")
+    truth = twin.world.at("US-CAL-CISO", signal.start_s)
+    assert signal.values[0] == pytest.approx(truth, rel=1e-3)
+
+
+@pytest.mark.parametrize("fault", [name for name in NAMES if name != "slow"])
+@pytest.mark.parametrize("name", CASES)
+def test_no_fault_crashes_or_passes_in_silence(served, twin, name, fault):
+    """A fault ends in an error of ours with a cause, or in numbers that are right or flagged; never in a call storm."""
+    truth = ask(served, name).values
+    twin.calls.clear()
+    twin.faults.append(Fault(fault))
+    found = error = None
+    try:
+        found = ask(served, name)
+    except HelioError as raised:
+        error = raised
+    if error is not None:
+        assert isinstance(error, (ProviderError, SignalGap))
+        assert error.what
+        assert KEY not in str(error)
+    else:
+        assert np.isfinite(found.values).all()
+        silent = not found.quality.flags
+        if fault not in {"revised", "dst"}:  # a revision is the truth of today; a shifted clock cannot be seen inside
+            assert not silent or np.allclose(found.values, truth, atol=0.6)
+    assert len(twin.calls) <= 8
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("unauthorized", ProviderDenied),
+        ("forbidden", ProviderDenied),
+        ("busy", ProviderBusy),
+        ("down", ProviderDown),
+        ("truncated", ProviderGarbled),
+        ("html", ProviderGarbled),
+        ("renamed", ProviderGarbled),
+        ("absurd", ProviderGarbled),
+        ("negative", ProviderGarbled),
+        ("gap", SignalGap),
+        ("clock", ProviderGarbled),
+    ],
+)
+def test_each_fault_has_its_error(served, twin, fault, error):
+    twin.faults.append(Fault(fault))
+    with pytest.raises(error) as found:
+        ask(served, "neso")
+    assert "neso" in found.value.what
+
+
+def test_trouble_that_passes_is_waited_out(served, twin):
+    twin.faults.append(Fault("down", times=2))
+    assert len(ask(served, "neso").values) == 48
+    assert len(twin.calls) == 3
+
+
+def test_retry_after_is_obeyed(served, twin, monkeypatch):
+    waits = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    clock = [time.time()]
+    client = Client(
+        "neso",
+        f"{served[1]}/neso",
+        sleep=lambda s: (waits.append(s), clock.__setitem__(0, clock[0] + s)),
+        now=lambda: clock[0],
+    )
+    twin.faults.append(Fault("busy", times=1, retry_after_s=3))
+    client.get("/intensity/2026-03-01T00:00Z/2026-03-02T00:00Z")
+    assert waits == [3.0]
+    twin.faults.append(Fault("busy", times=1, retry_after_s=600))
+    with pytest.raises(ProviderBusy):
+        client.get("/intensity/2026-03-01T00:00Z/2026-03-02T00:00Z")
+    before = len(twin.calls)
+    with pytest.raises(ProviderBusy, match="asked for quiet"):
+        client.get("/intensity/2026-03-01T00:00Z/2026-03-02T00:00Z")
+    assert len(twin.calls) == before, "nothing is sent while the server wants quiet"
+
+
+def test_a_budget_of_calls_is_kept(served, twin):
+    client = Client("neso", f"{served[1]}/neso", calls_per_hour=2)
+    for _ in range(2):
+        client.get("/intensity/2026-03-01T00:00Z/2026-03-02T00:00Z")
+    with pytest.raises(ProviderBusy, match="budget of 2 calls"):
+        client.get("/intensity/2026-03-01T00:00Z/2026-03-02T00:00Z")
+    assert len(twin.calls) == 2
+
+
+def test_what_was_fetched_is_not_asked_for_again(served, twin, tmp_path):
+    first = ask(served, "neso", tmp_path)
+    sent = len(twin.calls)
+    second = ask(served, "neso", tmp_path)
+    assert len(twin.calls) == sent
+    assert np.array_equal(first.values, second.values)
+
+
+def test_a_stale_forecast_says_how_old_it_is(served, twin, tmp_path):
+    now = int(time.time())
+    kind = SignalKind.parse(CASES["neso"][1])
+    start = hour_floor(now) + S_PER_HOUR
+
+    def fetch():
+        return door(served, "neso", tmp_path).forecast("GB", start, start + 6 * S_PER_HOUR, issued_at_s=now, kind=kind)
+
+    fresh = fetch()
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "grid" / "signals.sqlite") as db:
+        db.execute("UPDATE document SET fetched_s = fetched_s - 7200")
+    db.close()
+    twin.faults.append(Fault("down"))
+    stale = fetch()
+    assert np.array_equal(fresh.values, stale.values)
+    assert any("stale: fetched 2.0 h ago" in flag for flag in stale.quality.flags)
+
+
+def test_the_next_provider_stands_in_and_says_for_whom(served, twin):
+    twin.faults.append(Fault("down"))
+    signal = door(served, "electricitymaps", also=("model",)).history("DE", *yesterday())
+    assert signal.quality.kind is QualityKind.MODELLED
+    twin.faults.clear()
+    zone, kind, _ = CASES["eia"]
+    twin.faults.append(Fault("down"))
+    signal = door(served, "eia", also=("model",)).history(zone, *yesterday(), kind=SignalKind.parse(kind))
+    assert any(flag.startswith("eia: ") for flag in signal.quality.flags)
+
+
+def test_kinds_are_not_mixed_up(served, twin):
+    with pytest.raises(SignalMismatch, match="carbon/average/lifecycle/production"):
+        door(served, "neso").history("GB", *yesterday())
+    assert not twin.calls
+
+
+def test_keys_appear_nowhere(served, twin, caplog):
+    secret = "s3cret-of-mine"
+    with caplog.at_level(logging.DEBUG):
+        for name in ("electricitymaps", "watttime", "eia", "entsoe"):
+            with pytest.raises(ProviderDenied) as error:
+                ask(served, name, key=secret)
+            assert secret not in str(error.value) + repr(error.value)
+            assert error.value.hint
+    assert secret not in caplog.text
+    assert secret not in json.dumps(twin.calls)
+
+
+def test_a_missing_key_is_said_before_any_call(served, twin, monkeypatch):
+    monkeypatch.delenv("HELIO_ENTSOE_KEY", raising=False)
+    with pytest.raises(ProviderDenied, match="entsoe needs a key") as error:
+        ask(served, "entsoe", key="")
+    assert "HELIO_ENTSOE_KEY" in error.value.hint
+    assert not twin.calls
+
+
+def test_an_unreachable_server_is_down_not_a_traceback():
+    settings = GridSettings(providers=("neso",), options={"neso": {"url": "http://127.0.0.1:9", "timeout_s": 0.2}})
+    with pytest.raises(ProviderDown, match="cannot be reached"):
+        Grid(settings).history("GB", *yesterday(), kind=SignalKind.parse(CASES["neso"][1]))
+
+
+def test_the_command_serves_the_twin_and_asks_it(tmp_path):
+    """The story of the manual: a twin in one terminal, `helio grid forecast GB --provider neso` in the other."""
+    command = [sys.executable, "-m", "heliotrope", "grid"]
+    process = subprocess.Popen(
+        [*command, "twin", "--port", "0", "--json"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    try:
+        url = json.loads(process.stdout.readline())["url"]
+        config = tmp_path / "c.toml"
+        config.write_text(f'[grid.options.neso]\nurl = "{url}/neso"\n')
+        shown = subprocess.run(
+            [
+                *command,
+                "forecast",
+                "GB",
+                "--provider",
+                "neso",
+                "--config",
+                str(config),
+                "--home",
+                str(tmp_path),
+                "--json",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        row = json.loads(shown.stdout)
+        assert row["kind"].startswith("carbon/average/direct/consumption")
+        assert len(row["values"]) == 24
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        process.stdout.close()
