@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -72,3 +73,22 @@ class SlotWriter:
         if self._parquet is None:
             self._parquet = pq.ParquetWriter(self._path, table.schema)
         self._parquet.write_table(table)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Results of a sweep, a row a setting: .csv or .parquet."""
+    if path.suffix == ".parquet":
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError:
+            raise MissingExtra("pyarrow", "parquet", needed_for="writing Parquet") from None
+        pq.write_table(pa.Table.from_pylist(rows), path)
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise InvalidInput("cannot be written", file=str(path), cause=str(error)) from error

@@ -15,18 +15,17 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import Infeasible, InvalidInput
-from heliotrope.plan.kernels import helio, loops, solve
+from heliotrope.plan.kernels import helio, solve
 from heliotrope.plan.kernels.calendar import Calendar
 from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Slots
+from heliotrope.plan.kernels.verify import DUST_S, violations
 from heliotrope.plan.kernels.world import Policy, World
 from heliotrope.simulate.bound import Lumps, certified_g
 from heliotrope.simulate.source import Block, Left, Source
 
-DONE_S = 1e-3  # a job is complete, or late, to the millisecond
-
 
 class Totals(msgspec.Struct):
-    """Sums over jobs. `violations`: slots that break what the job allows; of ours there may be none."""
+    """Sums over jobs. `violations`: jobs not run as they allow; deadlines are counted apart."""
 
     jobs: int = 0
     slots: int = 0
@@ -35,7 +34,7 @@ class Totals(msgspec.Struct):
     bound_g: float = 0.0
     wait_s: float = 0.0
     deadline_misses: int = 0
-    incomplete: int = 0
+    violations: int = 0
 
     def add(self, other: Totals) -> None:
         for name in self.__struct_fields__:
@@ -55,6 +54,7 @@ class Result(msgspec.Struct, frozen=True):
     gap: float | None
     mean_wait_s: float | None
     deadline_misses: int
+    violations: int
     cpu_s: float
     wall_s: float
     jobs_per_cpu_s: float | None
@@ -88,9 +88,7 @@ def count(batch: Batch, slots: Slots, world: World, now: Slots | None = None) ->
     """Totals of one batch, and the grams of each slot. `now`: what running at once came to, if it had to queue."""
     jobs = len(batch)
     grams = solve.grams(slots, batch, world.curves)
-    done = loops.sum_by_job(slots.job, slots.end_s - slots.start_s, jobs)
-    finish = np.zeros(jobs)
-    np.maximum.at(finish, slots.job, slots.end_s)
+    wrong, finish = violations(batch, slots)
     wait = finish - batch.submitted_s - batch.length_s
     if now is None:
         now = solve.run_now(batch)
@@ -101,8 +99,8 @@ def count(batch: Batch, slots: Slots, world: World, now: Slots | None = None) ->
         run_now_g=float(solve.grams(now, batch, world.curves).sum()),
         bound_g=float(solve.least_grams(batch, world.curves).sum()),
         wait_s=float(wait.sum()),
-        deadline_misses=int((wait > batch.slack_s + DONE_S).sum()),
-        incomplete=int((np.abs(done - batch.length_s) > DONE_S).sum()),
+        deadline_misses=int((wait > batch.slack_s + DUST_S).sum()),
+        violations=wrong,
     ), grams
 
 
@@ -243,6 +241,7 @@ def result(policy: str, outcome: Outcome, flags: tuple[str, ...] = ()) -> Result
         gap=(t.carbon_g - t.bound_g) / t.bound_g if t.bound_g else None,
         mean_wait_s=t.wait_s / t.jobs if t.jobs else None,
         deadline_misses=t.deadline_misses,
+        violations=t.violations,
         cpu_s=cpu,
         wall_s=outcome.meter.wall_s(),
         jobs_per_cpu_s=t.jobs / cpu if cpu else None,
@@ -252,6 +251,11 @@ def result(policy: str, outcome: Outcome, flags: tuple[str, ...] = ()) -> Result
 
 
 def _late(totals: Totals) -> tuple[str, ...]:
+    broken = (
+        f"{totals.violations} jobs are run in ways they do not allow (pauses, zones, lengths): no such plan could run"
+    )
+    if totals.violations:
+        return (broken,)
     if not totals.deadline_misses:
         return ()
     return (f"{totals.deadline_misses} jobs end after their deadline: the bound, which keeps deadlines, is not theirs",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -9,11 +10,13 @@ import msgspec
 from heliotrope.errors import InvalidInput, UnknownZone, UsageError, nearest
 from heliotrope.model.signal import Quantity, SignalKind
 from heliotrope.plan.kernels import policies
-from heliotrope.plan.kernels.shapes import Curves
+from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Slots
 from heliotrope.plan.kernels.world import Policy, World
 from heliotrope.simulate import beliefs, gridfile, synthetic
 from heliotrope.simulate.output import SlotWriter
+from heliotrope.simulate.picture import Picture
 from heliotrope.simulate.replay import Outcome, Result, Sink, replay, replay_queued, result
+from heliotrope.simulate.slurm import Sacct
 from heliotrope.simulate.source import Frame, Source, Waits
 from heliotrope.simulate.trace import Trace
 from heliotrope.units import S_PER_HOUR
@@ -36,6 +39,8 @@ class Scenario(msgspec.Struct, frozen=True):
     replan_s: float = 3600.0
     time_unit: str = "s"
     out: Path | None = None
+    picture: Path | None = None
+    from_slurm: bool = False
 
 
 def waits(scenario: Scenario) -> Waits:
@@ -80,6 +85,8 @@ def _devices(text: str) -> float:
 
 def _source(scenario: Scenario, frame: Frame) -> Source:
     ids = scenario.out is not None
+    if scenario.from_slurm:
+        return Sacct(Path(scenario.jobs), frame, ids=ids)
     if scenario.jobs.startswith(synthetic.PREFIX):
         return synthetic.Synthetic(scenario.jobs, frame, ids=ids)
     return Trace(Path(scenario.jobs), frame, ids=ids)
@@ -113,10 +120,27 @@ def simulate(scenario: Scenario) -> Result:
         blind=scenario.forecast == "none",
         replan_s=scenario.replan_s,
     )
-    if scenario.out is None:
-        return result(scenario.policy, _replayed(trace, world, policy, None))
-    with SlotWriter(scenario.out, frame, iso=trace.iso) as writer:
-        return result(scenario.policy, _replayed(trace, world, policy, writer))
+    flags = trace.notes()
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if scenario.out is not None:
+            sinks.append(stack.enter_context(SlotWriter(scenario.out, frame, iso=trace.iso)))
+        if scenario.picture is not None:
+            picture = Picture(scenario.picture, frame, scenario.policy)
+            sinks.append(picture)
+            stack.callback(picture.write)
+        return result(scenario.policy, _replayed(trace, world, policy, _all(sinks)), flags)
+
+
+def _all(sinks: list[Sink]) -> Sink | None:
+    if not sinks:
+        return None
+
+    def each(batch: Batch, slots: Slots, grams: Floats) -> None:
+        for sink in sinks:
+            sink(batch, slots, grams)
+
+    return each
 
 
 def _replayed(trace: Source, world: World, policy: Policy, sink: Sink | None) -> Outcome:

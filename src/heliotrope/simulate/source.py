@@ -90,6 +90,10 @@ class Source(ABC):
     def columns_of(self, block: Block) -> dict[str, Any]:
         """The piece as columns, in the trace's own unit of time."""
 
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the result should know about the trace."""
+        return ()
+
     def _named(self, zones: Sequence[str], line: int | None = None) -> tuple[int, ...]:
         known = self.frame.curves.zones
         out = []

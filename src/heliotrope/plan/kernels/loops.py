@@ -32,14 +32,6 @@ def slot_grams(
 
 
 @compiled
-def sum_by_job(job: Ints, values: Floats, jobs: int) -> Floats:
-    out = np.zeros(jobs)
-    for i in range(len(job)):
-        out[job[i]] += values[i]
-    return out
-
-
-@compiled
 def _best_window(
     values: Floats, area: Floats, step: float, submitted: float, length: float, slack: float
 ) -> tuple[float, float]:

@@ -1,0 +1,69 @@
+"""Checks slots against what their jobs allow, knowing nothing of how they came to be."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heliotrope.plan.kernels.jit import compiled
+from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Ints, Slots
+
+DUST_S = 1e-3  # to the millisecond
+
+
+@compiled
+def _check(
+    job: Ints,
+    zone: Ints,
+    start: Floats,
+    end: Floats,
+    submitted: Floats,
+    length: Floats,
+    pausable: Bytes,
+    movable: Bytes,
+    places: Ints,
+    sets: Ints,
+    sets_ptr: Ints,
+    finish: Floats,
+) -> int:
+    """Jobs that start early, run twice at once, too long or too short, pause, move or go where they may not."""
+    wrong = 0
+    i = 0
+    for j in range(len(submitted)):
+        done = 0.0
+        before = submitted[j]
+        first = i
+        bad = False
+        while i < len(job) and job[i] == j:
+            allowed = False
+            for k in range(sets_ptr[places[j]], sets_ptr[places[j] + 1]):
+                allowed = allowed or sets[k] == zone[i]
+            bad = bad or not allowed or start[i] < before - DUST_S or end[i] < start[i]
+            if i > first:
+                bad = bad or pausable[j] == 0 or (movable[j] == 0 and zone[i] != zone[i - 1])
+            done += end[i] - start[i]
+            before = end[i]
+            i += 1
+        finish[j] = before
+        if bad or abs(done - length[j]) > DUST_S:
+            wrong += 1
+    return wrong + len(job) - i
+
+
+def violations(batch: Batch, slots: Slots) -> tuple[int, Floats]:
+    """How many jobs are not run as they allow (deadlines apart), and when each ends."""
+    finish = np.zeros(len(batch))
+    wrong = _check(
+        slots.job,
+        slots.zone,
+        slots.start_s,
+        slots.end_s,
+        batch.submitted_s,
+        batch.length_s,
+        batch.pausable,
+        batch.movable,
+        batch.places,
+        batch.sets,
+        batch.sets_ptr,
+        finish,
+    )
+    return wrong, finish
