@@ -82,7 +82,7 @@ def test_anchoring_twice_is_anchoring_once(ledger):
 
 
 def test_nothing_is_minted_where_nothing_was_saved(ledger):
-    told = run_programme(ledger, kind="nothing saved")
+    told = run_programme(ledger, saved=-0.1)
     said = say("claims", "mint", NAME, *period(told), fails=ProofError)
     assert "nothing may be minted" in said
     assert say("claims", "list", "--json") == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from heliotrope.errors import MissingExtra
+from heliotrope.errors import MissingExtra, ProviderGarbled
 
 NAME = "claims"
 
@@ -71,25 +71,19 @@ def call_data(name: str, *arguments: Any) -> bytes:
 
 def answer(name: str, data: bytes) -> Any:
     """The only value a view returned."""
-    from eth_abi.abi import decode
-
-    (value,) = decode(_types(_entries("function")[name]["outputs"]), data)
+    (value,) = _decode(_entries("function")[name]["outputs"], data)
     return value
 
 
 def event(topics: tuple[bytes, ...], data: bytes) -> tuple[str, dict[str, Any]] | None:
     """A log entry by name and fields; None for one that is not this contract's."""
-    from eth_abi.abi import decode
-
     entry = _events().get(topics[0]) if topics else None
     if entry is None:
         return None
     plain = [field for field in entry["inputs"] if not field["indexed"]]
-    values = dict(zip((field["name"] for field in plain), decode(_types(plain), data), strict=True))
     indexed = [field for field in entry["inputs"] if field["indexed"]]
-    for field, topic in zip(indexed, topics[1:], strict=True):
-        (values[field["name"]],) = decode([field["type"]], topic)
-    return entry["name"], values
+    values = (*_decode(plain, data), *_decode(indexed, b"".join(topics[1:])))
+    return entry["name"], dict(zip((field["name"] for field in (*plain, *indexed)), values, strict=True))
 
 
 def selector(entry: Mapping[str, Any]) -> bytes:
@@ -114,6 +108,20 @@ def _signature_hash(entry: Mapping[str, Any]) -> bytes:
     from eth_utils.crypto import keccak
 
     return keccak(text=f"{entry['name']}({','.join(_types(entry['inputs']))})")
+
+
+def _decode(fields: list[dict[str, Any]], data: bytes) -> tuple[Any, ...]:
+    from eth_abi.abi import decode
+    from eth_abi.exceptions import DecodingError
+
+    try:
+        return decode(_types(fields), data)
+    except (DecodingError, OverflowError) as error:
+        raise ProviderGarbled(
+            "the chain's answer is not this contract's",
+            cause=str(error),
+            hint="is chain.contract its address, on the chain of chain.rpc?",
+        ) from error
 
 
 def _types(fields: list[dict[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from heliotrope.errors import ChainRefused, MissingExtra, SplitView
+from heliotrope.errors import ChainRefused, SplitView
 from heliotrope.prove.chain.node import Fees, LogEntry, Mined
 from heliotrope.store import Store, Transaction
 
@@ -27,10 +27,8 @@ class Embedded:
     confirmations = 0
 
     def __init__(self, store: Store, *, now_s: Callable[[], float] = time.time) -> None:
-        try:
-            from eth_tester import EthereumTester, PyEVMBackend
-        except ImportError as error:
-            raise MissingExtra("eth-tester", "chain", needed_for="the embedded chain") from error
+        from eth_tester import EthereumTester, PyEVMBackend
+
         self._store = store
         self._now_s = now_s
         account = {"balance": 0, "nonce": 0, "code": b"", "storage": {}}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.util import find_spec
 
 from heliotrope.config import ChainSettings, Settings
-from heliotrope.errors import ConfigError, InvalidInput
+from heliotrope.errors import ConfigError, InvalidInput, MissingExtra
 from heliotrope.prove.chain.node import Node
 from heliotrope.prove.chain.outbox import Outbox
 from heliotrope.prove.chain.registry import Council, Registry, deploy
 from heliotrope.prove.chain.typed import Role
-from heliotrope.prove.chain.wallet import KEY, KEYSTORE, Wallet, from_environment, local
+from heliotrope.prove.chain.wallet import Wallet, from_environment, local
 from heliotrope.prove.claims.leaf import check_address
 from heliotrope.store import Store
 
@@ -19,12 +20,15 @@ class Chain:
     """A registry, and the keys that this home holds for it. `alone` is said wherever its word is shown."""
 
     def __init__(self, settings: Settings, store: Store, *, may_deploy: bool = False) -> None:
+        if find_spec("eth_account") is None or find_spec("eth_tester") is None:
+            raise MissingExtra("eth-account", "chain", needed_for="a chain")
         chain = settings.chain
         self.embedded = not chain.rpc
         self.store = store
         self._home = settings.home_path
         node = _node(chain, store)
-        outbox = Outbox(store, node, self._sender())
+        mine = local(self._home, "sender") if self.embedded else None
+        outbox = Outbox(store, node, from_environment() or mine)
         origin = hashlib.sha256(settings.prove.origin.encode()).digest()
         address = chain.contract.lower() or _remembered(store, node)
         if not address:
@@ -56,14 +60,6 @@ class Chain:
             return "embedded chain: private to this home; it proves the rules, not publicity"
         council = self.registry.council(Role.WITNESSES)
         return "one witness signs alone" if len(council.members) == 1 else ""
-
-    def _sender(self) -> Wallet:
-        wallet = from_environment()
-        if wallet is None and self.embedded:
-            wallet = local(self._home, "sender")
-        if wallet is None:
-            raise ConfigError("no key to send with", hint=f"set {KEY}, or {KEYSTORE} and its password")
-        return wallet
 
     def _council(self, chain: ChainSettings, role: Role) -> Council:
         members, quorum = (

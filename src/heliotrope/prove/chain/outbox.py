@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from heliotrope.errors import ChainRefused, ProviderDown
+from heliotrope.errors import ChainRefused, ConfigError, ProviderDown
 from heliotrope.prove.chain.node import Mined, Node
-from heliotrope.prove.chain.wallet import Wallet
+from heliotrope.prove.chain.wallet import KEY, KEYSTORE, Wallet
 from heliotrope.store import Store, Transaction
 from heliotrope.store.database import Row
 
+NOBODY = "0x" + "00" * 20
 _HEADROOM = 5  # gas limit = estimate + a fifth: storage may have changed by the time it is mined
 
 _OURS = "chain_id = ? AND sender = ?"
@@ -24,16 +25,27 @@ class Outbox:
         self,
         store: Store,
         node: Node,
-        wallet: Wallet,
+        wallet: Wallet | None,
         *,
         patience_s: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.store = store
         self.node = node
-        self.wallet = wallet
+        self._wallet = wallet
         self._patience_s = patience_s
         self._sleep = sleep
+
+    @property
+    def wallet(self) -> Wallet:
+        """Asked for only where something is signed: reading needs no key."""
+        if self._wallet is None:
+            raise ConfigError("no key to send with", hint=f"set {KEY}, or {KEYSTORE} and its password")
+        return self._wallet
+
+    @property
+    def sender(self) -> str:
+        return self._wallet.address if self._wallet else NOBODY
 
     def submit(self, purpose: str, to: str | None, data: bytes, *, once: bool = False, gas: int | None = None) -> Mined:
         """Sends and waits. A purpose that is still open is resumed; one that is done is resumed too where `once`."""
@@ -73,7 +85,12 @@ class Outbox:
             self._note(row["hash"], "replaced")
             return False
         self._note(row["hash"], "sent")
-        self.node.send(row["raw"])
+        try:
+            self.node.send(row["raw"])
+        except ChainRefused:
+            # Another of the same nonce may take its place: at most one of the two is ever mined.
+            self._note(row["hash"], "replaced")
+            return False
         return True
 
     def _limit(self, to: str | None, data: bytes) -> int:

@@ -143,8 +143,8 @@ class Registry:
         return tuple(fields for _, fields in filter(None, named))
 
     def _view(self, name: str, *arguments: Any) -> Any:
-        data = artifact.call_data(name, *arguments)
-        return artifact.answer(name, self.node.call(self.address, data, sender=self.outbox.wallet.address))
+        answer = self.node.call(self.address, artifact.call_data(name, *arguments), sender=self.outbox.sender)
+        return artifact.answer(name, answer)
 
     def _send(self, purpose: str, function: str, *arguments: Any, once: str = "", gas: int | None = None) -> Mined:
         """`once` names what may only ever happen once; anything else is known by its data, and may be repeated."""

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from heliotrope.errors import ConfigError, MissingExtra
+from heliotrope.errors import ConfigError
 from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.node import Fees
 from heliotrope.prove.files import write_whole
@@ -25,10 +25,7 @@ class Wallet:
         if len(key) != 32 or not 0 < int.from_bytes(key, "big") < _ORDER:
             raise ConfigError("not a secp256k1 key", hint=f"{KEY} holds 64 hexadecimal digits")
         self._key = key
-        try:
-            self.address = typed.address_of(key)
-        except ImportError as error:
-            raise MissingExtra("eth-account", "chain", needed_for="signing for a chain") from error
+        self.address = typed.address_of(key)
 
     def __repr__(self) -> str:
         return f"Wallet({self.address})"
@@ -80,12 +77,10 @@ def local(home: Path, role: str) -> Wallet:
 
 
 def _open_keystore(path: Path) -> Wallet:
+    from eth_account import Account
+
     if PASSWORD not in os.environ:
         raise ConfigError(f"{KEYSTORE} is set but {PASSWORD} is not")
-    try:
-        from eth_account import Account
-    except ImportError as error:
-        raise MissingExtra("eth-account", "chain", needed_for="opening a keystore") from error
     try:
         return Wallet(bytes(Account.decrypt(json.loads(path.read_text(encoding="utf-8")), os.environ[PASSWORD])))
     except OSError as error:
