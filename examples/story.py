@@ -27,6 +27,7 @@ FASTER = 3600  # an hour of grid in a second of yours
 # Learning takes about 7 s of this machine, so about 7 h on the fast clock.
 LENGTH = "7h"
 SHADES = (("#b9f6ca", 0), ("#c5e08a", 100), ("#d0b945", 225), ("#b98a17", 350), ("#9a5a10", 475), ("#6a2a10", 600))
+GLYPHS = "·░▒▓██"
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
 
 
@@ -78,7 +79,10 @@ def strip(values: list[float], marks: set[int]) -> Text:
     line = Text()
     for i, value in enumerate(values):
         shade = next(colour for colour, least in reversed(SHADES) if value >= least)
-        line.append("▣ " if i in marks else "  ", f"{'black' if value < 475 else 'white'} on {shade}")
+        if console.color_system:
+            line.append("▣ " if i in marks else "  ", f"{'black' if value < 475 else 'white'} on {shade}")
+        else:
+            line.append("▣ " if i in marks else GLYPHS[[colour for colour, _ in SHADES].index(shade)] * 2)
     return line
 
 

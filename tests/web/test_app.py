@@ -33,7 +33,7 @@ def submit(house, command, *, name, within_h=None, at_once=True):
         deadline=now + timedelta(hours=within_h) if within_h else None, environment={"PATH": "/usr/bin:/bin", "TOKEN": SECRET},
         working_directory="/",
     )  # fmt: skip
-    house.controller.submit(workload, Clock(), at_once=at_once)
+    house.controller.submit(workload, at_once=at_once)
 
 
 @pytest.fixture(scope="module")

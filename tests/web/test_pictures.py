@@ -39,11 +39,12 @@ def test_cells_cover_the_span_once(values):
     row = strips.Row("a", "A", DAY, 3600, values)
     picture = strips.picture([row], DAY, DAY + 3600 * len(values))
     cells = re.findall(r'<rect x="([\d.e-]+)%" width="([\d.e-]+)%" height="100%" fill', picture.rows[0][1])
-    at = 0.0
-    for x, width in cells:
-        assert abs(float(x) - at) < 0.02
-        at = float(x) + float(width)
-    assert abs(at - 100) < 0.05
+    levels = [ramp.level(value) for value in values]
+    changes = [0, *(i for i, (a, b) in enumerate(pairwise(levels), start=1) if a != b)]
+    assert len(cells) == len(changes)
+    for (x, width), change in zip(cells, changes, strict=True):
+        assert abs(float(x) - 100 * change / len(values)) < 0.02
+        assert abs(float(x) + float(width) - 100) < 0.05
 
 
 @given(st.floats(0, 23), st.floats(0.5, 24))
@@ -73,7 +74,11 @@ def test_a_chart_has_room_for_its_highest_value(highest):
     assert 2 <= top / tick <= 6
 
 
-def test_bars_keep_their_whiskers_on_the_picture():
-    html = charts.bars([("a", Estimate(1, 0.5, 4), "1 g", ""), ("b", Estimate(2, 1, 3), "2 g", "")], title="t")
+def test_bars_stand_on_one_scale_and_keep_their_whiskers_on_the_picture():
+    one = charts.Bar("a", Estimate(1, 0.5, 4), ((0.25, ""), (0.75, "quiet")), "1 g")
+    two = charts.Bar("b", Estimate(2, 1, 3), ((2.0, ""),), "2 g")
+    html = charts.bars([one, two], title="t")
     for x in map(float, re.findall(r'x[12]="([\d.]+)%"', html)):
         assert 0 <= x <= 100
+    pieces = [tuple(map(float, found)) for found in re.findall(r'x="([\d.]+)%" width="([\d.]+)%"', html)]
+    assert pieces == [(0, 6.25), (6.25, 18.75), (0, 50)]

@@ -75,13 +75,14 @@ def make_view(*, command=("python", "train.py", "--epochs", "40"), ended=True, h
         )  # fmt: skip
         cost = footprint.compute(measurement, sites.site(slot.site), signals[slot.site])
         at_home = footprint.at_once(measurement, SUBMITTED.timestamp())
-        once = footprint.compute(at_home, sites.site(sites.home), signals[sites.home]).carbon_g
+        once = footprint.compute(at_home, sites.site(sites.home), signals[sites.home])
     events = [(SUBMITTED.timestamp(), "planned", f"{slot.site}")]
     if ended:
         events += [(slot.start.timestamp(), "started", "pid 4711"), (slot.end.timestamp(), "ended", "exit code 0")]
     return RunView(
         workload=workload, plan=placed, run=run, attempts=(run,), measurement=measurement, footprint=cost,
-        run_now_g=once, events=tuple(Event(a, n, t) for a, n, t in events),
+        run_now_g=once.carbon_g if once else None,
+        run_now_operational_g=once.carbon_operational_g if once else None, events=tuple(Event(a, n, t) for a, n, t in events),
         strips=tuple(strip_of(site, signals[site.name]) for site in sites.sites),
         receipt="/home/me/.heliotrope/receipts/r-7f3a.proof" if ended else "", home=sites.home,
     )  # fmt: skip

@@ -61,21 +61,35 @@ def steps(series: Sequence[Series], *, unit: str, title: str, height: int = 180)
     return "".join([*parts, "</svg>"])
 
 
-def bars(rows: Sequence[tuple[str, Estimate, str, str]], *, title: str) -> str:
-    """(label, estimate, text, class): bars from zero with a whisker over the interval, on one scale."""
-    top = max((row[1].high for row in rows), default=0.0) or 1.0
-    parts = [f'<table class="bars" aria-label="{escape(title)}">']
-    for label, estimate, text, style in rows:
-        width, low, high = (100 * max(v, 0.0) / top for v in (estimate.value, estimate.low, estimate.high))
-        parts.append(
-            f'<tr><th scope="row">{escape(label)}</th><td><svg width="100%" height="22" aria-hidden="true">'
-            f'<rect class="bar {style}" width="{width:.4g}%" y="3" height="16" rx="2"/>'
-            f'<line class="whisker" x1="{low:.4g}%" x2="{high:.4g}%" y1="11" y2="11"/>'
-            f'<line class="whisker" x1="{low:.4g}%" x2="{low:.4g}%" y1="7" y2="15"/>'
-            f'<line class="whisker" x1="{high:.4g}%" x2="{high:.4g}%" y1="7" y2="15"/></svg></td>'
-            f"<td>{text}</td></tr>"
+class Bar(msgspec.Struct, frozen=True):
+    """`parts` stand one after another and add up to `whole`, whose interval the whisker spans."""
+
+    label: str
+    whole: Estimate
+    parts: tuple[tuple[float, str], ...]
+    text: str
+
+
+def bars(rows: Sequence[Bar], *, title: str) -> str:
+    """From zero, on one scale."""
+    top = max((row.whole.high for row in rows), default=0.0) or 1.0
+    drawn = [f'<table class="bars" aria-label="{escape(title)}">']
+    for row in rows:
+        left, pieces = 0.0, []
+        for value, style in row.parts:
+            share = 100 * max(value, 0.0) / top
+            pieces.append(f'<rect class="bar {style}" x="{left:.4g}%" width="{share:.4g}%" y="3" height="16"/>')
+            left += share
+        low, high = (f"{100 * max(v, 0.0) / top:.4g}%" for v in (row.whole.low, row.whole.high))
+        drawn.append(
+            f'<tr><th scope="row">{escape(row.label)}</th><td><svg width="100%" height="22" aria-hidden="true">'
+            f"{''.join(pieces)}"
+            f'<line class="whisker" x1="{low}" x2="{high}" y1="11" y2="11"/>'
+            f'<line class="whisker" x1="{low}" x2="{low}" y1="7" y2="15"/>'
+            f'<line class="whisker" x1="{high}" x2="{high}" y1="7" y2="15"/></svg></td>'
+            f"<td>{escape(row.text)}</td></tr>"
         )
-    return "".join([*parts, "</table>"])
+    return "".join([*drawn, "</table>"])
 
 
 def _path(xs: Sequence[float], values: Sequence[float], top: float) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from markupsafe import Markup
 
-from heliotrope.model import Estimate, Footprint, Plan, Provenance, Workload
+from heliotrope.model import Estimate, Footprint, Outlook, Plan, Provenance, Workload
 from heliotrope.units import S_PER_HOUR, show_carbon, show_duration
 from heliotrope.web import charts, strips, words
 
@@ -134,13 +134,14 @@ def _cards(view: RunView) -> tuple[Card, ...]:
         Card("Energy", words.SHOW["energy"](footprint.energy_j.value), _notes(footprint.energy_j, "energy")),
         Card("Carbon", show_carbon(carbon.value) + " CO₂e", _notes(carbon, "carbon")),
     ]
-    if view.run_now_g is not None:
-        saved = view.run_now_g.value - carbon.value
+    once = view.run_now_operational_g
+    if once is not None:
+        saved = once.value - footprint.carbon_operational_g.value
         label = "Avoided by waiting and moving" if saved >= 0 else "Added by waiting and moving"
-        share = words.share(carbon.value, view.run_now_g.value)
+        share = words.share(footprint.carbon_operational_g.value, once.value)
         at = f"at once at {view.home or 'home'}"
-        note = f"{share} as {at}" if share == "the same" else f"{share} than {at}"
-        cards.append(Card(label, show_carbon(abs(saved)), (note, words.badge(view.run_now_g.provenance))))
+        said = f"its power: {share} as {at}" if share == "the same" else f"its power: {share} than {at}"
+        cards.append(Card(label, show_carbon(abs(saved)), (said, words.badge(once.provenance))))
     cards.append(Card("Cost", words.money(footprint.cost.value, footprint.currency), _notes(footprint.cost, "cost")))
     return tuple(cards)
 
@@ -225,29 +226,39 @@ def _picture_note(series: Sequence[Strip]) -> str:
 
 
 def _compare(view: RunView) -> str:
-    footprint, once, plan = view.footprint, view.run_now_g, view.plan
-    if footprint is None or once is None:
-        if plan is None:
-            return ""
-        rows = [(name, _outlook(o.carbon_g, o.carbon_low_g, o.carbon_high_g), style) for name, o, style in (
-            ("planned", plan.expected, ""), ("at once", plan.run_now, "quiet"))]  # fmt: skip
+    """What waiting and moving can change, and beside it what they cannot: the making of the machine."""
+    footprint, once, plan = view.footprint, view.run_now_operational_g, view.plan
+    if footprint is not None and once is not None and view.run_now_g is not None:
+        ran = footprint.carbon_operational_g
+        rows = [
+            _bar("as it ran", footprint.carbon_g, ran.value, "", footprint.carbon_g.value - ran.value),
+            _bar("at once", view.run_now_g, once.value, "once", view.run_now_g.value - once.value),
+        ]
+    elif plan is not None:
+        rows = [
+            _bar("planned", _estimate(plan.expected), plan.expected.carbon_g, ""),
+            _bar("at once", _estimate(plan.run_now), plan.run_now.carbon_g, "once"),
+        ]
     else:
-        rows = [("as it ran", footprint.carbon_g, ""), ("at once", once, "quiet")]
-    return charts.bars(
-        [(name, estimate, show_carbon(estimate.value), style) for name, estimate, style in rows],
-        title="Carbon with its interval, as planned and at once",
-    )
+        return ""
+    return charts.bars(rows, title="Carbon with its interval, as planned and at once")
 
 
-def _outlook(value: float, low: float, high: float) -> Estimate:
-    return Estimate(value, min(low, value), max(high, value), Provenance.MODELLED)
+def _bar(label: str, whole: Estimate, power_g: float, style: str, made_g: float = 0.0) -> charts.Bar:
+    text = show_carbon(power_g) + (f" + {show_carbon(made_g)}" if made_g else "")
+    return charts.Bar(label, whole, ((power_g, style), (made_g, "sunk")), text)
+
+
+def _estimate(outlook: Outlook) -> Estimate:
+    value = outlook.carbon_g
+    return Estimate(value, min(outlook.carbon_low_g, value), max(outlook.carbon_high_g, value), Provenance.MODELLED)
 
 
 def _compare_note(view: RunView) -> str:
     at = f"; at once means at {view.home}" if view.home else ""
     if view.footprint is None:
-        return f"operational carbon{at}"
-    return f"operational and embodied ({show_carbon(view.footprint.carbon_embodied_g.value)}) carbon{at}"
+        return f"carbon of the power{at}"
+    return f"carbon of the power + of making the machine (pale, sunk){at}"
 
 
 def power(view: RunView) -> str:

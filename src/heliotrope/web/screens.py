@@ -256,4 +256,5 @@ def run_rows(jobs: Sequence[JobRow]) -> tuple[RunRow, ...]:
 
 
 def _saved(ran: Estimate | None, once: Estimate | None) -> str:
-    return words.share(ran.value, once.value) if ran is not None and once is not None else ""
+    """Grams avoided; the making of the machine is in both and falls out."""
+    return show_carbon(once.value - ran.value) if ran is not None and once is not None else ""

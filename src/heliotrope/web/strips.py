@@ -56,15 +56,15 @@ def _strip(row: Row, start_s: int, end_s: int, now_s: float | None) -> str:
         f'<svg class="strip" role="img" aria-label="{escape(_sentence(row))}" width="100%" height="24">',
         '<g shape-rendering="crispEdges">',
     ]
+    ends = min(row.start_s + row.step_s * len(row.values), end_s)
     for first, last, level in _runs(row.values):
         left = max(row.start_s + first * row.step_s, start_s)
-        right = min(row.start_s + last * row.step_s, end_s)
-        if right <= left:
-            continue
-        parts.append(
-            f'<rect x="{_percent(left - start_s, span)}" width="{_percent(right - left, span)}" height="100%"'
-            f' fill="{ramp.colour(level)}"/>'
-        )
+        if min(row.start_s + last * row.step_s, end_s) > left:
+            # Each reaches to the row's end and the next covers it: no seam at any width.
+            reach = _percent(ends - left, span)
+            parts.append(
+                f'<rect x="{_percent(left - start_s, span)}" width="{reach}" height="100%" fill="{ramp.colour(level)}"/>'
+            )
     parts.append("</g>")
     if now_s is not None and start_s < now_s < end_s:
         at = _percent(now_s - start_s, span)
