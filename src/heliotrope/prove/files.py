@@ -13,6 +13,12 @@ from heliotrope.errors import ProofError
 
 def write_whole(path: Path, raw: bytes, *, mode: int = 0o644) -> None:
     """Durable under its name when this returns; a reader sees the old bytes or the new, never a part."""
+    put_whole(path, raw, mode=mode)
+    sync_folders([path.parent])
+
+
+def put_whole(path: Path, raw: bytes, *, mode: int = 0o644) -> None:
+    """Whole, and its bytes durable; its name is durable once `sync_folders` was called on its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -25,7 +31,6 @@ def write_whole(path: Path, raw: bytes, *, mode: int = 0o644) -> None:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    sync_folders([path.parent])
 
 
 def sync_folders(folders: Iterable[Path]) -> None:

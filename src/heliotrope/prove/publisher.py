@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from heliotrope.errors import ProofError, SplitView
 from heliotrope.prove import sequencer, tiles
 from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.files import held, sync_folders, write_whole
+from heliotrope.prove.files import held, put_whole, sync_folders, write_whole
 from heliotrope.prove.keys import KeyRing
 from heliotrope.prove.note import Note
 from heliotrope.store import Store, Transaction
@@ -61,21 +61,22 @@ def newest(tx: Transaction, *, quorum: int = 0) -> Note | None:
 
 def write_tiles(tx: Transaction, folder: Path, old: int, new: int) -> None:
     """The files a tree of `new` has beyond one of `old`, durable when this returns."""
-    folders = set()
+    folders: set[Path] = set()
     todo = list(tiles.tiles_between(old, new))
     for level, n, width in sorted(todo, key=lambda tile: tile[0]):
         if level == 0:
             start = n * tiles.WIDTH
             bundle = tiles.encode_bundle(sequencer.read_entries(tx, start, start + width))
-            folders.add(_put(folder / tiles.tile_path("entries", n, width), bundle))
+            folders |= _put(folder, tiles.tile_path("entries", n, width), bundle)
     for level, n, width in todo:
-        folders.add(_put(folder / tiles.tile_path(level, n, width), sequencer.read_tile(tx, level, n, width)))
+        folders |= _put(folder, tiles.tile_path(level, n, width), sequencer.read_tile(tx, level, n, width))
     sync_folders(sorted(folders))
 
 
-def _put(path: Path, raw: bytes) -> Path:
-    write_whole(path, raw)
-    return path.parent
+def _put(folder: Path, path: str, raw: bytes) -> set[Path]:
+    """The folders whose entries must be made durable: every one from the file's up to the log's own."""
+    put_whole(folder / path, raw)
+    return {folder / above for above in PurePath(path).parents}
 
 
 def shown_tree(folder: Path) -> Checkpoint | None:

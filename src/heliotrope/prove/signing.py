@@ -17,8 +17,8 @@ from heliotrope.prove import record
 from heliotrope.prove.note import SecretKey
 from heliotrope.prove.record import Sealed, Sealer
 
-# What could make sorted, compact JSON differ from RFC 8785: escapes, floats, integers beyond 2^53, negative zero.
-_UNUSUAL = re.compile(rb"\\u|[0-9][.eE]|[0-9]{16}|-0")
+# What could make sorted, compact JSON differ from RFC 8785: escapes, floats, integers from 9e15 on, negative zero.
+_UNUSUAL = re.compile(rb"\\u|[0-9][.eE]|[0-9]{17}|9[0-9]{15}|-0")
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _BODY = record.statement("entry", "entry", "DIGEST", {"entry": "ENTRY"})
 _PAYLOAD = record.canonical(_BODY).replace(b"%", b"%%").replace(b'"ENTRY"', b"%b").replace(b"DIGEST", b"%b")
