@@ -12,6 +12,10 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
+from heliotrope.plan.kernels.shapes import Batch
+
 SHARED = Path(__file__).parents[2] / "../shared/data"
 
 
@@ -111,3 +115,21 @@ class Stranger:
             for _, change in events:
                 held += change
                 assert held <= limit + 1e-9
+
+
+def batch(submitted, length, slack, *, pausable=1, movable=0, zones=(0,), power=1.0):
+    one = lambda x, t=np.float64: np.array([x], dtype=t)  # noqa: E731
+    return Batch(
+        0,
+        one(submitted),
+        one(length),
+        one(1.0),
+        one(power),
+        one(slack),
+        one(pausable, np.int8),
+        one(movable, np.int8),
+        one(0, np.int32),
+        np.array(zones, dtype=np.int32),
+        np.array([0, len(zones)], dtype=np.int32),
+        flexible=True,
+    )

@@ -7,29 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliotrope.plan.kernels import awhile, gaia, solve
-from heliotrope.plan.kernels.shapes import Batch, Curves
+from heliotrope.plan.kernels.shapes import Curves
 from heliotrope.plan.kernels.world import World
+from simulate.helpers import batch
 
 HOUR = 3600.0
 intensities = st.lists(st.integers(1, 9).map(float), min_size=30, max_size=30)
-
-
-def batch(submitted, length, slack, *, pausable=1, movable=0, zones=(0,), power=1.0):
-    one = lambda x, t=np.float64: np.array([x], dtype=t)  # noqa: E731
-    return Batch(
-        0,
-        one(submitted),
-        one(length),
-        one(1.0),
-        one(power),
-        one(slack),
-        one(pausable, np.int8),
-        one(movable, np.int8),
-        one(0, np.int32),
-        np.array(zones, dtype=np.int32),
-        np.array([0, len(zones)], dtype=np.int32),
-        flexible=True,
-    )
 
 
 def curves(*rows, step=HOUR):
