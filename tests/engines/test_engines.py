@@ -16,6 +16,7 @@ from heliotrope.run.engines import Task
 from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.processes import MARK, alive, identity, members
+from shepherds import shepherd_of
 
 
 @pytest.fixture(params=engines.known())
@@ -226,25 +227,13 @@ def marked(task):
     return members(folder.path, folder.began.child)
 
 
-def shepherd_of(task):
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"heliotrope.run.shepherd" in words and task.handle.encode() in words:
-                return int(entry.name)
-    raise AssertionError("nobody keeps it")
-
-
 def test_a_dead_shepherd_is_seen_and_its_flock_is_reaped(engine, task):
     if engine.name != "local":
         pytest.skip(f"{engine.name} keeps its own")
     one = task(BREEDS + "time.sleep(600)")
     engine.launch(one)
     wait_for(lambda: "bred" in out(one))
-    os.kill(shepherd_of(one), signal.SIGKILL)
+    os.kill(shepherd_of(one.handle), signal.SIGKILL)
     until(engine, one, Seen.GONE)
     assert len(marked(one)) == 3
     engine.reap(one.handle)

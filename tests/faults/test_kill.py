@@ -59,9 +59,7 @@ class Ordeal:
                 submitted_at=from_epoch(now_s),
                 length=Length.known(1800),
                 deadline=from_epoch(now_s + 6 * 3600) if fast else None,
-                flexibility=Flexibility(
-                    pausable=fast, pause_by=PauseBy.CHECKPOINT if number % 2 else PauseBy.SIGNAL, pause_cost_s=1
-                ),
+                flexibility=Flexibility(pausable=fast, pause_by=PauseBy.CHECKPOINT if number % 2 else PauseBy.SIGNAL),
                 working_directory=str(folder),
                 environment={"PATH": os.environ["PATH"]},
                 max_attempts=10_000,
@@ -97,15 +95,17 @@ class Ordeal:
         return found
 
     def kill_one(self):
-        kind = self.random.choices(("controller", "shepherd", "job"), (1, 2, 2))[0]
+        """Of each kind as many: waits for one to be there, then a random instant of its life."""
+        kind = min(("controller", "shepherd", "job"), key=lambda k: (self.kills[k], self.random.random()))
         if kind == "controller":
-            if self.controller is not None and self.controller.poll() is None:
-                self.controller.kill()
-                self.controller.wait()
-                self.kills[kind] += 1
+            time.sleep(self.random.uniform(0, 2.0))
+            self.controller.kill()
+            self.controller.wait()
+            self.kills[kind] += 1
             return
         found = self.processes(kind)
         if found:
+            time.sleep(self.random.uniform(0, 0.6))
             try:
                 os.kill(self.random.choice(found), signal.SIGKILL)
                 self.kills[kind] += 1
@@ -121,8 +121,8 @@ class Ordeal:
             self.keep_controller()
             if self.live() < at_once:
                 self.submit()
-            time.sleep(self.random.uniform(0, 0.25))
             self.kill_one()
+            time.sleep(0.02)
         deadline = time.monotonic() + 120
         while self.live() or self.owed():
             self.keep_controller()
@@ -198,7 +198,5 @@ def test_ten_kills(ordeal):
 @pytest.mark.slow
 def test_a_hundred_kills(ordeal):
     ordeal.go(100)
-    assert ordeal.kills["controller"] > 5
-    assert ordeal.kills["shepherd"] > 10
-    assert ordeal.kills["job"] > 10
+    assert min(ordeal.kills.values()) > 30
     check(ordeal)

@@ -156,7 +156,8 @@ def _instant(text: str, now: datetime) -> datetime:
         face = datetime.strptime(text, "%H:%M")  # noqa: DTZ007  a clock face has no zone; the machine's is meant
     except ValueError:
         return parse_instant(text, field="--until")
-    local = now.astimezone()
+    # Days are added to the face, not to the instant: the night in between may have 23 hours, or 25.
+    local = now.astimezone().replace(tzinfo=None)
     until = local.replace(hour=face.hour, minute=face.minute, second=0, microsecond=0)
     if until <= local:
         until += timedelta(days=1)
