@@ -24,7 +24,7 @@ class Series(msgspec.Struct, frozen=True):
     high: Sequence[float] = ()
 
 
-def steps(series: Sequence[Series], *, unit: str, title: str, height: int = 180) -> str:
+def steps(series: Sequence[Series], *, title: str, height: int = 180) -> str:
     """Stepped lines over a common time span, from zero up."""
     drawn = [one for one in series if len(one.values)]
     if not drawn:
@@ -47,12 +47,8 @@ def steps(series: Sequence[Series], *, unit: str, title: str, height: int = 180)
             parts.append(f'<path class="area s{i}" d="{_line(line)} L{xs[-1]:.1f} 1000 L{xs[0]:.1f} 1000 Z"/>')
         parts.append(f'<path class="line s{i}" vector-effect="non-scaling-stroke" d="{_line(line)}"/>')
     parts.append("</svg>")
-    # Last, so that no line runs through a label.
-    parts += [
-        f'<text class="tick" x="2" y="{y - 4:.1f}">{level:,.4g} {unit}</text>'
-        for level, y in levels
-        if level and y > 10
-    ]
+    # The gutter left of the picture is the sheet's padding.
+    parts += [f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{level:,.4g}</text>' for level, y in levels]
     parts += [
         f'<text class="tick" x="{100 * (at - start) / span:.4g}%" y="{height + 16}"'
         f' text-anchor="{_anchor(at, start, span)}">{label}</text>'

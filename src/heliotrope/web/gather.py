@@ -15,7 +15,7 @@ from heliotrope.run.views import JobRow, RunView
 from heliotrope.store import runs
 from heliotrope.units import S_PER_HOUR
 from heliotrope.web.house import House
-from heliotrope.web.screens import Entry, LedgerState, Saying, Witness
+from heliotrope.web.screens import ACTIVE, Entry, LedgerState, Saying, Witness
 
 TAIL_BYTES, TAIL_LINES = 16_384, 24
 # While something runs, its meter writes on; pages look again this often.
@@ -26,7 +26,7 @@ def view(house: House, name: str) -> RunView:
     """One run, whole but for its environment (that can hold secrets); while it runs, with what was measured so far."""
     found = views.run_view(house.store, name)
     found = msgspec.structs.replace(found, workload=msgspec.structs.replace(found.workload, environment={}))
-    if found.measurement is None and found.run is not None and found.run.started_at is not None:
+    if found.measurement is None and found.run is not None and found.run.state in ACTIVE:
         found = msgspec.structs.replace(found, measurement=_so_far(house, found.run))
     return found
 
@@ -104,7 +104,7 @@ def version(house: House) -> tuple[int, ...]:
         marks = tx.one(
             "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM log_entry), (SELECT count(*) FROM plan)"
         )
-        live = any(run.started_at is not None for run in runs.live(tx))
+        live = any(run.state in ACTIVE for run in runs.live(tx))
         seen = tx.one("SELECT coalesce(sum(witnesses), 0), (SELECT count(*) FROM audit) FROM log_checkpoint")
     assert marks is not None
     assert seen is not None

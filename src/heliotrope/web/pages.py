@@ -58,7 +58,7 @@ def _show(template: str, here: str, title: str, **context: Any) -> str:
 def now(house: House, _: Words) -> str:
     at = time.time()
     sites, jobs = house.sites(at), gather.jobs(house, limit=200)
-    begun = [job for job in jobs if job.started_at is not None]
+    begun = [job for job in jobs if job.started_at is not None or job.state in screens.ACTIVE]
     latest = next((job for job in begun if job.state in screens.ACTIVE), begun[0] if begun else None)
     shown = gather.view(house, latest.run) if latest else None
     return _show(

@@ -10,7 +10,7 @@ import msgspec
 from markupsafe import Markup
 
 from heliotrope.model import Estimate, Footprint, Outlook, Plan, Provenance, Workload
-from heliotrope.units import S_PER_HOUR, show_carbon, show_duration
+from heliotrope.units import S_PER_HOUR, from_epoch, show_carbon, show_duration
 from heliotrope.web import charts, strips, words
 
 if TYPE_CHECKING:
@@ -88,16 +88,16 @@ def build(view: RunView, *, now_s: float | None = None, made: str = "", output: 
 
 def _story(view: RunView) -> str:
     """One sentence: where, when, how long, and on what clock."""
-    run, plan = view.run, view.plan
-    if run is None or run.started_at is None:
+    run, plan, began = view.run, view.plan, _began(view)
+    if run is None or began is None:
         if plan and plan.slots:
             first = plan.slots[0]
             return f"Waits for {words.clock(first.start)} at {first.site}."
         return "Not planned yet."
     said = f"Ran at {run.site} ({run.zone})" if run.ended_at else f"Runs at {run.site} ({run.zone})"
-    said += f" from {words.clock(run.started_at)}"
+    said += f" from {words.clock(began)}"
     if run.ended_at:
-        lasted = (run.ended_at - run.started_at).total_seconds()
+        lasted = (run.ended_at - began).total_seconds()
         said += f" to {words.clock(run.ended_at)}, {show_duration(lasted)}"
     if run.exit_code is not None:
         said += f"; exit code {run.exit_code}"
@@ -106,6 +106,13 @@ def _story(view: RunView) -> str:
     if run.clock_factor != 1:
         said += f". On a clock {run.clock_factor:,.0f} times as fast as the wall's, as the record says"
     return said + "."
+
+
+def _began(view: RunView) -> datetime | None:
+    """When it began; while it runs, only its events know."""
+    if view.run is not None and view.run.started_at is not None:
+        return view.run.started_at
+    return next((from_epoch(event.at_s) for event in view.events if event.name == "running"), None)
 
 
 def _cards(view: RunView) -> tuple[Card, ...]:
@@ -159,7 +166,7 @@ def _picture(view: RunView, now_s: float | None) -> tuple[strips.Picture | None,
         return None, ()
     start, end, keys = _window(view)
     chosen = {slot.site for slot in view.plan.slots} if view.plan else set()
-    ran_at = view.run.site if view.run and view.run.started_at else ""
+    ran_at = view.run.site if view.run and _began(view) else ""
     rows = []
     for strip in sorted(view.strips, key=lambda s: s.site != view.home):
         here = strip.site in chosen or strip.site == ran_at
@@ -188,7 +195,7 @@ def _window(view: RunView) -> tuple[int, int, tuple[str, ...]]:
     if ends:
         last = min(last, int(-(-max(ends) // S_PER_HOUR) + 2) * S_PER_HOUR)
     keys = ["plan"] if view.plan else []
-    if view.run and view.run.started_at:
+    if _began(view):
         keys.append("ran")
     if view.plan and view.home:
         keys.append("once")
@@ -204,8 +211,11 @@ def _boxes(view: RunView, site: str) -> tuple[strips.Box, ...]:
     if plan:
         found += [_box(slot.start, slot.end, "planned", "plan") for slot in plan.slots if slot.site == site]
     run = view.run
-    if run and run.started_at and run.site == site:
-        found.append(_box(run.started_at, run.ended_at or run.started_at, "ran", "ran"))
+    began = _began(view)
+    if run and began and run.site == site:
+        until = view.measurement.end_s if view.measurement else began.timestamp()
+        ended = run.ended_at or from_epoch(max(until, began.timestamp() + 1))
+        found.append(_box(began, ended, "ran" if run.ended_at else "running since", "ran"))
     return tuple(found)
 
 
@@ -276,7 +286,7 @@ def power(view: RunView) -> str:
             found.setdefault(f"{reading.meter} {reading.domain}", []).append((reading.start_s, reading.end_s, watts))
     series = [_stepped(name, spans) for name, spans in found.items()]
     series.sort(key=lambda one: -max(one.values))
-    return charts.steps(series[:3], unit="W", title="Power over time: " + ", ".join(s.label for s in series[:3]))
+    return charts.steps(series[:3], title="Power over time: " + ", ".join(s.label for s in series[:3]))
 
 
 def _stepped(name: str, spans: list[tuple[float, float, float]]) -> charts.Series:

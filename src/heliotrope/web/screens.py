@@ -223,7 +223,6 @@ def zone_panel(curve: Curve, now_s: float) -> ZonePanel:
         badge=_quality(curve),
         chart=charts.steps(
             [charts.Series(curve.zone, times, curve.values, curve.low, curve.high)],
-            unit="g/kWh",
             title=f"Carbon intensity of {curve.title} by hour, with its 90 % interval",
             height=170,
         ),

@@ -61,10 +61,8 @@ def _strip(row: Row, start_s: int, end_s: int, now_s: float | None) -> str:
         left = max(row.start_s + first * row.step_s, start_s)
         if min(row.start_s + last * row.step_s, end_s) > left:
             # Each reaches to the row's end and the next covers it: no seam at any width.
-            reach = _percent(ends - left, span)
-            parts.append(
-                f'<rect x="{_percent(left - start_s, span)}" width="{reach}" height="100%" fill="{ramp.colour(level)}"/>'
-            )
+            place = f'x="{_percent(left - start_s, span)}" width="{_percent(ends - left, span)}"'
+            parts.append(f'<rect {place} height="100%" fill="{ramp.colour(level)}"/>')
     parts.append("</g>")
     if now_s is not None and start_s < now_s < end_s:
         at = _percent(now_s - start_s, span)
