@@ -28,7 +28,7 @@ from heliotrope.units import J_PER_KWH
 
 ASSUMED = "assumed"
 # EUR/MWh where nothing is known: wide on purpose, so that nobody mistakes it for a bill.
-ASSUMED_PRICE = Estimate(120.0, 30.0, 400.0, Provenance.ASSUMED)
+ASSUMED_PRICE = Estimate(120.0, 20.0, 400.0, Provenance.ASSUMED)
 
 
 def compute(

@@ -3,7 +3,7 @@
 Lemma. With a fixed set of pieces the cost is linear in their ends, and the only coupling is the total length.
 So some optimum has every end but one at a step's edge: one step is used in part, all others wholly or not at all.
 Search: labels (running or not, work done, the partial step) over the steps, kept only while a Lagrangian bound on
-the rest says that they could still be among the best; the allowance above the bound widens until a plan is found, the optimum.
+the rest says that they could still be best; the allowance above the bound widens until a plan is found: the optimum.
 """
 
 from __future__ import annotations
