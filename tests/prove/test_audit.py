@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from heliotrope import footprint
 from heliotrope.config import ProveSettings
-from heliotrope.errors import BadNote, HelioError, ProofError, SplitView
+from heliotrope.errors import BadNote, HelioError, ProofError, ProviderDown, SplitView
 from heliotrope.model import Estimate, Provenance
 from heliotrope.prove import Ledger, plan_statement, record, run_statement, tiles, verify_receipt
 from heliotrope.prove.audit.attestation import Attestation
@@ -146,6 +146,24 @@ def test_a_withheld_record_is_counted_and_nothing_is_claimed_of_it(ledger, tmp_p
     source.hidden = {"record/1"}
     _, seen = look(ledger, tmp_path, source=source)
     assert (seen.agreed, seen.unseen) == (1, 1)
+
+
+def test_a_broken_wire_is_no_disagreement(ledger, tmp_path):
+    log(ledger, plan_statement(WORKLOAD, PLAN, clock_factor=1.0), story())
+    ledger.publish()
+
+    class Cut(Shown):
+        def _private(self, path):
+            if path.startswith("evidence/"):
+                raise ProviderDown("no route")
+            return super()._private(path)
+
+    auditor = Auditor(tmp_path / "a", AUDITOR, Trust(ledger.log_keys()), model_signal)
+    with pytest.raises(ProviderDown):
+        auditor.look(Cut(ledger, ledger.folder), time_s=1)
+    assert len(auditor.unreported()) == 1
+    again = auditor.look(Shown(ledger, ledger.folder), time_s=1)
+    assert (again.judged, again.agreed) == (1, 1), "what was not judged is judged next time"
 
 
 def test_a_disagreement_is_wherever_the_number_is(ledger, tmp_path):

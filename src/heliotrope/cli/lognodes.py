@@ -10,7 +10,7 @@ import click
 
 from heliotrope.cli.log import open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
-from heliotrope.errors import InvalidInput, UsageError
+from heliotrope.errors import InvalidInput, ProviderError, UsageError
 
 if TYPE_CHECKING:
     from heliotrope.prove.audit.auditor import Round
@@ -85,18 +85,33 @@ def witness(context: Context, host: str, port: int, name: str, logs: tuple[str, 
 @click.option("--quorum", type=click.IntRange(min=0), default=0, help="Witnesses that must have cosigned.")
 @click.option("--name", default="", help="The name of this auditor's key; kept from then on.")
 @click.option("--every", type=click.FloatRange(min=0.1), help="Look again every so many seconds, for ever.")
+@click.option(
+    "--code", type=click.Path(path_type=Path), help="Your copy of training code: sampled steps are taken again."
+)
+@click.option("--checkpoints", type=click.Path(path_type=Path), help="Checkpoints for that, each named by its SHA-256.")
 @click.option("--report", is_flag=True, help="Hand the signed opinions to the log, over HTTP.")
 def audit(
-    context: Context, log: str, vkeys: Path | None, quorum: int, name: str, every: float | None, report: bool
+    context: Context,
+    log: str,
+    vkeys: Path | None,
+    quorum: int,
+    name: str,
+    every: float | None,
+    code: Path | None,
+    checkpoints: Path | None,
+    report: bool,
 ) -> None:
     """Follow LOG (an address or a folder), compute its records again, and sign agreement or disagreement."""
     from heliotrope.prove import keys
     from heliotrope.prove.audit.auditor import Auditor
     from heliotrope.prove.audit.own import model_signal
     from heliotrope.prove.audit.report import hand_in
+    from heliotrope.prove.audit.retrain import Retrain
     from heliotrope.prove.audit.source import open_source
     from heliotrope.prove.trust import Trust
 
+    if (code is None) != (checkpoints is None):
+        raise UsageError("taking steps again needs both --code and --checkpoints")
     if report and not log.startswith(("http://", "https://")):
         raise UsageError("--report needs a log that is served over HTTP", hint="helio log serve --records")
     home = context.settings.home_path
@@ -109,12 +124,20 @@ def audit(
     else:
         trust = Trust.read(vkeys, quorum=quorum)
     ring = keys.load_or_make(home, "auditor", name or keys.default_name("auditor"))
-    auditor = Auditor(home, ring.current, trust, model_signal)
+    retrain = Retrain(code, checkpoints) if code and checkpoints else None
+    auditor = Auditor(home, ring.current, trust, model_signal, retrain)
     say(f"auditor {ring.current.key}")
     while True:
-        seen = auditor.look(source, time_s=int(time.time()))
-        if report:
-            hand_in(log, auditor)
+        try:
+            seen = auditor.look(source, time_s=int(time.time()))
+            if report:
+                hand_in(log, auditor)
+        except ProviderError as error:
+            if every is None:
+                raise
+            say(f"{error.what}; looking again in {every:g} s")
+            time.sleep(every)
+            continue
         if context.json:
             print_json({"auditor": str(ring.current.key), **_plain(seen)})
         else:

@@ -4,6 +4,15 @@ from heliotrope.prove.ledger import Ledger
 from heliotrope.prove.receipt import Verdict
 from heliotrope.prove.receipt import verify as verify_receipt
 from heliotrope.prove.record import Statement
-from heliotrope.prove.statements import Training, plan_statement, run_statement
+from heliotrope.prove.statements import Training, TrainingStep, plan_statement, run_statement
 
-__all__ = ["Ledger", "Statement", "Training", "Verdict", "plan_statement", "run_statement", "verify_receipt"]
+__all__ = [
+    "Ledger",
+    "Statement",
+    "Training",
+    "TrainingStep",
+    "Verdict",
+    "plan_statement",
+    "run_statement",
+    "verify_receipt",
+]

@@ -25,8 +25,19 @@ from heliotrope.prove import evidence, record
 from heliotrope.prove.record import Statement, micro
 
 
+class TrainingStep(msgspec.Struct, frozen=True):
+    """One step that can be taken again: from the checkpoint `before`, bit for bit, comes `after`."""
+
+    step: int
+    before: str
+    after: str
+
+
 class Training(msgspec.Struct, frozen=True):
-    """Where a trained model came from: what another could train it again by. Digests are SHA-256, hexadecimal."""
+    """Where a trained model came from: what another could train it again by. Digests are SHA-256, hexadecimal.
+
+    `steps` are for jobs whose code, called with `BEFORE AFTER STEP`, takes a step again deterministically.
+    """
 
     code_digest: str = ""
     data_digest: str = ""
@@ -34,6 +45,7 @@ class Training(msgspec.Struct, frozen=True):
     seed: int | None = None
     hyper_parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+    steps: tuple[TrainingStep, ...] = ()
 
 
 def plan_statement(workload: Workload, plan: Plan, *, clock_factor: float) -> Statement:

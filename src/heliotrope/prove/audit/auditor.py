@@ -7,15 +7,17 @@ from typing import Any
 
 import msgspec
 
-from heliotrope.errors import HelioError, ProofError
+from heliotrope.errors import HelioError, ProofError, ProviderError, UsageError
 from heliotrope.prove import evidence, halt, merkle, record
 from heliotrope.prove.audit import follow, recompute
 from heliotrope.prove.audit.attestation import Attestation, one_line
+from heliotrope.prove.audit.retrain import Retrain
 from heliotrope.prove.audit.source import Source
 from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import write_whole
 from heliotrope.prove.note import Note, SecretKey
 from heliotrope.prove.receipt import RecordFile
+from heliotrope.prove.statements import Training
 from heliotrope.prove.trust import Trust
 from heliotrope.store import Store
 
@@ -34,8 +36,16 @@ class Round(msgspec.Struct, frozen=True):
 class Auditor:
     """Its home keeps its key, its memory and its signed attestations, one file an entry."""
 
-    def __init__(self, home: Path, secret: SecretKey, trust: Trust, own_signal: recompute.OwnSignal) -> None:
+    def __init__(
+        self,
+        home: Path,
+        secret: SecretKey,
+        trust: Trust,
+        own_signal: recompute.OwnSignal,
+        retrain: Retrain | None = None,
+    ) -> None:
         self.home = home
+        self.retrain = retrain
         self.secret = secret
         self.trust = trust
         self.own_signal = own_signal
@@ -83,6 +93,9 @@ class Auditor:
             if opened is None:
                 return None
             reasons = self._reasons(source, tree, index, opened)
+        except (ProviderError, UsageError):
+            # The wire, or this machine: nothing that the record could be blamed for. It is judged next time.
+            raise
         except HelioError as error:
             reasons = [error.what]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -107,7 +120,10 @@ class Auditor:
             return [*reasons, "the evidence it names is not to be had"]
         if record.digest(raw) != said["evidence"]:
             return [*reasons, "the evidence shown is not the one it names"]
-        return reasons + recompute.reasons_against(said, evidence.decode(raw), self.own_signal)
+        reasons += recompute.reasons_against(said, evidence.decode(raw), self.own_signal)
+        if self.retrain is not None and said.get("training"):
+            reasons += self.retrain.reasons_against(msgspec.convert(said["training"], Training))
+        return reasons
 
     def _note_plan(self, tree: Checkpoint, index: int, opened: record.Opened) -> list[str]:
         said = opened.body["predicate"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from heliotrope.errors import ProofError
+from heliotrope.errors import ProofError, ProviderDown
 from heliotrope.prove.audit.auditor import Auditor
 from heliotrope.prove.audit.source import TIMEOUT_S
 
@@ -30,4 +30,4 @@ async def _hand_in(url: str, auditor: Auditor) -> None:
                         )
                 auditor.reported(path)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise ProofError(f"{url} cannot be reached", cause=str(error) or type(error).__name__) from error
+        raise ProviderDown(f"{url} cannot be reached", cause=str(error) or type(error).__name__) from error

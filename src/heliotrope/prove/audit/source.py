@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from heliotrope.errors import ProofError
+from heliotrope.errors import ProviderDown, ProviderGarbled
 from heliotrope.prove.files import read_bytes
 
 TIMEOUT_S = 10.0
@@ -47,12 +47,12 @@ class Web:
                 if response.status == 404:
                     return None
                 if response.status != 200:
-                    raise ProofError(f"{self.url}/{path} answered {response.status}")
+                    raise ProviderDown(f"{self.url}/{path} answered {response.status}")
                 raw = b""
                 async for chunk in response.content.iter_any():
                     raw += chunk
                     if len(raw) > MAX_BYTES:
-                        raise ProofError(f"{self.url}/{path} is larger than {MAX_BYTES} bytes")
+                        raise ProviderGarbled(f"{self.url}/{path} is larger than {MAX_BYTES} bytes")
                 return raw
 
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
@@ -60,7 +60,7 @@ class Web:
             async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
                 return list(await asyncio.gather(*map(one, paths)))
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ProofError(f"{self.url} cannot be read", cause=str(error) or type(error).__name__) from error
+            raise ProviderDown(f"{self.url} cannot be read", cause=str(error) or type(error).__name__) from error
 
 
 def open_source(where: str) -> Source:
