@@ -22,6 +22,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Know": {
         "measure": ("measure", "Measure what a command uses."),
+        "watch": ("watch", "Who uses the power of this node, now."),
+        "meter": ("meter", "Serve a node's counters, calibrate them, export measurements."),
         "grid": ("grid", "The power grid: now, next, past."),
         "sites": ("sites", "The sites of the fleet."),
         "doctor": ("doctor", "What can be measured here, and what would change it."),

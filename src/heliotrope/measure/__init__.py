@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heliotrope.measure import groups, registry
+from heliotrope.measure import calibration, groups, registry
 from heliotrope.measure.handle import Handle, measured
 from heliotrope.measure.journal import recover
 from heliotrope.measure.protocol import Probe
@@ -26,7 +26,14 @@ def start(
     journal: Path | None = None,
 ) -> Session:
     """Begin to measure a process and all its descendants: `root_pid`, or this process."""
-    return Session(name, root_pid=root_pid, interval_s=interval_s, meters=meters, journal=journal)
+    return Session(
+        name,
+        root_pid=root_pid,
+        interval_s=interval_s,
+        meters=meters,
+        journal=journal,
+        calibration=calibration.load(calibration.default_path()),
+    )
 
 
 def probe(system: System | None = None) -> tuple[Probe, ...]:

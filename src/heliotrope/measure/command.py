@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from heliotrope.errors import InvalidInput
-from heliotrope.measure import registry
+from heliotrope.measure import calibration, registry
 from heliotrope.measure.session import Session
 from heliotrope.measure.system import System
 from heliotrope.model import Measurement
@@ -39,7 +39,12 @@ def run(
         for number in WAITED_OUT:
             before[number] = signal.signal(number, _wait_out)
         session = Session(
-            shlex.join(command), root_pid=child.pid, interval_s=interval_s, journal=journal, opened=opened
+            shlex.join(command),
+            root_pid=child.pid,
+            interval_s=interval_s,
+            journal=journal,
+            opened=opened,
+            calibration=calibration.load(calibration.default_path()),
         )
         code = child.wait()
         return session.stop(), 128 - code if code < 0 else code

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from heliotrope.errors import UsageError
+from heliotrope.measure import calibration
 from heliotrope.measure.recorder import Recorder
 from heliotrope.measure.session import Session
 from heliotrope.model import Estimate, Footprint, Measurement, MeterTotal
@@ -41,7 +42,13 @@ class Handle:
             self.session = outer.session
             self._window = self.session.open_window(self.path)
         else:
-            self.session = Session(self.name, interval_s=self.interval_s, meters=self.wanted, journal=self.journal_path)
+            self.session = Session(
+                self.name,
+                interval_s=self.interval_s,
+                meters=self.wanted,
+                journal=self.journal_path,
+                calibration=calibration.load(calibration.default_path()),
+            )
         _open.append(self)
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -95,24 +96,41 @@ def _flat(sample: Sample) -> tuple[str, str, str, bool, float, float, float, flo
     )
 
 
-def recover(path: Path) -> Measurement:
-    """All that was sampled. A torn last line is dropped; a journal without its end is flagged."""
+def laps(path: Path) -> Iterator[Lap]:
+    """Every sample of a journal, in order, none twice."""
+    last = 0
+    for line in _lines(path):
+        if isinstance(line, Lap) and line.n > last:
+            last = line.n
+            yield line
+
+
+def _lines(path: Path) -> Iterator[Head | Lap | Tail]:
+    """A torn last line is dropped; any other line that cannot be read is an error."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InvalidInput("the journal cannot be read", file=str(path), cause=str(error)) from error
     lines = data.split(b"\n")
     torn = lines.pop()
+    if not lines:
+        found = torn[:40].decode("utf-8", "replace")
+        raise InvalidInput("an empty journal: it ended before its first line", file=str(path), found=found)
+    for number, text in enumerate(lines, start=1):
+        try:
+            yield _DECODER.decode(text)
+        except msgspec.MsgspecError as error:
+            if number == len(lines) > 1:
+                return
+            raise InvalidInput("not a line of a journal", file=str(path), line=number, cause=str(error)) from error
+
+
+def recover(path: Path) -> Measurement:
+    """All that was sampled. A journal without its end is flagged."""
     recorder: Recorder | None = None
     last = 0
     ended = False
-    for number, text in enumerate(lines, start=1):
-        try:
-            line = _DECODER.decode(text)
-        except msgspec.MsgspecError as error:
-            if number == len(lines):
-                break
-            raise InvalidInput("not a line of a journal", file=str(path), line=number, cause=str(error)) from error
+    for number, line in enumerate(_lines(path), start=1):
         if isinstance(line, Head):
             if line.version != VERSION:
                 raise InvalidInput(
@@ -128,12 +146,7 @@ def recover(path: Path) -> Measurement:
         else:
             ended = True
             recorder.add(recorder.end_s, line.end_s, ())
-    if recorder is None:
-        raise InvalidInput(
-            "an empty journal: it ended before its first line",
-            file=str(path),
-            found=torn[:40].decode("utf-8", "replace"),
-        )
+    assert recorder is not None
     if not ended:
         recorder.add(recorder.end_s, recorder.end_s, (), ("the measurement was cut off: its last interval is missing",))
     return recorder.measurement(str(path))

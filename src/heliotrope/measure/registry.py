@@ -14,9 +14,15 @@ GROUP = "heliotrope.meters"
 BUILT_IN = {
     "rapl": "heliotrope.measure.meters.rapl",
     "nvml": "heliotrope.measure.meters.nvml",
+    "daemon": "heliotrope.measure.meters.daemon",
     "modelled": "heliotrope.measure.meters.modelled",
+    "hwmon": "heliotrope.measure.meters.hwmon",
+    "prometheus": "heliotrope.measure.meters.prometheus",
+    "redfish": "heliotrope.measure.meters.redfish",
+    "replay": "heliotrope.measure.meters.replay",
 }
-BY_DEFAULT = ("rapl", "nvml", "modelled")
+MEASURED = ("rapl", "nvml")
+BY_DEFAULT = (*MEASURED, "daemon", "modelled")
 
 
 def others() -> dict[str, str]:
@@ -37,8 +43,11 @@ def probe_all(system: System) -> tuple[Probe, ...]:
     return tuple(module(name).probe(system) for name in (*BUILT_IN, *others()))
 
 
-def open_all(system: System, wanted: tuple[str, ...]) -> list[Meter]:
-    """The wanted meters (`NAME` or `NAME:TARGET`), or those that work here by default; modelled ones see the rest."""
+def open_all(system: System, wanted: tuple[str, ...], *, skip: bool = False) -> list[Meter]:
+    """The wanted meters (`NAME` or `NAME:TARGET`), or those that work here by default; modelled ones see the rest.
+
+    A wanted one that does not work is an error, unless `skip`.
+    """
     meters: list[Meter] = []
     for spec in wanted or BY_DEFAULT:
         name, _, target = spec.partition(":")
@@ -46,7 +55,7 @@ def open_all(system: System, wanted: tuple[str, ...]) -> list[Meter]:
         meter = module(name).open_meter(Opening(system, target, covered))
         if meter is not None:
             meters.append(meter)
-        elif wanted:
+        elif wanted and not skip:
             probe = module(name).probe(system)
             raise UnknownName(f"the meter {name} does not work here", field="meters", cause=probe.why, hint=probe.hint)
     return meters

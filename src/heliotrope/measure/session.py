@@ -7,16 +7,19 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
+
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
 from heliotrope.measure.attribution import part_of
+from heliotrope.measure.calibration import Z90, Calibration
 from heliotrope.measure.follow import Tree
 from heliotrope.measure.journal import Journal
 from heliotrope.measure.loop import LOOP
-from heliotrope.measure.protocol import Meter, Usage
+from heliotrope.measure.protocol import Draw, Meter, Usage
 from heliotrope.measure.recorder import Recorder, Sample
 from heliotrope.measure.system import System
-from heliotrope.model import Measurement
+from heliotrope.model import Measurement, Provenance
 
 CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
 
@@ -34,6 +37,7 @@ class Session:
         journal: Path | None = None,
         system: System | None = None,
         opened: list[Meter] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         if not interval_s > 0:
             raise InvalidInput("an interval must be positive", field="interval_s", found=interval_s)
@@ -43,6 +47,7 @@ class Session:
         self.meters = registry.open_all(self.system, meters) if opened is None else opened
         self._tree = Tree(self.system, os.getpid() if root_pid is None else root_pid)
         self._cpus = self.system.cpus()
+        self._calibration = calibration
         self._lock = threading.RLock()
         self._owner = os.getpid()
         self._stopped: Measurement | None = None
@@ -97,8 +102,8 @@ class Session:
             samples = tuple(
                 Sample(meter.name, draw.domain, meter.provenance, draw.counted, part_of(draw, usage), draw.flags)
                 for meter in self.meters
-                for draw in meter.read(usage)
-            )
+                for draw in self._corrected(meter.read(usage))
+            ) + self._rest(usage)
             start_s, end_s = self._wall(self._last_s), self._wall(now_s)
             flags = self._clock_flags(end_s)
             if self._journal is not None:
@@ -113,6 +118,42 @@ class Session:
         node_s = max(0.0, busy_s - self._busy_s)
         self._busy_s = busy_s
         return Usage(elapsed_s, tree_s, max(node_s, tree_s), self._cpus, self._tree.resident_bytes, self._tree.pids)
+
+    def _corrected(self, draws: tuple[Draw, ...]) -> tuple[Draw, ...]:
+        """Every counted draw of the node times this machine's factor."""
+        fitted = self._calibration
+        if fitted is None or not draws:
+            return draws
+        flag = f"calibrated by {fitted.source}"
+        corrected = []
+        for draw in draws:
+            if not draw.counted or draw.mine or draw.users is not None:
+                corrected.append(draw)
+                continue
+            value, low, high = fitted.scaled(draw.energy_j)
+            corrected.append(
+                msgspec.structs.replace(
+                    draw,
+                    energy_j=value,
+                    low_j=low,
+                    high_j=high,
+                    idle_w=draw.idle_w * fitted.factor,
+                    idle_with_low_w=draw.idle_w * fitted.factor,
+                    idle_with_high_w=draw.idle_w * fitted.factor,
+                    flags=(*draw.flags, flag),
+                )
+            )
+        return tuple(corrected)
+
+    def _rest(self, usage: Usage) -> tuple[Sample, ...]:
+        """The constant draw that only the reference sees: fans, supplies, disks. Idle by the share of idle time."""
+        fitted = self._calibration
+        if fitted is None or not fitted.base_w:
+            return ()
+        energy_j = fitted.base_w * usage.elapsed_s
+        spread_j = Z90 * fitted.spread * energy_j
+        draw = Draw("rest", energy_j, max(0.0, energy_j - spread_j), energy_j + spread_j, *(fitted.base_w,) * 3)
+        return (Sample("calibration", "rest", Provenance.MODELLED, True, part_of(draw, usage)),)
 
     def _clock_flags(self, end_s: float) -> tuple[str, ...]:
         drift_s = time.time() - end_s

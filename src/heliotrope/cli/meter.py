@@ -1,0 +1,107 @@
+"""`helio meter`: the node's daemon, calibration, and measurements for other tools."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from heliotrope.cli.shared import Context, print_json, say, shared_options
+
+FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def meter() -> None:
+    """Serve a node's counters, calibrate them, hand measurements to other tools."""
+
+
+@meter.command()
+@click.option("--socket", "path", type=FILE, default=Path("/run/heliotrope/meter.sock"), show_default=True)
+@click.option("--interval", type=click.FloatRange(min=0.01), default=0.1, show_default=True, metavar="S")
+@click.option("--meter", "meters", multiple=True, metavar="NAME", help="Serve only this one; repeat for more.")
+@shared_options
+def serve(context: Context, path: Path, interval: float, meters: tuple[str, ...]) -> None:
+    """Own the counters that need root, so that jobs need none."""
+    from heliotrope.measure.daemon import Daemon
+
+    daemon = Daemon(path, interval_s=interval, meters=meters or context.settings.measure.meters)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: daemon.stop())
+    say(f"serving {', '.join(one.name for one in daemon.meters)} at {path}")
+    daemon.serve()
+
+
+@meter.command()
+@click.argument("journal", type=FILE)
+@click.argument("reference", type=FILE)
+@click.option("--window", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="S")
+@shared_options
+def calibrate(context: Context, journal: Path, reference: Path, window: float) -> None:
+    """Fit this machine's meters to a plug meter, a PDU or a BMC.
+
+    JOURNAL: of a measurement over some levels of load. REFERENCE: CSV with time and watts of the same while.
+    """
+    from heliotrope.measure import calibration
+
+    fitted = calibration.fit(journal, reference, window_s=window)
+    path = context.settings.home_path / "calibration.json"
+    calibration.save(fitted, path)
+    if context.json:
+        print_json({"calibration": fitted, "file": str(path)})
+    else:
+        click.echo(
+            f"reference = {fitted.factor:.3f} x metered + {fitted.base_w:.1f} W, ±{fitted.spread:.1%} a window, "
+            f"{fitted.points} windows; kept in {path}"
+        )
+
+
+@meter.command()
+@click.argument("journal", type=FILE)
+@click.option(
+    "--as", "form", type=click.Choice(["prometheus", "csv", "parquet", "json"]), default="json", show_default=True
+)
+@click.option("--out", type=FILE, help="A file; stdout if there is none (not for Parquet).")
+@shared_options
+def export(context: Context, journal: Path, form: str, out: Path | None) -> None:
+    """Hand a measurement to another tool."""
+    import msgspec
+
+    from heliotrope.errors import UsageError
+    from heliotrope.measure import export as room
+    from heliotrope.measure import recover
+    from heliotrope.worth import worth
+
+    measurement = recover(journal)
+    if form == "parquet":
+        if out is None:
+            raise UsageError("Parquet is not for a terminal", hint="--out FILE.parquet")
+        room.to_parquet(measurement, out)
+        return
+    if form == "prometheus":
+        text = room.to_prometheus(measurement, worth(measurement, context.settings).carbon_g)
+    elif form == "csv":
+        text = room.to_csv(measurement)
+    else:
+        text = msgspec.json.encode(measurement).decode() + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+@meter.command(name="import")
+@click.argument("file", type=FILE)
+@shared_options
+def import_(context: Context, file: Path) -> None:
+    """Read CodeCarbon's emissions.csv: one measurement a row, each as a JSON line."""
+    from heliotrope.measure.export import from_codecarbon
+    from heliotrope.units import show_duration, show_energy
+
+    for measurement in from_codecarbon(file):
+        if context.json:
+            print_json(measurement)
+        else:
+            energy = show_energy(measurement.energy_j.value)
+            click.echo(f"{measurement.name}: {energy} in {show_duration(measurement.duration_s)}, assumed")
