@@ -27,10 +27,10 @@ class Told:
     registrations: list[int]
 
 
-def declare(ledger):
-    office = Office(ledger, NAME)
+def declare(ledger, name=NAME):
+    office = Office(ledger, name)
     commitments = {name: commitment.hex() for name, (commitment, _) in CHAINS.items()}
-    office.declare(Programme(NAME, METHOD, 4000, 200, "a fiftieth, as queues here were short", commitments))
+    office.declare(Programme(name, METHOD, 4000, 200, "a fiftieth, as queues here were short", commitments))
     return office
 
 

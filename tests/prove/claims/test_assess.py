@@ -85,11 +85,23 @@ def test_what_would_have_happened_anyway_earns_nothing(honest, action):
     assert (assessed.grams, assessed.not_voluntary) == (0, 150)
 
 
-def test_a_baseline_after_the_start_earns_nothing(honest):
-    late = with_outcome(honest, 3, started_us=honest.jobs[3].registered_us - 1)
-    assert assess(late).late == 1
-    before_the_draw = with_outcome(honest, 3, started_us=honest.epochs[0].revealed_us - 1)
-    assert assess(before_the_draw).late == 1
+def test_a_late_job_may_only_cost(honest):
+    """Starts are the operator's word: were late jobs dropped, it could drop those that came out badly."""
+    number = held_number(honest, held=False)
+    plain = assess(honest)
+    for started_us in (honest.jobs[number].registered_us - 1, honest.epochs[0].revealed_us - 1):
+        late = assess(with_outcome(honest, number, started_us=started_us))
+        assert late.late == 1
+        assert late.average.value_g < plain.average.value_g
+    bad_ug = 10 * honest.jobs[number].average_ug
+    bad = with_outcome(honest, number, average_low_ug=bad_ug, average_high_ug=bad_ug)
+    assert assess(with_outcome(bad, number, started_us=0)).average == assess(bad).average
+
+
+def test_a_late_job_that_was_held_out_still_speaks(honest):
+    number = held_number(honest, held=True)
+    late = assess(with_outcome(honest, number, started_us=0))
+    assert (late.late, late.average) == (1, assess(honest).average)
 
 
 def test_no_job_may_be_left_out_once_drawn(honest):
@@ -117,6 +129,7 @@ def test_a_shifted_job_may_run_at_once(honest):
     ("broken", "said"),
     [
         (lambda e: change(e, jobs=(*e.jobs, e.jobs[0])), "registration is counted twice"),
+        (lambda e: with_job(e, 0, job="job 1"), "job is counted twice"),
         (lambda e: with_outcome(e, 0, index=e.jobs[1].outcome.index), "outcome is counted twice"),
         (lambda e: change(e, declared_at=5), "before its programme was declared"),
         (lambda e: with_job(e, 0, registered_us=END_S * MICRO), "outside the claim's period"),

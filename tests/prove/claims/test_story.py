@@ -12,13 +12,15 @@ from click.testing import CliRunner
 from chain_world import key
 from claim_month import CHAINS, NAME, declare, period, run_programme
 from heliotrope.cli.root import helio
-from heliotrope.config import ProveSettings
+from heliotrope.config import ProveSettings, Settings
 from heliotrope.errors import BadProof, ChainRefused, HelioError, InvalidInput, ProofError, UnknownName
 from heliotrope.prove import Ledger
+from heliotrope.prove.chain.book import Book, make_claim
+from heliotrope.prove.chain.opening import Chain
 from heliotrope.prove.chain.wallet import Wallet
 from heliotrope.prove.claims.assess import assess
 from heliotrope.prove.claims.evidence import Outcome
-from heliotrope.prove.claims.leaf import leaf_data, parse_leaf
+from heliotrope.prove.claims.leaf import leaf_data, serial_of
 from heliotrope.store import Store
 from heliotrope.units import MICRO, S_PER_DAY, from_epoch
 
@@ -90,17 +92,45 @@ def test_nothing_is_minted_where_nothing_was_saved(ledger):
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
-    [("grams", 10**9, "not what its evidence comes to"), ("evidence", bytes(32), "rests on other evidence")],
+    [
+        ("grams", 10**9, "not what its evidence comes to"),
+        ("evidence", bytes(32), "rests on other evidence"),
+        ("start_s", -1, "an earlier claim covers some of this time"),
+    ],
 )
 def test_an_auditor_recomputes_and_refuses_what_is_not_so(ledger, field, value, said):
+    told = run_programme(ledger)
+    contract = say("log", "anchor", "--deploy", "--json")[0]["contract"]
+    chain = Chain(Settings(home=str(ledger.home)), ledger.store)
+    evidence = told.office.history().gather(told.start_s, told.end_s)
+    honest = make_claim(evidence, assess(evidence), BOB)
+    if field == "start_s":
+        earlier = honest.start_s - S_PER_DAY
+        forged = msgspec.structs.replace(
+            honest, start_s=earlier, id=honest.id - honest.serial + serial_of(NAME, earlier, honest.end_s)
+        )
+    else:
+        forged = msgspec.structs.replace(honest, **{field: value})
+    with ledger.store.write() as tx:
+        ledger.append(tx, [leaf_data(forged, chain.registry.seal.chain_id, contract)])
+    Book(ledger, chain.registry).issue(evidence, BOB)
+    assert said in say("claims", "agree", NAME, *period(told), fails=ProofError)
+
+
+def test_an_honest_claim_gets_its_auditors_signature(ledger):
     told = run_programme(ledger)
     say("claims", "mint", NAME, *period(told))
     (slip,) = say("claims", "agree", NAME, *period(told), "--json")
     assert set(slip) == {"digest", "v", "r", "s", "size"}
-    with ledger.store.write() as tx:
-        claim, *where = parse_leaf(tx.one("SELECT leaf FROM claim")["leaf"])
-        tx.execute("UPDATE claim SET leaf = ?", (leaf_data(msgspec.structs.replace(claim, **{field: value}), *where),))
-    assert said in say("claims", "agree", NAME, *period(told), fails=ProofError)
+
+
+def test_a_job_belongs_to_the_programme_that_registered_it_first(ledger):
+    told = run_programme(ledger, count=2)
+    other = declare(ledger, "day shift")
+    other.register("job 0", epoch=0, registered_s=told.start_s, average_g=1.0, marginal_g=1.0)
+    told.office.history().gather(told.start_s, told.end_s)
+    with pytest.raises(InvalidInput, match="registered by another programme before"):
+        other.history().gather(told.start_s, told.end_s)
 
 
 def test_a_job_that_vanished_stops_the_claim(ledger):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from heliotrope.errors import InvalidInput, ProofError, UnknownName
-from heliotrope.prove import Ledger, merkle
+from heliotrope.prove import Ledger, merkle, sequencer
 from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.anchoring import Slip, pick
 from heliotrope.prove.chain.node import Mined
@@ -80,9 +80,13 @@ class Book:
 
     def agree(self, name: str, auditor: Wallet) -> Slip:
         """By this home's own auditor, on its own log."""
-        claim, index, raw = self._claim(name)
-        history = History(Evidence.parse(raw).programme.name, from_ledger(self.ledger))
-        return agree(claim, index, history, self.registry.seal, auditor)
+        claim, _, raw = self._claim(name)
+        programme = Evidence.parse(raw).programme.name
+        with self.ledger.store.read() as tx:
+            leaves = list(enumerate(sequencer.read_entries(tx, 0, sequencer.size(tx))))
+        logged, index = find(leaves, self.registry.seal, programme, claim.start_s, claim.end_s)
+        history = History(programme, from_ledger(self.ledger))
+        return agree(logged, index, history, self.registry.seal, auditor)
 
     def mint(self, name: str, slips: Iterable[Slip]) -> Mined:
         """Under the newest anchor, which must hold the claim's leaf."""
@@ -158,8 +162,6 @@ class Book:
         return claim, int(row["leaf_index"]), bytes(row["evidence"])
 
     def _path(self, index: int, size: int) -> list[bytes]:
-        from heliotrope.prove import sequencer
-
         with self.ledger.store.read() as tx:
             return merkle.inclusion(index, size, sequencer.node(tx, size))
 
@@ -167,13 +169,21 @@ class Book:
 def find(
     leaves: Iterable[tuple[int, bytes]], seal: Seal, programme: str, start_s: int, end_s: int
 ) -> tuple[Claim, int]:
-    """The claim of a programme's period among a log's entries, and its index: the first, if there are several."""
-    wanted = leaf.serial_of(programme, start_s, end_s)
+    """The claim of a programme's period among a log's entries, and its index.
+
+    Refused where the log holds an earlier claim of the same programme over any of the same time, on whatever chain:
+    a job would be in two.
+    """
     for index, data in leaves:
-        if len(data) == leaf.LEAF_BYTES and data.startswith(leaf.TAG):
-            claim, chain_id, contract = leaf.parse_leaf(data)
-            if claim.serial == wanted and (chain_id, contract) == (seal.chain_id, seal.contract):
-                return claim, index
+        if len(data) != leaf.LEAF_BYTES or not data.startswith(leaf.TAG):
+            continue
+        claim, chain_id, contract = leaf.parse_leaf(data)
+        ours = claim.serial == leaf.serial_of(programme, claim.start_s, claim.end_s)
+        if not ours or claim.end_s <= start_s or end_s <= claim.start_s:
+            continue
+        if (claim.start_s, claim.end_s, chain_id, contract) != (start_s, end_s, seal.chain_id, seal.contract):
+            raise ProofError("an earlier claim covers some of this time", cause=f"{claim.name} at entry {index}")
+        return claim, index
     raise UnknownName(f"no claim of {programme} for this period in the log", hint="helio claims mint makes it")
 
 

@@ -33,21 +33,31 @@ class Assessment(msgspec.Struct, frozen=True):
 def assess(evidence: Evidence) -> Assessment:
     """Breaks of the rules raise; what is honest but earns nothing comes back as zero grams with reasons."""
     epochs = _check(evidence)
-    in_time = [job for job in evidence.jobs if _registered_first(job, epochs)]
-    counted = [job for job in in_time if job.action is Action.VOLUNTARY]
+    counted = [job for job in evidence.jobs if job.action is Action.VOLUNTARY]
     held = [is_held_out(evidence, job, epochs) for job in counted]
+    late = [not _in_time(job, epochs) for job in counted]
     _check_kept(counted, held)
-    average = _saving([_average(job) for job in counted], held)
-    marginal = _marginal_saving(counted, held)
+    average = _saving([_average(job) for job in counted], held, late)
+    marginal = _marginal_saving(counted, held, late)
     smaller = min((average, marginal), key=lambda s: s.low_g) if marginal else estimate.NOTHING
     leakage_g = max(0.0, smaller.value_g) * evidence.programme.leakage / PARTS
     ledger_g = evidence.ledger_ug / MICRO
     left_g = smaller.low_g - leakage_g - ledger_g
-    grams = int(left_g) if left_g >= 1 else 0
-    late, bound = len(evidence.jobs) - len(in_time), len(in_time) - len(counted)
-    reasons = _reasons(average, marginal, left_g, sum(held), late=late, not_voluntary=bound)
     return Assessment(
-        grams, average, marginal, leakage_g, ledger_g, sum(held), len(held) - sum(held), late, bound, tuple(reasons)
+        grams=int(left_g) if left_g >= 1 else 0,
+        average=average,
+        marginal=marginal,
+        leakage_g=leakage_g,
+        ledger_g=ledger_g,
+        held_out=sum(held),
+        shifted=len(held) - sum(held),
+        late=sum(late),
+        not_voluntary=len(evidence.jobs) - len(counted),
+        reasons=tuple(
+            _reasons(
+                average, marginal, left_g, sum(held), late=sum(late), not_voluntary=len(evidence.jobs) - len(counted)
+            )
+        ),
     )
 
 
@@ -65,6 +75,7 @@ def _check(evidence: Evidence) -> dict[int, Epoch]:
     for epoch in evidence.epochs:
         _check_epoch(evidence, epoch)
     _once((job.index for job in evidence.jobs), "registration")
+    _once((job.job for job in evidence.jobs), "job")
     _once((job.outcome.index for job in evidence.jobs if job.outcome), "outcome")
     for job in evidence.jobs:
         if job.index <= evidence.declared_at:
@@ -98,8 +109,11 @@ def _check_epoch(evidence: Evidence, epoch: Epoch) -> None:
             raise InvalidInput(error.what, field=f"epochs.{epoch.number}.{name}", hint=error.hint) from error
 
 
-def _registered_first(job: Job, epochs: Mapping[int, Epoch]) -> bool:
-    """In time and in the log: the baseline before the start, the draw before the outcome."""
+def _in_time(job: Job, epochs: Mapping[int, Epoch]) -> bool:
+    """In time and in the log: the baseline before the start, the draw before the outcome.
+
+    Starts are the operator's word, so a late job is not dropped, which could be chosen: it may only cost.
+    """
     outcome, epoch = _outcome(job), epochs[job.epoch]
     return job.registered_us <= epoch.revealed_us <= outcome.started_us and epoch.revealed_at < outcome.index
 
@@ -125,7 +139,7 @@ def _average(job: Job) -> _Micrograms:
     return _Micrograms(job.average_ug, outcome.average_low_ug, outcome.average_high_ug)
 
 
-def _marginal_saving(jobs: list[Job], held: list[bool]) -> Saving | None:
+def _marginal_saving(jobs: list[Job], held: list[bool], late: list[bool]) -> Saving | None:
     """None where a job lacks this basis: a missing number is no zero."""
     rows = []
     for job in jobs:
@@ -133,14 +147,14 @@ def _marginal_saving(jobs: list[Job], held: list[bool]) -> Saving | None:
         if job.marginal_ug is None or low is None or high is None:
             return None
         rows.append(_Micrograms(job.marginal_ug, low, high))
-    return _saving(rows, held)
+    return _saving(rows, held, late)
 
 
-def _saving(rows: list[_Micrograms], held: list[bool]) -> Saving:
+def _saving(rows: list[_Micrograms], held: list[bool], late: list[bool]) -> Saving:
     import numpy as np
 
     baseline_g, low_g, high_g = np.array(rows, dtype=float).reshape(-1, 3).T / MICRO
-    return estimate.saving(baseline_g, low_g, high_g, np.array(held, dtype=bool))
+    return estimate.saving(baseline_g, low_g, high_g, np.array(held, dtype=bool), np.array(late, dtype=bool))
 
 
 def _outcome(job: Job) -> Outcome:
@@ -169,9 +183,9 @@ def _reasons(
     return said
 
 
-def _once(indices: Iterable[int], what: str) -> None:
-    seen: set[int] = set()
-    for index in indices:
-        if index in seen:
-            raise InvalidInput(f"a {what} is counted twice", found=index)
-        seen.add(index)
+def _once(names: Iterable[int | str], what: str) -> None:
+    seen: set[int | str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidInput(f"a {what} is counted twice", found=name)
+        seen.add(name)

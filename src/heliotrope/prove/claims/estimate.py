@@ -37,10 +37,17 @@ class Saving(msgspec.Struct, frozen=True):
 NOTHING = Saving(0.0, 0.0, 1.0, 0.0)
 
 
-def saving(baseline_g: FloatArray, held_g: FloatArray, shifted_g: FloatArray, held: BoolArray) -> Saving:
+def saving(
+    baseline_g: FloatArray,
+    held_g: FloatArray,
+    shifted_g: FloatArray,
+    held: BoolArray,
+    only_cost: BoolArray | None = None,
+) -> Saving:
     """`held_g` and `shifted_g` are what a job emitted, taken at the end of its interval that mints less.
 
-    Jobs with a larger baseline than any job held out are left out: nothing drawn can speak for them.
+    Jobs with a larger baseline than any job held out are left out: nothing drawn can speak for them. A job in
+    `only_cost` takes away what it emitted above its corrected baseline, and adds nothing.
     """
     import numpy as np
 
@@ -55,6 +62,8 @@ def saving(baseline_g: FloatArray, held_g: FloatArray, shifted_g: FloatArray, he
     if b_held.sum() <= 0 or not b_shifted.size:
         return few
     ratio = float(y_held.sum() / b_held.sum())
+    if only_cost is not None:
+        emitted = np.where(only_cost[fits][~kept], np.maximum(emitted, ratio * b_shifted), emitted)
     value = ratio * float(b_shifted.sum()) - float(emitted.sum())
     error = _error_g(y_held - ratio * b_held, b_held, b_shifted)
     low = value - student(CONFIDENCE, len(b_held) - 1) * error

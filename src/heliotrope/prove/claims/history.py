@@ -72,10 +72,13 @@ class History:
     def __init__(self, name: str, entries: Iterable[Entry]) -> None:
         self.name = name
         kept: dict[str, list[Entry]] = {kind: [] for kind in KINDS}
+        self._elsewhere: dict[str, int] = {}
         for entry in entries:
             named = entry.predicate.get("name" if entry.kind == "programme" else "programme")
             if entry.kind in kept and named == name:
                 kept[entry.kind].append(entry)
+            elif entry.kind == "registration":
+                self._elsewhere.setdefault(str(entry.predicate.get("job")), entry.index)
         if not kept["programme"]:
             raise UnknownName(f"no programme named {name} in the log")
         self.declared_at = kept["programme"][0].index
@@ -112,6 +115,9 @@ class History:
     def gather(self, start_s: int, end_s: int, *, before: int | None = None) -> Evidence:
         """What the log knew of the period below an index, whatever came after."""
         outcomes = self._outcomes(before)
+        for index, (_, found) in self._registered.items():
+            if self._elsewhere.get(found.job, index) < index:
+                raise InvalidInput("a job was registered by another programme before", field=found.job)
         jobs = tuple(
             Job(
                 index,
