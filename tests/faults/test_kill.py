@@ -98,14 +98,14 @@ class Ordeal:
         """Of each kind as many: waits for one to be there, then a random instant of its life."""
         kind = min(("controller", "shepherd", "job"), key=lambda k: (self.kills[k], self.random.random()))
         if kind == "controller":
-            time.sleep(self.random.uniform(0, 2.0))
+            time.sleep(self.random.uniform(0, 1.2))
             self.controller.kill()
             self.controller.wait()
             self.kills[kind] += 1
             return
         found = self.processes(kind)
         if found:
-            time.sleep(self.random.uniform(0, 0.6))
+            time.sleep(self.random.uniform(0, 0.4))
             try:
                 os.kill(self.random.choice(found), signal.SIGKILL)
                 self.kills[kind] += 1
