@@ -58,28 +58,25 @@ def steps(series: Sequence[Series], *, title: str, height: int = 180) -> str:
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """`parts` stand one after another and add up to `whole`, whose interval the whisker spans."""
+    """From zero to the value, with a whisker over its interval; `style` is a class of the sheet."""
 
     label: str
-    whole: Estimate
-    parts: tuple[tuple[float, str], ...]
+    estimate: Estimate
+    style: str
     text: str
 
 
 def bars(rows: Sequence[Bar], *, title: str) -> str:
-    """From zero, on one scale."""
-    top = max((row.whole.high for row in rows), default=0.0) or 1.0
+    """All on one scale."""
+    top = max((row.estimate.high for row in rows), default=0.0) or 1.0
     drawn = [f'<table class="bars" aria-label="{escape(title)}">']
     for row in rows:
-        left, pieces = 0.0, []
-        for value, style in row.parts:
-            share = 100 * max(value, 0.0) / top
-            pieces.append(f'<rect class="bar {style}" x="{left:.4g}%" width="{share:.4g}%" y="3" height="16"/>')
-            left += share
-        low, high = (f"{100 * max(v, 0.0) / top:.4g}%" for v in (row.whole.low, row.whole.high))
+        width, low, high = (
+            f"{100 * max(v, 0.0) / top:.4g}%" for v in (row.estimate.value, row.estimate.low, row.estimate.high)
+        )
         drawn.append(
             f'<tr><th scope="row">{escape(row.label)}</th><td><svg width="100%" height="22" aria-hidden="true">'
-            f"{''.join(pieces)}"
+            f'<rect class="bar {row.style}" width="{width}" y="3" height="16"/>'
             f'<line class="whisker" x1="{low}" x2="{high}" y1="11" y2="11"/>'
             f'<line class="whisker" x1="{low}" x2="{low}" y1="7" y2="15"/>'
             f'<line class="whisker" x1="{high}" x2="{high}" y1="7" y2="15"/></svg></td>'

@@ -57,6 +57,8 @@ class RunPage(msgspec.Struct, frozen=True):
 def build(view: RunView, *, now_s: float | None = None, made: str = "", output: str = "") -> RunPage:
     """`now_s`: the reader's present, for pages that live; None for a page that is kept."""
     plan, run, footprint = view.plan, view.run, view.footprint
+    if run is not None and (run.state.ended or run.clock_factor != 1):
+        now_s = None
     picture, keys = _picture(view, now_s)
     return RunPage(
         workload=view.workload,
@@ -236,27 +238,19 @@ def _picture_note(series: Sequence[Strip]) -> str:
 
 
 def _compare(view: RunView) -> str:
-    """What waiting and moving can change, and beside it what they cannot: the making of the machine."""
+    """What waiting and moving can change: the carbon of the power."""
     footprint, once, plan = view.footprint, view.run_now_operational_g, view.plan
-    if footprint is not None and once is not None and view.run_now_g is not None:
-        ran = footprint.carbon_operational_g
-        rows = [
-            _bar("as it ran", footprint.carbon_g, ran.value, "", footprint.carbon_g.value - ran.value),
-            _bar("at once", view.run_now_g, once.value, "once", view.run_now_g.value - once.value),
-        ]
+    if footprint is not None and once is not None:
+        rows = [_bar("as it ran", footprint.carbon_operational_g, ""), _bar("at once", once, "once")]
     elif plan is not None:
-        rows = [
-            _bar("planned", _estimate(plan.expected), plan.expected.carbon_g, ""),
-            _bar("at once", _estimate(plan.run_now), plan.run_now.carbon_g, "once"),
-        ]
+        rows = [_bar("planned", _estimate(plan.expected), ""), _bar("at once", _estimate(plan.run_now), "once")]
     else:
         return ""
-    return charts.bars(rows, title="Carbon with its interval, as planned and at once")
+    return charts.bars(rows, title="Carbon of the power with its interval, as planned and at once")
 
 
-def _bar(label: str, whole: Estimate, power_g: float, style: str, made_g: float = 0.0) -> charts.Bar:
-    text = show_carbon(power_g) + (f" + {show_carbon(made_g)}" if made_g else "")
-    return charts.Bar(label, whole, ((power_g, style), (made_g, "sunk")), text)
+def _bar(label: str, estimate: Estimate, style: str) -> charts.Bar:
+    return charts.Bar(label, estimate, style, show_carbon(estimate.value))
 
 
 def _estimate(outlook: Outlook) -> Estimate:
@@ -268,7 +262,8 @@ def _compare_note(view: RunView) -> str:
     at = f"; at once means at {view.home}" if view.home else ""
     if view.footprint is None:
         return f"carbon of the power{at}"
-    return f"carbon of the power + of making the machine (pale, sunk){at}"
+    made = show_carbon(view.footprint.carbon_embodied_g.value)
+    return f"carbon of the power; making the machine adds {made} either way{at}"
 
 
 def power(view: RunView) -> str:

@@ -13,6 +13,8 @@ from heliotrope.units import from_epoch, show_carbon, show_duration, show_energy
 
 
 def money(value: float, currency: str = "EUR") -> str:
+    if 0 < abs(value) < 1e-4:
+        return f"{value * 1e6:.2g} µ{currency}"
     if value and abs(value) < 1 and currency == "EUR":
         return f"{value * 100:.2g} cent"
     return f"{value:,.2f} {currency}"
