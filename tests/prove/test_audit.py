@@ -19,8 +19,8 @@ from heliotrope.prove.audit.attestation import Attestation
 from heliotrope.prove.audit.auditor import Auditor
 from heliotrope.prove.audit.own import model_signal
 from heliotrope.prove.audit.source import Folder
+from heliotrope.prove.export import export
 from heliotrope.prove.note import SecretKey
-from heliotrope.prove.publisher import export
 from heliotrope.prove.trust import Trust
 from heliotrope.store import Store
 from prove_stories import ENERGY, LYON, MEASUREMENT, PLAN, READINGS, SIGNALS, WORKLOAD, half, run, story
@@ -206,7 +206,7 @@ def test_a_log_that_goes_back_is_caught_with_evidence(ledger, tmp_path):
     log(ledger, plan_statement(WORKLOAD, PLAN, clock_factor=1.0))
     ledger.publish()
     old = tmp_path / "old"
-    export(ledger.store, ledger.folder, old)
+    export(ledger, old)
     log(ledger, story())
     auditor, _ = look(ledger, tmp_path)
     with pytest.raises(SplitView, match="went back from 2 entries to 1"):
@@ -236,7 +236,7 @@ def test_a_bad_copy_is_not_called_a_second_history(ledger, tmp_path):
     log(ledger, story(), story())
     ledger.publish()
     copy = tmp_path / "copy"
-    export(ledger.store, ledger.folder, copy)
+    export(ledger, copy)
     path = copy / tiles.tile_path(0, 0, 3)
     path.write_bytes(bytes(96))
     with pytest.raises(ProofError, match="do not hash to its checkpoint") as refused:
@@ -251,7 +251,7 @@ def test_a_damaged_bundle_is_refused(ledger, tmp_path, damage):
     log(ledger, plan_statement(WORKLOAD, PLAN, clock_factor=1.0), story())
     ledger.publish()
     copy = tmp_path / "copy"
-    export(ledger.store, ledger.folder, copy)
+    export(ledger, copy)
     path = copy / tiles.tile_path("entries", 0, 2)
     path.write_bytes(damage(path.read_bytes()))
     auditor = Auditor(tmp_path / "a", AUDITOR, Trust(ledger.log_keys()), model_signal)

@@ -143,13 +143,14 @@ def receipt(context: Context, run: str, out: Path | None, kind: str) -> None:
 @log.command()
 @shared_options
 @click.argument("directory", type=click.Path(path_type=Path))
-def export(context: Context, directory: Path) -> None:
+@click.option("--records", is_flag=True, help="Records and evidence too, which are private, for an auditor.")
+def export(context: Context, directory: Path, records: bool) -> None:
     """Write the static files of the log (tlog-tiles) and its keys into DIRECTORY, for any web server."""
-    from heliotrope.prove.publisher import export as export_files
+    from heliotrope.prove.export import export as export_files
 
     ledger = open_ledger(context)
     ledger.publish()
-    size = export_files(ledger.store, ledger.folder, directory)
+    size = export_files(ledger, directory, records=records)
     if context.json:
         print_json({"directory": str(directory), "size": size})
     else:

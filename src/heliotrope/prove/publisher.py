@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path, PurePath
 
-from heliotrope.errors import ProofError, SplitView
+from heliotrope.errors import SplitView
 from heliotrope.prove import sequencer, tiles
 from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.files import held, put_whole, sync_folders, write_whole
+from heliotrope.prove.files import put_whole, sync_folders, write_whole
 from heliotrope.prove.keys import KeyRing
 from heliotrope.prove.note import Note
 from heliotrope.store import Store, Transaction
@@ -37,20 +37,6 @@ def show(folder: Path, note: Note) -> None:
     write_whole(folder / "checkpoint", str(note).encode())
     if before is not None:
         _drop_partials(folder, before.size, size)
-
-
-def export(store: Store, published: Path, directory: Path) -> int:
-    """A fresh copy of what is published, complete from the first tile on; returns its size."""
-    with held(published / ".lock"):
-        shown = shown_tree(published)
-        if shown is None:
-            raise ProofError("nothing is published yet")
-        with store.read() as tx:
-            write_tiles(tx, directory, 0, shown.size)
-        for name in ("vkeys", "parties", "checkpoint"):
-            if (published / name).exists():
-                write_whole(directory / name, (published / name).read_bytes())
-    return shown.size
 
 
 def newest(tx: Transaction, *, quorum: int = 0) -> Note | None:
