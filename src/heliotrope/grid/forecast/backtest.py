@@ -152,10 +152,16 @@ def pinball(actual: FloatArray, rolled: Rolled) -> float:
 
 
 def kept_share(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -> float | None:
-    """Plans made anew every hour of [start, end), each on the forecast of that hour."""
+    """Of what perfect foresight would save; None where the window is too short or nothing can be saved."""
+    saved, possible = savings(values, hour0, start, end, fit)
+    return saved / possible if possible > 0 else None
+
+
+def savings(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -> tuple[float, float]:
+    """(kept, possible) with plans made anew every hour of [start, end), each on the forecast of that hour."""
     reach = max(kept.LENGTHS_H) + kept.SLACK_H
     if end - start < 2 * reach:
-        return None
+        return 0.0, 0.0
     horizons = np.arange(reach)
     series = scale(values, hour0, start)
     issues = np.arange(start, end)
@@ -165,4 +171,4 @@ def kept_share(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -
     for known in range(start, end, REFIT_H):
         rows = (issues >= known) & (issues < known + REFIT_H)
         forecasts[rows] = fit(series, known, horizons).predict(padded, issues[rows], horizons)
-    return kept.share(values[start:end], forecasts)
+    return kept.savings(values[start:end], forecasts)

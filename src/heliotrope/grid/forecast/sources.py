@@ -1,7 +1,8 @@
 """Forecasts that also look at published day-ahead forecasts of each source (solar, wind, gas …) and of the weather.
 
 A day's forecasts are known from 00:00 UTC of that day: a target past midnight of the issue's day sees none of its own.
-Where they are known, a first model turns them into an intensity, and its recent errors correct it for the hours ahead.
+Where they are known, a first model turns them into an intensity (`composite`); its recent errors correct it (`base`);
+and trees learn what is left, where the extra `forecast` is installed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 
 from heliotrope.grid.forecast import boost, ridge
 from heliotrope.grid.forecast.boost import Boost
-from heliotrope.grid.forecast.features import DAY, REACH, Scaled, at_issue, matrix
-from heliotrope.grid.forecast.ridge import MOST_CHANGE, Linear, fit_linear, least_squares
+from heliotrope.grid.forecast.features import DAY, REACH, WEEK, Scaled, at_issue, matrix
+from heliotrope.grid.forecast.ridge import MOST_CHANGE, Linear, least_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
 
-AGES = (0, 1, 2, 3, 5, 8, 12, 18)  # hours ahead that a later issue of the day is taught with
+AGES = (1, 3, 8)  # hours ahead that issues later in the day are taught with; midnight is taught with all
 LEAST_HOURS = 28 * DAY
 HALF_LIFE_H = 365.0 * DAY  # what the sun and the wind do to a grid is learnt from the same season of last year too
+YEAR_H = 8766.0
+# How much of its recent errors the composite is corrected by: the same hour's mean of a week, and the last day's mean.
+SAME_HOUR, LAST_DAY = 0.5, 0.2
+ROUNDS = 250
 
 
 class Published(msgspec.Struct, frozen=True, eq=False):
@@ -40,136 +45,140 @@ class Published(msgspec.Struct, frozen=True, eq=False):
         return int(missing[-1]) + 1 if len(missing) and not whole[-1] else int(np.argmax(whole))
 
 
-def drivers(published: Published) -> FloatArray:
-    """(hour, driver): shares of the sources, log of their sum, other columns as they are."""
+class Drivers(msgspec.Struct, frozen=True, eq=False):
+    """What is made of the published columns: `shares` of the sources, and everything trees may look at."""
+
+    shares: FloatArray
+    all: FloatArray
+
+
+def drivers(published: Published) -> Drivers:
     is_source = np.array(["production" in name for name in published.names])
     sources = np.maximum(published.columns[:, is_source], 0.0)
     whole = np.maximum(sources.sum(axis=1, keepdims=True), 1e-9)
     others = published.columns[:, ~is_source]
-    return np.column_stack([sources / whole, np.log(whole), others]) if is_source.any() else others
+    shares = np.column_stack([sources / whole, others]) if is_source.any() else others
+    return Drivers(shares, np.column_stack([shares, published.columns, np.log(whole)]))
 
 
 class SourceAware(msgspec.Struct, frozen=True, eq=False):
-    """`near` serves targets in the issue's own UTC day, `far` those past its midnight."""
+    """`trees` and `base` serve targets in the issue's own UTC day, `far` those past its midnight."""
 
-    published: FloatArray
+    drivers: Drivers
     composite: Linear
-    near: dict[tuple[bool, int], Linear]
+    trees: tuple[Boost, Boost] | None
     far: ridge.Ridge
     first: int
-    boost: Boost | None
 
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
         out = self.far.predict(series, issues, horizons)
-        shared, level = at_issue(series, issues), series.level(issues)
+        guess = composite_of(self.composite, self.drivers.shares, series)
+        usable = issues - 8 * DAY >= self.first
         hour = (issues + series.hour0) % DAY
-        guess = composite_of(self.composite, self.published, series)
         for j, h in enumerate(horizons.tolist()):
-            for issue_hour in range(max(DAY - h, 0)):
-                rows = np.flatnonzero((hour == issue_hour) & (issues - 8 * DAY >= self.first))
-                model = self.near.get((issue_hour == 0, issue_hour + h))
-                if not len(rows) or model is None:
-                    continue
-                X = near_matrix(series, self.published, guess, issues[rows], h, shared[rows])
-                change = model.predict(X)
-                if self.boost is not None:
-                    change = self.boost.correct(with_clock(X, hour[rows], h, change), change)
-                out[rows, j] = level[rows] + np.clip(change, -MOST_CHANGE, MOST_CHANGE)
+            rows = np.flatnonzero(usable & (hour + h < DAY))
+            if not len(rows):
+                continue
+            X, base = near(series, self.drivers, guess, issues[rows], h)
+            if self.trees is not None:
+                corrected, direct = self.trees
+                base = (corrected.correct(X, base) + direct.correct(X, np.zeros(len(base)))) / 2
+            out[rows, j] = series.level(issues[rows]) + np.clip(base, -MOST_CHANGE, MOST_CHANGE)
         return out
 
 
-def composite_of(model: Linear, published: FloatArray, series: Scaled) -> FloatArray:
+def composite_of(model: Linear, shares: FloatArray, series: Scaled) -> FloatArray:
     """What the published mix would emit, in x."""
-    value = model.predict(published)
+    value = model.predict(shares)
     if not series.is_log:
         return value
     guess: FloatArray = np.log(np.maximum(value, 1e-3))
     return guess
 
 
-def fit_composite(series: Scaled, columns: FloatArray, hours: IntArray, known: int) -> Linear:
+def fit_composite(series: Scaled, shares: FloatArray, hours: IntArray, known: int) -> Linear:
     """An hour's value is near linear in its shares: one factor a source, fitted to the relative error."""
     importance = 0.5 ** ((known - hours) / HALF_LIFE_H)
     value = np.exp(series.x[hours]) if series.is_log else series.x[hours]
-    model = least_squares(columns[hours], value, importance, 1e-4)
+    model = least_squares(shares[hours], value, importance, 1e-4)
     for _ in range(ridge.ROUNDS):
-        size = np.maximum(np.abs(model.predict(columns[hours]) - value), 0.02 * np.abs(value) + 1e-9)
+        size = np.maximum(np.abs(model.predict(shares[hours]) - value), 0.02 * np.abs(value) + 1e-9)
         relative = np.abs(value) + 1e-9 if series.is_log else 1.0
-        model = least_squares(columns[hours], value, importance / size / relative, 1e-4)
+        model = least_squares(shares[hours], value, importance / size / relative, 1e-4)
     return model
 
 
-def near_matrix(
-    series: Scaled, published: FloatArray, guess: FloatArray, issues: IntArray, h: int, shared: FloatArray
-) -> FloatArray:
-    """History's features, the published drivers of the hour, the composite and how it erred lately."""
+def near(series: Scaled, found: Drivers, guess: FloatArray, issues: IntArray, h: int) -> tuple[FloatArray, FloatArray]:
+    """Features, and the composite corrected by its recent errors (relative to level), for the hour `issue + h`."""
     x, level = series.x, series.level(issues)
     target, t = issues + h, issues
     error = x[: len(guess)] - guess
     ago = target - DAY
-    same_hour = np.mean([error[ago - DAY * k] for k in range(7)], axis=0)
-    recent = np.mean([error[t - k] for k in range(1, 4)], axis=0)
+    same_hour = [error[ago - DAY * k] for k in range(7)]
+    week, three = np.mean(same_hour, axis=0), np.mean(same_hour[:3], axis=0)
     day = np.mean([error[t - k] for k in range(1, DAY + 1)], axis=0)
-    return np.column_stack(
+    recent = np.mean([error[t - k] for k in range(1, 7)], axis=0)
+    midnight = target - (target + series.hour0) % DAY
+    today = np.lib.stride_tricks.sliding_window_view(guess, DAY)[midnight]
+    X = np.column_stack(
         [
-            matrix(series, issues, h, shared),
-            published[target],
-            published[target] - published[ago],
+            matrix(series, issues, h, at_issue(series, issues)),
+            found.all[target],
+            found.shares[target] - found.shares[ago],
             guess[target] - level,
+            guess[target] + week - level,
             guess[target] + error[ago] - level,
-            guess[target] + same_hour - level,
             error[ago],
-            same_hour,
+            week,
+            three,
+            error[target - WEEK],
             error[t - 1],
             recent,
             day,
+            today.mean(axis=1) - level,
+            today.min(axis=1) - level,
+            today.max(axis=1) - level,
+            level,
+            (target + series.hour0) % DAY,
+            (target + series.hour0) % YEAR_H / YEAR_H,
+            np.full(len(issues), h),
         ]
     )
+    return X, guess[target] + SAME_HOUR * week + LAST_DAY * day - level
 
 
 def fit(series: Scaled, known: int, horizons: IntArray, published: Published) -> SourceAware | ridge.Ridge:
-    """Uses values before hour `known`, and published forecasts of hours before it."""
+    """Uses values before hour `known`, and published forecasts of days that began before it."""
     far = ridge.fit(series, known, horizons)
     first = published.first_hour()
     if known - first < LEAST_HOURS:
         return far
-    columns = drivers(published)
-    hours = np.arange(first, known)
-    composite = fit_composite(series, columns, hours, known)
-    guess = composite_of(composite, columns, series)
-    near: dict[tuple[bool, int], Linear] = {}
-    rows: list[tuple[FloatArray, ...]] = []
-    oldest = max(first + 8 * DAY, REACH)
+    found = drivers(published)
+    composite = fit_composite(series, found.shares, np.arange(first, known), known)
+    guess = composite_of(composite, found.shares, series)
+    trees = _trees(series, found, guess, first, known, horizons) if boost.available() else None
+    return SourceAware(found, composite, trees, far, first)
+
+
+def _trees(
+    series: Scaled, found: Drivers, guess: FloatArray, first: int, known: int, horizons: IntArray
+) -> tuple[Boost, Boost] | None:
+    """Two forests, averaged: one corrects the base, one starts from the week's level."""
+    oldest = max(first + 8 * DAY, REACH + DAY)
     days = np.arange(-(-(oldest + series.hour0) // DAY), (known + series.hour0) // DAY) * DAY - series.hour0
-    for hour in range(min(DAY, int(horizons[-1]) + 1)):
-        for at_midnight in (True, False):
-            ages = [hour] if at_midnight else [age for age in AGES if age < hour]
-            parts = [_examples(series, columns, guess, days, hour, h) for h in ages]
-            if not parts:
+    if len(days) < LEAST_HOURS // DAY // 2:
+        return None
+    parts = []
+    for hour in range(DAY):
+        for age in (hour, *(a for a in AGES if a < hour)):
+            if age > horizons[-1]:
                 continue
-            X, y, clock = (np.concatenate(part) for part in zip(*parts, strict=True))
-            importance = 0.5 ** ((known - clock) / HALF_LIFE_H)
-            model = fit_linear(X, y, importance, is_log=series.is_log, penalty=0.02)
-            near[at_midnight, hour] = model
-            base = model.predict(X)
-            age = np.repeat(ages, len(days))
-            rows.append((np.column_stack([X, np.full(len(X), hour), age, base]), base, y, importance))
-    trees = None
-    if boost.available():
-        X, base, y, importance = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-        trees = boost.fit(X, base, y, importance, is_log=series.is_log)
-    return SourceAware(columns, composite, near, far, first, trees)
-
-
-def _examples(
-    series: Scaled, columns: FloatArray, guess: FloatArray, days: IntArray, hour: int, h: int
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Features, answer and issue hour of forecasts of `hour` o'clock made `h` hours ahead, each of `days`."""
-    issues = days + hour - h
-    y = series.x[issues + h] - series.level(issues)
-    return near_matrix(series, columns, guess, issues, h, at_issue(series, issues)), y, issues
-
-
-def with_clock(X: FloatArray, hour: IntArray, h: int, base: FloatArray) -> FloatArray:
-    """What trees see besides: the hour aimed at, how far it is, and the linear forecast."""
-    return np.column_stack([X, (hour + h) % DAY, np.full(len(X), h), base])
+            issues = days + hour - age
+            X, base = near(series, found, guess, issues, age)
+            y = series.x[issues + age] - series.level(issues)
+            parts.append((X, base, y, 0.5 ** ((known - issues) / HALF_LIFE_H)))
+    X, base, y, importance = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return (
+        boost.fit(X, base, y, importance, is_log=series.is_log, rounds=ROUNDS // 2),
+        boost.fit(X, np.zeros(len(base)), y, importance, is_log=series.is_log, rounds=ROUNDS),
+    )
