@@ -167,6 +167,30 @@ def home_in_eu(candidate):
     )
 
 
+@given(
+    st.lists(st.floats(1, 900), min_size=30, max_size=30),
+    st.floats(0.01, 20),
+    st.floats(0, 7200),
+    st.floats(0, 1000),
+    st.floats(0, 4000),
+    st.booleans(),
+)
+def test_work_that_fits_unbroken_always_has_a_plan_and_none_worse(world, values, hours, late, pause, spare, running):
+    """Whatever the clock's fractions: pausing is a freedom, never a loss."""
+    now = world.now + late
+    ready = Progress(hours * 3600, "home", running) if running else None
+    work = world.work(hours, within_h=hours + (spare + 1) / 3600, now=now, flexibility=world.pausable(pause))
+    plan = place(work, [world.candidate(values)], now_s=now + 0.0137, home="home", ready=ready)
+    whole = place(
+        world.work(hours, within_h=hours + (spare + 1) / 3600, now=now),
+        [world.candidate(values)],
+        now_s=now + 0.0137,
+        ready=ready,
+    )
+    assert plan.expected.carbon_g <= whole.expected.carbon_g * (1 + 1e-9)
+    assert all(s.start < s.end for s in plan.slots)
+
+
 def test_pausing_costs_and_pays(world):
     values = [100, 900, 100, 900, 100, 900]
     free = place(world.work(3, flexibility=world.pausable()), [world.candidate(values)], now_s=world.now)

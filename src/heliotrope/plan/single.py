@@ -133,14 +133,20 @@ def _best_by_site(options: dict[str, Option], workload: Workload, step_s: float)
         limit = best + TIE * max(1.0, abs(best)) - option.moving_g
         found = None
         if bounds[name] <= limit + option.moving_g:
+            # Unbroken is always allowed: pieces have to beat it.
+            whole_g, whole = best_window(option.line, option.work_s + option.first_s)
+            if option.running:
+                whole_g, whole = _now(option).grams, _now(option).pieces[0]
             found = best_pieces(
                 option.line.coarser(step_s),
                 option.work_s,
                 workload.flexibility.pause_cost_s,
                 first_cost=option.first_s,
                 running=option.running,
-                below=limit,
+                below=min(limit, whole_g),
             )
+            if found is None and whole_g <= limit:
+                found = whole_g, [whole]
         if found is None:
             # It was proven that this site cannot be below the best; its own best lies at least there.
             choices[name] = Choice(option, max(bounds[name], best) - option.moving_g, [], exact=False)

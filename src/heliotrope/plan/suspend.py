@@ -13,11 +13,13 @@ import numpy as np
 from heliotrope.plan.timeline import Segment, Timeline
 
 _FRESH, _OFF, _ON = 0, 1, 2
-_EPS = 1e-7  # seconds
+_EPS = 1e-6  # seconds
+_SLACK = 1e-9  # of a cost: sums in another order differ by less
 _WHOLE, _HEAD, _TAIL = 0, 1, 2
 _Steps = tuple[int, int, "_Steps"] | None  # the last step used, how, and those before it
-_Way = tuple[float, int, _Steps]  # cost without the partial step, the partial step or -1, how it came about
-_Labels = dict[tuple[int, float, bool], list[_Way]]  # by state, net work in whole steps, whether a step is partial
+# Cost without the partial step, the partial step or -1, net work in whole steps, how it came about.
+_Way = tuple[float, int, float, _Steps]
+_Labels = dict[tuple[int, int, bool], list[_Way]]  # by state, net work in ms, whether a step is partial
 
 
 def fill(line: Timeline, work: float) -> tuple[float, list[Segment]]:
@@ -201,14 +203,14 @@ class _Search:
 
     def within(self, limit: float) -> tuple[float, list[Segment]] | None:
         """The best plan that costs at most `limit`; every label that could still become one is kept."""
-        limit += 1e-12 * abs(limit)
-        labels: _Labels = {(self.initial, 0.0, False): [(0.0, -1, None)]}
+        limit += _SLACK * abs(limit)
+        labels: _Labels = {(self.initial, 0, False): [(0.0, -1, 0.0, None)]}
         for i in range(len(self.rates)):
             labels = self._grown(labels, i, limit)
         best: tuple[float, float, float, _Steps] | None = None
-        for (_, net, _), ways in labels.items():
-            rest = self.work - net
-            for spent, partial, steps in ways:
+        for ways in labels.values():
+            for spent, partial, net, steps in ways:
+                rest = self.work - net
                 if not -_EPS <= rest <= (self.lengths[partial] if partial >= 0 else 0.0) + _EPS:
                     continue
                 cost = spent + (self.rates[partial] * rest if partial >= 0 else 0.0)
@@ -227,15 +229,15 @@ class _Search:
             slack = 0.0 if partial < 0 else min(0.0, (self.rates[partial] - price) * self.lengths[partial])
             if spent + slack + price * (work - net) + after[state] > limit:
                 return
-            ways = grown.setdefault((state, round(net, 6), partial >= 0), [])
+            ways = grown.setdefault((state, round(net * 1e3), partial >= 0), [])
             if not any(self._as_good(way, spent, partial) for way in ways):
-                ways[:] = [way for way in ways if not self._as_good((spent, partial, None), way[0], way[1])]
-                ways.append((spent, partial, steps))
+                ways[:] = [way for way in ways if not self._as_good((spent, partial, net, None), way[0], way[1])]
+                ways.append((spent, partial, net, steps))
 
-        for (state, net, _), ways in labels.items():
+        for (state, _, _), ways in labels.items():
             extra = 0.0 if state == _ON else self.starts[state]
             tail = self.starts[1] if state == _ON else extra
-            for spent, partial, steps in ways:
+            for spent, partial, net, steps in ways:
                 keep(_FRESH if state == _FRESH else _OFF, net, spent, partial, steps)
                 keep(_ON, net + length - extra, spent + rate * length, partial, (i, _WHOLE, steps))
                 if partial < 0:

@@ -19,9 +19,11 @@ SAMPLE = 60_000
 ROUGH_PASSES, FINE_PASSES = 24, 10
 MOST_FINE_PRICES = 200_000
 # (weight of prices, how fast those of unused room sink), pass by pass.
-POLISH = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.4, 0.0), (0.0, 0.0))
+POLISH = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0))
 # Small problems are packed anew in other orders: wide jobs weigh more there.
 MOST_RESTARTS, RESTARTED_JOBS = 8, 80_000
+# Above this a pass is worth less: single jobs hardly matter.
+MANY = 400_000
 TRADES, TRADES_AT_ONCE = 20_000, 2000
 
 
@@ -228,7 +230,7 @@ class _Seating:
 
     def polish(self) -> None:
         """Reseats every job, pass by pass: prices of unused room sink, then grams alone count."""
-        for weight, push in POLISH:
+        for weight, push in POLISH if len(self.problem) <= MANY else POLISH[::2]:
             self.settle(self.rng.permutation(len(self.problem)), weight, push)
 
     def trade(self, enough_g: float, rounds: int) -> None:
