@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +96,6 @@ def _speed(grid: Path, zone: str, quick: bool) -> Iterator[Row]:
         yield Row(
             f"{policy}: times GAIA's jobs per CPU second", found.jobs / found.cpu_s / peer, "×", ">= 500", "GAIA", peer
         )
-    small = simulate(Scenario("synthetic:500000", grid, policy="helio", zones=zone, capacity="2000"))
     jobs = 1_000_000 if quick else 5_000_000
     found = simulate(Scenario(f"synthetic:{jobs}", grid, policy="helio", zones=zone, capacity=str(jobs // 250)))
     yield Row(
@@ -105,16 +107,19 @@ def _speed(grid: Path, zone: str, quick: bool) -> Iterator[Row]:
         None,
         f"{jobs:,} jobs, capacity about 1.5 times the mean load, LP bound counted in",
     )
-    yield Row(
-        "memory for twice the jobs or more",
-        found.peak_mb / small.peak_mb,
-        "×",
-        "<= 1.25",
-        "",
-        None,
-        f"{small.peak_mb:.0f} MB for 500,000, {found.peak_mb:.0f} MB for {jobs:,}, under capacity",
-    )
+    yield _memory(grid, zone, 1_000_000 if quick else 10_000_000)
     yield Row("gap under that capacity", 100 * (found.gap or 0.0), "%", "", "", None, "greedy in order of arrival")
+
+
+def _memory(grid: Path, zone: str, jobs: int) -> Row:
+    """Each in a process of its own: a peak never comes down again."""
+    peaks = []
+    for count in (jobs // 4, jobs):
+        command = [sys.executable, "-m", "heliotrope", "simulate", "--jobs", f"synthetic:{count}", "--grid", str(grid)]
+        done = subprocess.run([*command, "--zones", zone, "--json"], check=True, capture_output=True, text=True)
+        peaks.append(json.loads(done.stdout)["peak_mb"])
+    how = f"{peaks[0]:.0f} MB for {jobs // 4:,}, {peaks[1]:.0f} MB for {jobs:,}"
+    return Row("memory for four times the jobs", peaks[1] / peaks[0], "×", "<= 1.25", how=how)
 
 
 def _limits(grid: Path, zone: str, quick: bool) -> Iterator[Row]:

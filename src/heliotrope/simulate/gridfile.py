@@ -15,8 +15,8 @@ from heliotrope.units import parse_instant
 LEAST_MEDIAN_G, MOST_MEDIAN_G = 2.0, 2500.0
 
 
-def read(path: Path, only: tuple[str, ...] | None = None) -> tuple[Curves, int]:
-    """The curves, and the epoch second of the first step. `only`: just these columns; None: all."""
+def read(path: Path) -> tuple[Curves, int]:
+    """The curves, and the epoch second of the first step."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -35,9 +35,7 @@ def read(path: Path, only: tuple[str, ...] | None = None) -> tuple[Curves, int]:
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise InvalidInput("a zone is there twice", file=str(path), line=1, field=twice)
-    zones = tuple(z for z in header[1:] if only is None or z in only)
-    keep = [header.index(z) for z in zones]
-    values = np.empty((len(zones), len(body)))
+    zones = tuple(header[1:])
     times = np.empty(len(body))
     for n, (line, row) in enumerate(body):
         if len(row) != len(header):
@@ -49,8 +47,7 @@ def read(path: Path, only: tuple[str, ...] | None = None) -> tuple[Curves, int]:
                 allowed=str(len(header)),
             )
         times[n] = _time(path, line, row[0])
-        for k, column in enumerate(keep):
-            values[k, n] = _intensity(path, line, header[column], row[column])
+    values = _intensities(path, zones, body)
     step = times[1] - times[0]
     uneven = np.flatnonzero(np.diff(times) != step)
     if step <= 0 or len(uneven):
@@ -78,6 +75,21 @@ def _time(path: Path, line: int, text: str) -> float:
         raise InvalidInput(
             error.what, file=str(path), line=line, field="time", found=text, allowed="ISO 8601, as in 2022-01-01T00:00Z"
         ) from None
+
+
+def _intensities(path: Path, zones: tuple[str, ...], body: list[tuple[int, list[str]]]) -> Floats:
+    """[zone, step]; all at once, and one by one only to say which is wrong."""
+    try:
+        values = np.array([row[1:] for _, row in body]).astype(np.float64).T
+        sound = bool(np.isfinite(values).all() and (values >= 0).all())
+    except ValueError:
+        sound = False
+    if not sound:
+        found = [
+            [_intensity(path, line, z, text) for z, text in zip(zones, row[1:], strict=True)] for line, row in body
+        ]
+        values = np.array(found).T
+    return np.ascontiguousarray(values)
 
 
 def _intensity(path: Path, line: int, zone: str, text: str) -> float:
