@@ -71,8 +71,8 @@ def open_ledger(context: Context) -> Ledger:
 @click.option(
     "--vkeys", type=click.Path(path_type=Path), help="The keys to trust; default: this home's, else beside it."
 )
-@click.option("--quorum", type=click.IntRange(min=0), default=0, help="Witnesses that must have cosigned.")
-def verify(context: Context, receipt: Path | None, every: bool, vkeys: Path | None, quorum: int) -> None:
+@click.option("--quorum", type=click.IntRange(min=0), help="Witnesses that must have cosigned; default: prove.quorum.")
+def verify(context: Context, receipt: Path | None, every: bool, vkeys: Path | None, quorum: int | None) -> None:
     """Check RECEIPT, with no network and nothing but the keys."""
     if every == (receipt is not None):
         raise UsageError("say which: a RECEIPT, or --all", hint="helio log verify FILE.tlog-proof")
@@ -82,7 +82,8 @@ def verify(context: Context, receipt: Path | None, every: bool, vkeys: Path | No
     from heliotrope.prove import verify_receipt
 
     own = context.settings.home_path / "log" / "vkeys"
-    verdict = verify_receipt(receipt, vkeys=vkeys or (own if own.is_file() else None), quorum=quorum)
+    needed = context.settings.prove.quorum if quorum is None else quorum
+    verdict = verify_receipt(receipt, vkeys=vkeys or (own if own.is_file() else None), quorum=needed)
     if context.json:
         print_json({"verified": True, **_verdict(verdict)})
         return

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from heliotrope.errors import InvalidInput
+from heliotrope.errors import HelioError, InvalidInput
 from heliotrope.prove.ledger import Ledger
 from heliotrope.prove.record import Statement
 from heliotrope.prove.signing import Batch, Worker, seal_lines
@@ -185,6 +185,11 @@ def _cut(number: int, lines: list[bytes]) -> Iterator[_Lines]:
 
 
 def _publish(ledger: Ledger, stop: threading.Event) -> None:
-    while not stop.wait(PUBLISH_EVERY_S):
-        ledger.publish()
-    ledger.store.close()
+    try:
+        while not stop.wait(PUBLISH_EVERY_S):
+            ledger.publish()
+    except HelioError:
+        # The publication that ends every run says the same, where the error can be shown.
+        return
+    finally:
+        ledger.store.close()

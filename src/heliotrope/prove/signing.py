@@ -61,7 +61,11 @@ class Worker:
 
     def __init__(self, secret: SecretKey) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "heliotrope.prove.signing"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "heliotrope.prove.signing"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C is for the parent; this one ends when its pipe does.
+            start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

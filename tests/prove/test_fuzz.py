@@ -1,0 +1,120 @@
+"""Every parser against bytes that nobody meant: an error for people, or something that reads the same again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliotrope.errors import HelioError
+from heliotrope.prove import evidence, tiles
+from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.note import Note, SecretKey, parse_signatures
+from heliotrope.prove.receipt import RecordFile
+from heliotrope.prove.trust import Trust
+from heliotrope.prove.witness.client import Peer
+
+KEY = str(SecretKey("a.example", 1, bytes(32)).key)
+WORDS = st.sampled_from(["log", "witness", "site", "auditor", "#", KEY, KEY[:-3], "+", "\n", " ", "\t", "\x00", "é"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(WORDS, max_size=12).map("".join) | st.lists(WORDS, max_size=12).map(" ".join) | st.text(max_size=80))
+def test_key_files(text):
+    try:
+        trust = Trust.parse(text, file="vkeys")
+    except HelioError:
+        return
+    assert all(str(key) in text for key in (*trust.logs, *trust.witnesses, *trust.sites, *trust.auditors))
+
+
+@given(st.binary(max_size=200), st.integers(0, 256))
+def test_bundles(raw, width):
+    try:
+        entries = tiles.decode_bundle(raw, width)
+    except HelioError:
+        return
+    assert tiles.encode_bundle(entries) == raw
+
+
+@given(st.binary(max_size=100), st.integers(0, 256))
+def test_tiles(raw, width):
+    try:
+        hashes = tiles.split_tile(raw, width)
+    except HelioError:
+        return
+    assert b"".join(hashes) == raw
+
+
+@given(st.text(max_size=60))
+def test_paths(path):
+    try:
+        level, n, width = tiles.parse_path(path)
+    except HelioError:
+        return
+    assert tiles.tile_path("entries" if level is None else level, n, width) == path
+
+
+@given(st.text(max_size=120))
+def test_checkpoints(text):
+    try:
+        tree = Checkpoint.parse(text)
+    except HelioError:
+        return
+    assert tree.text() == text
+
+
+@given(st.text(max_size=120) | st.text(max_size=60).map(lambda t: f"— {t}\n"))
+def test_signature_lines(text):
+    try:
+        signatures = parse_signatures(text)
+    except HelioError:
+        return
+    assert parse_signatures("".join(map(str, signatures))) == signatures
+
+
+@given(st.text(max_size=60))
+def test_peers(text):
+    with pytest.raises(HelioError):
+        Peer.parse(text)
+
+
+@given(st.binary(max_size=120) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_records(raw):
+    with pytest.raises(HelioError):
+        RecordFile.parse(raw).open()
+
+
+@given(st.fixed_dictionaries({"leaf": st.text(max_size=20), "key": st.sampled_from([KEY, ""]), "salt": st.text(max_size=8),
+                              "envelope": st.dictionaries(st.text(max_size=5), JSON, max_size=3),
+                              "schema": st.just("heliotrope/record/v1")}))  # fmt: skip
+def test_records_of_the_right_shape(body):
+    with pytest.raises(HelioError):
+        RecordFile.parse(json.dumps(body).encode()).open()
+
+
+@given(st.binary(max_size=120) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_evidence(raw):
+    with pytest.raises(HelioError):
+        evidence.decode(raw)
+
+
+@given(st.dictionaries(st.sampled_from(["measurement", "site", "signals", "home", "device_s", "submitted_s"]), JSON))
+def test_evidence_of_the_right_schema(body):
+    with pytest.raises(HelioError):
+        evidence.decode(json.dumps({"schema": evidence.SCHEMA, **body}).encode())
+
+
+@given(st.binary(max_size=200))
+def test_notes(raw):
+    try:
+        note = Note.parse(raw)
+    except HelioError:
+        return
+    assert Note.parse(str(note).encode()) == note
