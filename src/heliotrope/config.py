@@ -86,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load(config: str | None = None, home: str | None = None) -> Settings:
-    """`--home` over HELIO_HOME over the file's `home` over ~/.heliotrope; the file is `--config` or HOME/config.toml."""
+    """`--home` over HELIO_HOME over the file's `home` over ~/.heliotrope; `--config` over HOME/config.toml."""
     stated_home = home or os.environ.get("HELIO_HOME") or ""
     path = Path(config or f"{stated_home or '~/.heliotrope'}/config.toml").expanduser()
     settings = Settings()
