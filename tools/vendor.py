@@ -1,4 +1,4 @@
-"""Fetches the front end's few libraries from npm, at pinned versions and digests, with their licences beside them.
+"""Fetches what the front end takes from npm, at pinned versions and digests, with its licence beside it.
 
     python tools/vendor.py
 
@@ -24,12 +24,6 @@ from heliotrope.web.world import SOUTH, project
 VENDOR = Path(__file__).parents[1] / "src" / "heliotrope" / "web" / "static" / "vendor"
 # package, version, SHA-256 of the archive, {file in it: file here}
 PACKAGES = (
-    (
-        "uplot",
-        "1.6.32",
-        "4b8a8191e425658e3ea8c8c1314b0fc679c861ee3a1af2b20c7b16ba50b5133d",
-        {"dist/uPlot.iife.min.js": "uplot.js", "dist/uPlot.min.css": "uplot.css", "LICENSE": "uplot.LICENSE"},
-    ),
     (
         "world-atlas",
         "2.0.2",
