@@ -16,7 +16,7 @@ import numpy as np
 
 from heliotrope.grid import hourly, zones
 from heliotrope.grid.forecast import across, boost, sources
-from heliotrope.grid.forecast.backtest import Rolled, backtest, fit_own, roll, savings
+from heliotrope.grid.forecast.backtest import Rolled, backtest, fit_own, once_each, roll, savings
 from heliotrope.grid.forecast.features import DAY, scale
 from heliotrope.grid.forecast.ridge import fit as fit_ridge
 from heliotrope.grid.hourly import Hourly
@@ -148,6 +148,7 @@ def _day_ahead(grids: tuple[str, ...], quick: bool) -> Iterator[Row]:
         def fit(known_series, known, horizons, published=published):
             return sources.fit(known_series, known, horizons, published)
 
+        fit = once_each(fit, 48)
         rolled = roll(series.values, series.hour0, start, end, np.arange(24), every=24, fit=fit)
         hours = rolled.issues[:, None] + rolled.horizons
         truth = series.values[hours]

@@ -96,6 +96,23 @@ def history(
     _show(context, [door.history(zone, start, end, kind=kind) for zone in zones], as_csv)
 
 
+@grid.command(name="map")
+@provider_option
+@shared_options
+def world_map(context: Context, providers: tuple[str, ...]) -> None:
+    """Show this hour in every zone that can be asked, on a map of the world."""
+    from heliotrope.grid import world
+
+    door, kind = _door(context, providers, None)
+    at = int(time.time())
+    found = world.survey(door, kind, at)
+    if context.json:
+        for signal in found:
+            print_json(_point(signal))
+    else:
+        click.echo(world.draw(found, colour=_colour()))
+
+
 @grid.command()
 @shared_options
 def providers(context: Context) -> None:

@@ -24,7 +24,7 @@ def draw(signal: Signal, *, colour: bool) -> str:
         shown = dict(cells)
         row = "".join(_cell(shown.get(hour), low, high, colour) for hour in range(24))
         lines.append(f"{from_epoch(day * S_PER_DAY):%a %d %b}".ljust(MARGIN) + row.rstrip())
-    lines.append(" " * MARGIN + _legend(low, high, signal.kind.unit, colour))
+    lines.append(" " * MARGIN + legend(low, high, signal.kind.unit, colour))
     lines.append(f"{signal.zone}: {signal.kind}, {signal.quality.kind.value}, {signal.quality.source}")
     lines.extend(f"note: {flag}" for flag in signal.quality.flags)
     return "\n".join(lines)
@@ -33,17 +33,17 @@ def draw(signal: Signal, *, colour: bool) -> str:
 def _cell(value: float | None, low: float, high: float, colour: bool) -> str:
     if value is None:
         return "  "
-    return _paint((value - low) / (high - low) if high > low else 0.0, colour)
+    return paint((value - low) / (high - low) if high > low else 0.0, colour)
 
 
-def _paint(level: float, colour: bool) -> str:
+def paint(level: float, colour: bool) -> str:
     """`level` from 0 (least) to 1 (most)."""
     if colour:
         return f"\x1b[48;5;{RAMP[min(int(level * len(RAMP)), len(RAMP) - 1)]}m  \x1b[0m"
     return SHADES[min(int(level * len(SHADES)), len(SHADES) - 1)] * 2
 
 
-def _legend(low: float, high: float, unit: str, colour: bool) -> str:
+def legend(low: float, high: float, unit: str, colour: bool) -> str:
     steps = len(RAMP) if colour else len(SHADES)
-    ramp = "".join(_paint((i + 0.5) / steps, colour) for i in range(steps))
+    ramp = "".join(paint((i + 0.5) / steps, colour) for i in range(steps))
     return f"{low:.4g} {ramp} {high:.4g} {unit}"

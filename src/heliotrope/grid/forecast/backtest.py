@@ -78,6 +78,20 @@ def fit_own(series: Scaled, known: int, horizons: IntArray) -> Predictor:
     return ridge.fit(series, known, horizons)
 
 
+def once_each(fit: Fit, reach: int) -> Fit:
+    """Fits once at each cut-off, for every horizon that the scores and the plans of one backtest ask for."""
+    fitted: dict[int, Predictor] = {}
+
+    def remembered(series: Scaled, known: int, horizons: IntArray) -> Predictor:
+        if not ridge.enough(known, reach):
+            return fit(series, known, horizons)
+        if known not in fitted:
+            fitted[known] = fit(series, known, np.arange(reach))
+        return fitted[known]
+
+    return remembered
+
+
 def roll(values: FloatArray, hour0: int, start: int, end: int, horizons: IntArray, *, every: int, fit: Fit) -> Rolled:
     """Forecasts issued each `every` hours over [start, end) (indices into `values`), refitted every 28 days."""
     warm = max(start - WARM_UP_H, REACH + int(horizons[-1]))
@@ -124,6 +138,7 @@ def backtest(
             allowed=f"at least {least} h before it and more than {horizon_h} h in it",
             hint="choose a later --from, or a longer series",
         )
+    fit = once_each(fit, max(horizon_h, max(kept.LENGTHS_H) + kept.SLACK_H))
     rolled = roll(values, hour0, start, end, horizons, every=every, fit=fit)
     actual = values[rolled.issues[:, None] + horizons]
     plain = np.stack([values[rolled.issues + h - DAY * (h // DAY + 1)] for h in horizons.tolist()], axis=1)
