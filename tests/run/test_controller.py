@@ -160,13 +160,51 @@ if not saved.exists():
     run = step_until(controller, "w", RunState.RUNNING)
     written(tmp_path / "half")
     os.kill(folder(controller, run).began.child.pid, signal.SIGKILL)
-    assert controller.follow("w", quiet).state in {RunState.LOST, RunState.DONE}
-    view = run_view(controller.store, "w")
-    while view.run.state is not RunState.DONE:
-        controller.follow("w", quiet)
-        view = run_view(controller.store, "w")
-    assert [a.state for a in view.attempts] == [RunState.LOST, RunState.DONE]
+    assert controller.follow("w", quiet).state is RunState.DONE
+    assert [a.state for a in run_view(controller.store, "w").attempts] == [RunState.LOST, RunState.DONE]
     assert kinds(controller)[1:] == [("run", "w-1"), ("run", "w-2")], "what the lost attempt used is recorded too"
+
+
+def test_a_meter_that_is_not_there_fails_the_run_and_says_why(settings):
+    blind = Controller(msgspec.structs.replace(settings, measure=MeasureSettings(meters=("crystal-ball",))))
+    blind.submit(work(), at_once=True)
+    done = blind.follow("w", quiet)
+    assert done.state is RunState.FAILED
+    assert "crystal-ball" in done.reason
+    blind.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"line":"he', b"\xff\xfe\n" * 3])
+def test_a_journal_that_cannot_be_read_keeps_no_run_from_ending(controller, damage):
+    controller.submit(work(code="import time; time.sleep(60)", max_attempts=1), at_once=True)
+    attempt = folder(controller, step_until(controller, "w", RunState.RUNNING))
+    written(attempt.out)
+    os.kill(shepherd_of(attempt.path), signal.SIGKILL)
+    attempt.journal.write_bytes(damage)
+    done = controller.follow("w", quiet)
+    assert done.state is RunState.FAILED
+    assert "vanished" in done.reason
+    events = [event.name for event in run_view(controller.store, "w").events]
+    assert ("not measured" in events) == (b"\n" in damage)
+
+
+def test_a_full_disk_delays_an_end_and_loses_none(controller, tmp_path):
+    """The folder refuses to be written just when the command ends."""
+    code = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.05)"
+    controller.submit(work(code=code), at_once=True)
+    attempt = folder(controller, step_until(controller, "w", RunState.RUNNING))
+    written(attempt.out)
+    blocker = attempt.path / f".exit.{shepherd_of(attempt.path)}"
+    blocker.mkdir()
+    (tmp_path / "go").touch()
+    written(attempt.path / "shepherd.log")
+    deadline = time.monotonic() + 20
+    while "tried again" not in (attempt.path / "shepherd.log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    blocker.rmdir()
+    done = controller.follow("w", quiet)
+    assert (done.state, done.attempt) == (RunState.DONE, 1)
 
 
 def test_a_failing_job_is_not_tried_again(controller):
@@ -190,8 +228,7 @@ def test_after_a_reboot_it_is_begun_again_and_no_stranger_is_harmed(controller, 
     attempt.write(
         "began", msgspec.structs.replace(began, child=msgspec.structs.replace(child, pid=os.getpid(), boot="of old"))
     )
-    while run_view(controller.store, "w").run.state is not RunState.DONE:
-        controller.follow("w", quiet)
+    assert controller.follow("w", quiet).state is RunState.DONE
     assert [a.state for a in run_view(controller.store, "w").attempts] == [RunState.LOST, RunState.DONE]
 
 

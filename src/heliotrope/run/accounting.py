@@ -31,7 +31,8 @@ def measured(folders: list[Folder]) -> Measurement | None:
     parts = []
     for folder in folders:
         part = folder.measurement
-        if part is None and folder.journal.exists():
+        # A journal without a whole line is of a command that was never executed.
+        if part is None and folder.journal.exists() and b"\n" in folder.journal.read_bytes():
             part = measure.recover(folder.journal)
         if part is not None:
             parts.append(part)

@@ -249,8 +249,12 @@ class Controller:
         if step.do is lifecycle.Do.REAP and run.handle:
             engines.engine(run.engine).reap(run.handle)
         folders = accounting.folders_of(self.home / "runs", run.id)
-        raw = accounting.measured(folders)
-        bill = None
+        bill, unread = None, ""
+        try:
+            raw = accounting.measured(folders)
+        except InvalidInput as error:
+            # A journal that a disk has damaged must not keep the run from ending; that it is missing is told.
+            raw, unread = None, error.what
         if raw is not None:
             run = msgspec.structs.replace(
                 run, started_at=from_epoch(clock.at(raw.start_s)), ended_at=from_epoch(clock.at(raw.end_s))
@@ -264,6 +268,8 @@ class Controller:
                 return run
             runs.put_run(tx, run)
             runs.add_event(tx, run.id, now_s, run.state.value, run.reason)
+            if unread:
+                runs.add_event(tx, run.id, now_s, "not measured", unread)
             if bill is not None:
                 runs.put_account(tx, run.id, bill.account)
                 statement = run_statement(
@@ -332,11 +338,12 @@ class Controller:
                 run = runs.attempts(tx, workload_id)[-1]
                 plan = runs.newest_plan(tx, workload_id)
                 clock = Clock(*runs.clock(tx, workload_id))
+                owed = runs.account(tx, run.id) is not None and not run.receipt
             assert plan is not None
             if workload_id in self.troubles:
                 raise self.troubles[workload_id]
             watch(run, plan, clock.now_s())
-            if run.state.ended and (run.receipt or not run.handle):
+            if run.state.ended and not owed:
                 return run
             time.sleep(min(max(wait_s, 0.01), LOOK_S))
 

@@ -17,6 +17,7 @@ from heliotrope.run.folder import Began, Exit, Folder, Order
 from heliotrope.run.processes import MARK, end_all, identity
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
+NO_ROOM_S = 1.0
 
 
 def keep(folder: Folder, lock_fd: int) -> None:
@@ -53,12 +54,24 @@ def keep(folder: Folder, lock_fd: int) -> None:
     os.write(go, b"g")
     os.close(go)
     _, status = os.waitpid(child, 0)
-    folder.write("exit", Exit(os.waitstatus_to_exitcode(status), time.time()))
+    _insist(folder, "exit", Exit(os.waitstatus_to_exitcode(status), time.time()))
     # Whatever it left behind ends with it.
     began = folder.began
     if began is not None:
         end_all(folder.path, began.child)
-    folder.write("measurement", session.stop())
+    _insist(folder, "measurement", session.stop())
+
+
+def _insist(folder: Folder, name: str, value: object) -> None:
+    """A full disk must not turn an end into a loss, and a loss into a second run: it waits for room."""
+    while True:
+        try:
+            folder.write(name, value)
+        except OSError as error:
+            sys.stderr.write(f"{name}: {error}; tried again\n")
+            time.sleep(NO_ROOM_S)
+        else:
+            return
 
 
 def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:

@@ -23,7 +23,14 @@ class LocalEngine:
 
     def launch(self, task: Task) -> None:
         """Starts it, unless it was ever started: an attempt whose command may have run is never run again."""
-        folder = Folder(Path(task.handle))
+        try:
+            self._launch(task, Folder(Path(task.handle)))
+        except OSError as error:
+            raise EngineError(
+                f"{task.handle}: cannot be begun", cause=str(error), hint="is there room, and may it be written?"
+            ) from error
+
+    def _launch(self, task: Task, folder: Folder) -> None:
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = folder.try_lock()
         if lock is None:
