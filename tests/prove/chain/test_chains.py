@@ -97,7 +97,10 @@ def test_a_reorganisation_sends_again_what_it_swept_away(store, anvil_node):
     anvil_node.ask("evm_revert", before)
     assert world.registry.size() == 0
     assert world.registry.outbox.settle() == 1
+    # Asked again, it waits for the transaction that was sent again, and sends no other.
+    world.anchor()
     assert world.registry.size() == 1
+    assert anvil_node.nonce(ALICE.address) == 2
     anvil_node.ask("anvil_mine", hex(4))
     assert world.registry.outbox.settle() == 0
     with store.read() as tx:
