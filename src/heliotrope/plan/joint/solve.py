@@ -23,7 +23,7 @@ POLISH = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0
 # Small problems are packed anew in other orders: wide jobs weigh more there.
 MOST_RESTARTS, RESTARTED_JOBS = 8, 80_000
 # Above this a pass is worth less: single jobs hardly matter.
-MANY = 400_000
+MANY = 50_000
 TRADES, TRADES_AT_ONCE = 20_000, 2000
 
 
