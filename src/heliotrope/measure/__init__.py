@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heliotrope.measure import calibration, groups, registry
+from heliotrope.measure import groups, registry
 from heliotrope.measure.handle import Handle, measured
-from heliotrope.measure.journal import recover
 from heliotrope.measure.protocol import Probe
-from heliotrope.measure.session import Session
+from heliotrope.measure.session import Session, own_calibration
 from heliotrope.measure.system import System
+from heliotrope.model import Measurement
 from heliotrope.rooms import make_callable
 
 __all__ = ["Handle", "Probe", "Session", "measured", "probe", "recover", "start"]
@@ -32,8 +32,15 @@ def start(
         interval_s=interval_s,
         meters=meters,
         journal=journal,
-        calibration=calibration.load(calibration.default_path()),
+        calibration=own_calibration(),
     )
+
+
+def recover(journal: Path) -> Measurement:
+    """All that a journal holds, also after a kill."""
+    from heliotrope.measure.journal import recover as read
+
+    return read(journal)
 
 
 def probe(system: System | None = None) -> tuple[Probe, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import math
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -13,9 +12,9 @@ import msgspec
 
 from heliotrope.errors import InvalidInput
 from heliotrope.measure.journal import laps
+from heliotrope.measure.recorder import Z90
 
 LEAST_POINTS = 5
-Z90 = 1.645
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,11 +137,6 @@ def _windows(journal: Path, points: list[tuple[float, float]], window_s: float) 
         for slot, (energy_j, span_s) in sorted(metered.items())
         if slot in referred and span_s > 0.8 * window_s and energy_j > 0
     ]
-
-
-def default_path() -> Path:
-    """Beside the settings, in HELIO_HOME."""
-    return Path(os.environ.get("HELIO_HOME") or "~/.heliotrope").expanduser() / "calibration.json"
 
 
 def load(path: Path) -> Calibration | None:

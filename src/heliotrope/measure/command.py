@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 
 from heliotrope.errors import InvalidInput
-from heliotrope.measure import calibration, registry
-from heliotrope.measure.session import Session
+from heliotrope.measure import registry
+from heliotrope.measure.session import Session, own_calibration
 from heliotrope.measure.system import System
 from heliotrope.model import Measurement
 
@@ -44,7 +44,7 @@ def run(
             interval_s=interval_s,
             journal=journal,
             opened=opened,
-            calibration=calibration.load(calibration.default_path()),
+            calibration=own_calibration(),
         )
         code = child.wait()
         return session.stop(), 128 - code if code < 0 else code

@@ -16,9 +16,6 @@ from heliotrope.measure.protocol import Usage
 from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
-SOCKET = "run/heliotrope/meter.sock"
-STALE_S = 10.0
-
 
 class Counter(msgspec.Struct):
     """One domain since the daemon began: joules with bounds, and the idle watts that go with them."""

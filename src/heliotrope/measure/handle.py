@@ -9,9 +9,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from heliotrope.errors import UsageError
-from heliotrope.measure import calibration
 from heliotrope.measure.recorder import Recorder
-from heliotrope.measure.session import Session
+from heliotrope.measure.session import Session, own_calibration
 from heliotrope.model import Estimate, Footprint, Measurement, MeterTotal
 from heliotrope.rooms import upstairs
 
@@ -47,7 +46,7 @@ class Handle:
                 interval_s=self.interval_s,
                 meters=self.wanted,
                 journal=self.journal_path,
-                calibration=calibration.load(calibration.default_path()),
+                calibration=own_calibration(),
             )
         _open.append(self)
         return self

@@ -6,20 +6,23 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
 from heliotrope.measure.attribution import part_of
-from heliotrope.measure.calibration import Z90, Calibration
 from heliotrope.measure.follow import Tree
-from heliotrope.measure.journal import Journal
 from heliotrope.measure.loop import LOOP
 from heliotrope.measure.protocol import Draw, Meter, Usage
-from heliotrope.measure.recorder import Recorder, Sample
+from heliotrope.measure.recorder import Z90, Recorder, Sample
 from heliotrope.measure.system import System
 from heliotrope.model import Measurement, Provenance
+
+if TYPE_CHECKING:
+    from heliotrope.measure.calibration import Calibration
+    from heliotrope.measure.journal import Journal
 
 CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
 
@@ -56,7 +59,11 @@ class Session:
         self._busy_s = self.system.busy_s()
         self._drift_s = 0.0
         self._recorders: list[Recorder] = [Recorder(name, self._began_wall_s, bin_s=interval_s)]
-        self._journal = None if journal is None else Journal(Path(journal), name, self._began_wall_s, interval_s)
+        self._journal: Journal | None = None
+        if journal is not None:
+            from heliotrope.measure.journal import Journal
+
+            self._journal = Journal(Path(journal), name, self._began_wall_s, interval_s)
         start = Usage(0.0, 0.0, 0.0, self._cpus)
         for meter in self.meters:
             meter.read(start)
@@ -198,3 +205,13 @@ class Session:
             for meter in self.meters:
                 meter.close()
             return self._stopped
+
+
+def own_calibration() -> Calibration | None:
+    """What `helio meter calibrate` found for this machine, in HELIO_HOME; None where it was never calibrated."""
+    path = Path(os.environ.get("HELIO_HOME") or "~/.heliotrope").expanduser() / "calibration.json"
+    if not path.is_file():
+        return None
+    from heliotrope.measure.calibration import load
+
+    return load(path)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from heliotrope.errors import MeterError
-from heliotrope.measure.daemon import SOCKET, STALE_S, Counter, Told, ask
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
 from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
+if TYPE_CHECKING:
+    from heliotrope.measure.daemon import Counter, Told
+
 NAME = "daemon"
+SOCKET = "run/heliotrope/meter.sock"
+STALE_S = 10.0
+
+
+def ask(path: str) -> Told:
+    """Loads the client only where there is somebody to ask."""
+    from heliotrope.measure import daemon
+
+    return daemon.ask(path)
 
 
 class DaemonMeter:
