@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.views import make_view
+from web_views import make_view
 
 
 @pytest.fixture(scope="session")

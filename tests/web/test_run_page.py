@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from heliotrope.web.pages import run_page
-from web.views import make_view
+from web_views import make_view
 
 VOID = {"meta", "br"}
 

@@ -15,7 +15,7 @@ from heliotrope.run.views import JobRow, RunView
 from heliotrope.store import runs
 from heliotrope.units import S_PER_HOUR
 from heliotrope.web.house import House
-from heliotrope.web.screens import ACTIVE, Entry, LedgerState, Saying, Witness
+from heliotrope.web.screens import ACTIVE, ClaimRow, Entry, LedgerState, Saying, Witness
 
 TAIL_BYTES, TAIL_LINES = 16_384, 24
 # While something runs, its meter writes on; pages look again this often.
@@ -76,6 +76,7 @@ def ledger_state(house: House, *, last: int = 50) -> LedgerState:
         witnesses=tuple(msgspec.convert(row, Witness) for row in ledger.witnesses()),
         quorum=ledger.settings.quorum,
         records=tuple(_entry(house, row) for row in ledger.records(last=last)),
+        claims=_claims(house),
         halted=_halted(house),
     )
 
@@ -85,6 +86,16 @@ def _entry(house: House, row: dict[str, Any]) -> Entry:
     return Entry(
         row["index"], row["kind"], row["subject"], tuple(Saying(o.auditor, o.agrees, o.reasons, o.at_s) for o in said)
     )
+
+
+def _claims(house: House) -> tuple[ClaimRow, ...]:
+    """From the log's own leaves: no chain is asked, since a page that is looked at may ask nobody."""
+    from heliotrope.prove.claims import leaf
+
+    with house.store.read() as tx:
+        rows = tx.all("SELECT leaf, leaf_index FROM claim ORDER BY leaf_index DESC LIMIT 100")
+    found = [(leaf.parse_leaf(bytes(row["leaf"]))[0], int(row["leaf_index"])) for row in rows]
+    return tuple(ClaimRow(c.name, c.grams, c.start_s, c.end_s, c.expiry_s, index) for c, index in found)
 
 
 def _halted(house: House) -> str:

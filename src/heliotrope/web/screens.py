@@ -48,6 +48,17 @@ class Entry(msgspec.Struct, frozen=True):
     opinions: tuple[Saying, ...]
 
 
+class ClaimRow(msgspec.Struct, frozen=True):
+    """Avoided grams of [start_s, end_s), as written in the log at `index`; whether it was minted, the chain knows."""
+
+    name: str
+    grams: int
+    start_s: int
+    end_s: int
+    expiry_s: int
+    index: int
+
+
 class LedgerState(msgspec.Struct, frozen=True):
     """How the log stands: `size` entries, of which `published` are under the checkpoint in `note`."""
 
@@ -59,6 +70,7 @@ class LedgerState(msgspec.Struct, frozen=True):
     witnesses: tuple[Witness, ...]
     quorum: int
     records: tuple[Entry, ...]
+    claims: tuple[ClaimRow, ...] = ()
     halted: str = ""
 
 
