@@ -216,7 +216,7 @@ class Source(ABC):
             raise Infeasible(
                 f"{self.name}:{block.line + i}: devices: no zone it may run in has that many",
                 cause=f"it needs {batch.devices[i]:g}, the largest capacity is {largest[i]:g}",
-                hint=f"--capacity {batch.devices[i]:g} would do",
+                hint=f"--capacity {batch.devices[wrong].max():g} would do",
             )
 
     def _refuse(self, block: Block, field: str, wrong: Any, raw: dict[str, Any], allowed: str) -> None:
