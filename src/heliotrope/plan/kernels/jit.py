@@ -19,5 +19,11 @@ def compiled(function: F) -> F:
     """Releases the interpreter's lock, so that chunks run on every core; NaN never enters a kernel."""
     if not COMPILED:
         return function
-    made: F = numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})(function)
+    options = {"nogil": True, "fastmath": {"nnan", "nsz"}}
+    made: F
+    try:
+        made = numba.njit(cache=True, **options)(function)
+    except RuntimeError:
+        # Nowhere to keep compiled code (a read-only home): compiled anew each time.
+        made = numba.njit(**options)(function)
     return made
