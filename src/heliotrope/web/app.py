@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -182,16 +181,3 @@ class Server:
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-
-
-async def serving(house: House) -> AsyncIterator[Server]:
-    """Serves while the caller iterates."""
-    server = Server(house)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
-
-
-__all__: list[Any] = ["HEADERS", "Server", "make_app", "serving", "static_files"]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from heliotrope.model import Estimate, Provenance
 from heliotrope.units import from_epoch, show_carbon, show_duration, show_energy, show_power, show_water
@@ -102,16 +102,3 @@ FILTERS: dict[str, Callable[..., object]] = {
     "number": number,
     "power": show_power,
 }
-__all__ = [
-    "FILTERS",
-    "badge",
-    "between",
-    "clock",
-    "command",
-    "duration",
-    "escape",
-    "instant",
-    "money",
-    "number",
-    "share",
-]
