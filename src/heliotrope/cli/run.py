@@ -173,7 +173,8 @@ def _accepted(context: Context, workload: Workload, plan: Plan) -> None:
 
 def _when(plan: Plan) -> str:
     first, last = plan.slots[0], plan.slots[-1]
-    pauses = f", {len(plan.slots) - 1} pauses" if len(plan.slots) > 1 else ""
+    count = len(plan.slots) - 1
+    pauses = f", {count} pause{'s' if count > 1 else ''}" if count else ""
     ends = f"{last.end:%H:%M}" if last.end.date() == first.start.date() else f"{last.end:%a %d %b %H:%M}"
     return f"{first.site}, {first.start:%a %d %b %H:%M} to {ends} UTC{pauses}"
 
@@ -262,7 +263,10 @@ def result(view: RunView) -> dict[str, Any]:
 def _summary(view: RunView) -> None:
     run, footprint = view.run, view.footprint
     assert run is not None
-    say(f"{run.state.value}: {run.id} at {run.site} ({run.zone})" + (f", {run.reason}" if run.reason else ""))
+    say(
+        f"{run.state.value}: {run.id} at {run.site} ({run.zone or 'zone unknown'})"
+        + (f", {run.reason}" if run.reason else "")
+    )
     if footprint is None or view.run_now_operational_g is None:
         return
     say(f"  energy   {_shown(footprint.energy_j, show_energy)}")
