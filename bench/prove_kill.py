@@ -148,7 +148,7 @@ def _judge(home: Path, promised: dict[int, str], outcome: Outcome) -> None:
 def rows(quick: bool) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        done = kills(Path(folder), 10_000, budget_s=8.0 if quick else float("inf"))
+        done = kills(Path(folder), 10_000, budget_s=5.0 if quick else float("inf"))
     how = f"{done.kills:,} SIGKILLs within {LIFE_S * 1e3:.0f} ms of birth or first promise; {done.acknowledged:,} acknowledged"
     how += f"; {len(done.shown):,} checkpoints seen; {time.monotonic() - began:.0f} s"
     yield Row("acknowledged records lost to kill -9", done.lost, "records", "= 0", how=how)

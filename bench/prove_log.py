@@ -155,7 +155,7 @@ def rows(quick: bool) -> Iterator[Row]:
         "signed durable records, by CPU time on 2 cores", cpu, "/s", ">= 10000", how="what the machine was spared"
     )
     with tempfile.TemporaryDirectory() as folder:
-        median, worst = latency(Path(folder), 3.0 if quick else 20.0)
+        median, worst = latency(Path(folder), 2.0 if quick else 20.0)
     how = f"at a steady {PACED_PER_S:,}/s, from writing the line to reading its index"
     yield Row("wait for durability, median", median, "ms", how=how)
     yield Row("wait for durability, p99", worst, "ms", "<= 50", how=how)
