@@ -141,7 +141,8 @@ def _one(context: Context, options: dict[str, Any]) -> None:
     bounds = f"{show_carbon(expected.carbon_low_g)}–{show_carbon(expected.carbon_high_g)}"
     sooner_s = (expected.finish - now.finish).total_seconds()
     click.echo(f"  expected   {show_carbon(expected.carbon_g)}  ({bounds})")
-    click.echo(f"  run now    {show_carbon(now.carbon_g)}, done {show_duration(sooner_s)} sooner")
+    sooner = f", done {show_duration(sooner_s)} sooner" if sooner_s >= 1 else ""
+    click.echo(f"  run now    {show_carbon(now.carbon_g)}{sooner}")
     for other in made.alternatives:
         click.echo(f"  {other.name}: {other.reason}")
     for price in prices:

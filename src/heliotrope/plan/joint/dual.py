@@ -33,8 +33,10 @@ def answer(
     """
     n_edges = area.shape[1]
     l, w, g, r, last = length[j], width[j], grams[j], release[j], latest[j]
-    whole = int(l / step)
+    whole = int(l / step + 1e-9)
     rest = l / step - whole
+    if rest < 1e-9:
+        rest = 0.0
     first = int(np.ceil(r / step - 1e-9))
     final = int(np.floor(last / step + 1e-9))
     low = int(r / step)
