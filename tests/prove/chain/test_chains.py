@@ -76,7 +76,7 @@ def test_two_processes_share_one_embedded_chain(store):
     world.anchor()
     assert len(other.events("Anchored")) == 1
     assert other.size() == 1
-    other.outbox.submit("approve", other.address, artifact.call_data("setApprovalForAll", ALICE.address, True))
+    other.outbox.submit("approve", other.address, approval(ALICE))
     assert len(world.registry.events("ApprovalForAll")) == 1
 
 
@@ -133,7 +133,33 @@ def test_what_was_written_down_and_never_sent_is_sent_once(store, anvil_node):
 
 
 @needs_anvil
-def test_a_node_that_goes_down_and_comes_back(store):
+def test_what_a_node_no_longer_takes_is_given_up_and_may_be_tried_again(store, anvil_node):
+    world = World(Outbox(store, anvil_node, ALICE))
+    real_send, anvil_node.send = anvil_node.send, lambda raw: None
+    impatient = Outbox(store, anvil_node, ALICE, patience_s=0)
+    with pytest.raises(ProviderDown, match="not mined within"):
+        impatient.submit("approve", world.registry.address, approval(BOB))
+
+    def refuse(raw):
+        raise ChainRefused("the chain refused", cause="underpriced")
+
+    anvil_node.send = refuse
+    assert impatient.settle() == 0
+    anvil_node.send = real_send
+    world.registry.outbox.submit("another", world.registry.address, approval(BOB))
+    assert anvil_node.nonce(ALICE.address) == 2
+    with store.read() as tx:
+        states = [row["state"] for row in tx.all("SELECT state FROM chain_tx ORDER BY nonce, state")]
+    # The same words at the same place are the same transaction.
+    assert states == ["final", "final"]
+
+
+def approval(wallet):
+    return artifact.call_data("setApprovalForAll", wallet.address, True)
+
+
+@needs_anvil
+def test_a_node_that_goes_down(store):
     with anvil(rich=(ALICE.address,)) as (node, process):
         world = World(Outbox(store, node, ALICE))
         world.log(b"a")

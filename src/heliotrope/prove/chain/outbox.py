@@ -114,7 +114,8 @@ class Outbox:
             tx_hash = _keccak(raw)
             tx.execute(
                 "INSERT INTO chain_tx (hash, chain_id, sender, nonce, purpose, raw, state) "
-                "VALUES (?, ?, ?, ?, ?, ?, 'sent')",
+                "VALUES (?, ?, ?, ?, ?, ?, 'sent') ON CONFLICT (hash) "
+                "DO UPDATE SET purpose = excluded.purpose, state = excluded.state",
                 (tx_hash, self.node.chain_id, self.wallet.address, nonce, purpose, raw),
             )
         return raw, tx_hash
