@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
@@ -172,7 +173,7 @@ class Server:
             await self.stop()
             raise HelioError(
                 f"cannot listen on {settings.host}:{settings.port}",
-                cause=str(error.strerror or error),
+                cause=os.strerror(error.errno) if error.errno else str(error),
                 hint="another one may be running: set web.port, or 0 for any free port",
             ) from error
         host, port = self._runner.addresses[0][:2]
