@@ -220,6 +220,22 @@ def test_the_command_prints_what_was_promised(tmp_path):
     assert score["mape"] < score["yesterday_mape"]
 
 
+@pytest.mark.slow
+def test_the_dacf_layout_is_read_and_its_window_cut(tmp_path):
+    """One grid a file in `carbon_intensity`, forecasts beside it; an end before the file's own is no trouble."""
+    values = weather(hours=120 * 24)
+    gas = published_for(values).columns[:, 0]
+    columns = {"carbon_intensity": values, "carbon_from_src_forecasts": gas, "avg_gas_production_forecast": gas}
+    path = series_file(tmp_path / "dacf.csv", columns)
+    path.write_text(path.read_text().replace("time,", "UTC time,", 1).replace("T", " ").replace("Z,", ","))
+    path.write_text(path.read_text().replace("U C time", "UTC time"))
+    start = (HOUR0 + 70 * 24) * 3600
+    score = replay.score(path, "DE", start_s=start, end_s=start + 20 * 86400, source_file=path)
+    assert score.zone == "DE"
+    assert score.hours == 20 * 24
+    assert score.mape < score.yesterday_mape
+
+
 def test_a_window_can_be_chosen_and_yesterday_is_a_model(tmp_path):
     path = series_file(tmp_path / "s.csv", {"DE": weather()})
     score = replay.score(

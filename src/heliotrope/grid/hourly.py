@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 FILL_HOURS = 6
-ONE_GRID = "carbon_intensity"  # the DACF layout holds one grid a file, in this column
+# Layouts that hold one grid a file: DACF's column, and that of Electricity Maps' open (ODbL) files.
+ONE_GRID = ("carbon_intensity", "Carbon Intensity gCO₂eq/kWh (LCA)")
 PUBLISHED_CARBON = "carbon_from_src_forecasts"
 # In the DACF layout without published carbon, forecasts and weather on row t are those of t + 24 h.
 LATE_COLUMNS_H = 24
@@ -39,7 +40,7 @@ class Hourly(msgspec.Struct, frozen=True, eq=False):
 def read(path: Path, zone: str, kind: SignalKind = CARBON) -> Hourly:
     """The whole series of a zone; a file of one grid answers to any name."""
     table = Table(path, kind)
-    name = ONE_GRID if zone not in table.zones and ONE_GRID in table.zones else zone
+    name = zone if zone in table.zones else next((one for one in ONE_GRID if one in table.zones), zone)
     hour0, values, filled = _whole(table.column(name))
     return Hourly(zone, values, hour0, filled)
 

@@ -112,14 +112,15 @@ def near(series: Scaled, found: Drivers, guess: FloatArray, issues: IntArray, h:
     """Features, and the composite corrected by its recent errors (relative to level), for the hour `issue + h`."""
     x, level = series.x, series.level(issues)
     target, t = issues + h, issues
-    error = x[: len(guess)] - guess
+    known = min(len(x), len(guess))  # either may reach further: a window's end, or padding
+    error = x[:known] - guess[:known]
     ago = target - DAY
     same_hour = [error[ago - DAY * k] for k in range(7)]
     week, three = np.mean(same_hour, axis=0), np.mean(same_hour[:3], axis=0)
     day = np.mean([error[t - k] for k in range(1, DAY + 1)], axis=0)
     recent = np.mean([error[t - k] for k in range(1, 7)], axis=0)
     midnight = target - (target + series.hour0) % DAY
-    today = np.lib.stride_tricks.sliding_window_view(guess, DAY)[midnight]
+    today = np.lib.stride_tricks.sliding_window_view(guess, DAY)[np.minimum(midnight, len(guess) - DAY)]
     X = np.column_stack(
         [
             matrix(series, issues, h, at_issue(series, issues)),
