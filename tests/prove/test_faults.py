@@ -15,6 +15,8 @@ from prove_kill import kills
 from prove_split import accepted
 
 
+# The forked writer runs nothing of this process's threads, and dies without returning.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.slow
 def test_no_kill_loses_a_promise_or_forks_the_log(tmp_path):
     done = kills(tmp_path, 16, seed=7)
