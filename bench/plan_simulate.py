@@ -39,7 +39,7 @@ def rows(quick: bool) -> Iterator[Row]:
         yield from _parity()
         yield from _speed(grid, zone, quick)
         yield from _limits(grid, zone, quick)
-        yield from _forecasts(Path(folder))
+        yield from _forecasts(Path(folder), quick)
         yield from _unknown()
 
 
@@ -141,7 +141,7 @@ def _limits(grid: Path, zone: str, quick: bool) -> Iterator[Row]:
     )
 
 
-def _forecasts(folder: Path) -> Iterator[Row]:
+def _forecasts(folder: Path, quick: bool) -> Iterator[Row]:
     kept = possible = 0.0
     for name in ("CISO", "PJM", "DE"):
         source = SHARED / f"grid/dacf_{name}_carbon_from_src_prod_forecasts_direct.csv"
