@@ -66,6 +66,15 @@ def test_a_green_hour_elsewhere_in_accelerated_time(helio):
     assert "verified" in helio("log", "verify", done["receipt"]).out.lower()
 
 
+def test_what_is_planned_is_what_is_run(helio):
+    """`helio plan -- CMD` and `helio run -- CMD` mean the same work, and say the same site."""
+    told = ("--fleet", "example", "--within", "24h", "--length", "2h", "--json")
+    plan = helio("plan", *told, "--", sys.executable, "-c", "pass").json
+    done = helio("run", *told, "--faster", "7200", "--", sys.executable, "-c", "pass").json
+    assert plan["slots"][0]["site"] == done["site"]
+    assert plan["expected"]["carbon_g"] <= plan["run_now"]["carbon_g"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

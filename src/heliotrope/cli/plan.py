@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from heliotrope.cli.shared import Context, print_json, shared_options
+from heliotrope.cli.work import settled, work_options, workload_of
 from heliotrope.errors import UsageError
-from heliotrope.units import from_epoch, parse_duration_s, show_carbon, show_duration
+from heliotrope.units import show_carbon, show_duration
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -30,30 +30,49 @@ def joint_options(command: Any) -> Any:
     return command
 
 
-@click.group(invoke_without_command=True)
-@click.option("--length", help="How long one workload takes at full speed, as in 2h.")
-@click.option("--within", help="How soon it must be done, as in 24h.")
-@click.option("--pausable", is_flag=True, help="It may pause and resume.")
-@click.option("--pause-cost", default="0s", help="What one pause and resume takes, as in 2m.")
+class _PlanGroup(click.Group):
+    """`helio plan verify SLOTS` is a command of ours; any other first word begins the COMMAND to plan."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return "COMMAND", _planned, args
+
+
+@click.group(
+    cls=_PlanGroup, invoke_without_command=True, subcommand_metavar="[-- COMMAND] | verify SLOTS", add_help_option=True
+)
+@work_options
 @click.option("--power", "power_w", type=float, help="What it draws, in watts.")
-@click.option("--fleet", metavar="FILE", help="A fleet file, or `example`.")
-@click.option("--zone", help="The grid zone of this machine, where there is no fleet file.")
 @click.option("--explain", is_flag=True, help="Also what each limit costs.")
 @joint_options
 @click.option("--out", type=FILE, help="Write the slots of many jobs, and beside them the certificate.")
 @shared_options
 def plan(context: Context, **options: Any) -> None:
     """Show when and where it would run, and why."""
-    if click.get_current_context().invoked_subcommand is not None:
-        return
-    if options["jobs"] is not None:
+    within = click.get_current_context()
+    if within.invoked_subcommand is not None:
+        within.obj = (context, options)
+    elif options["jobs"] is not None:
         _many(context, options)
     elif options["length"] is not None:
-        _one(context, options)
+        _one(context, options, ("-",))
     else:
         raise UsageError(
-            "nothing to plan", hint="--length 2h for one workload, or --jobs FILE --grid FILE --capacity N"
+            "nothing to plan",
+            hint="helio plan --within 24h -- COMMAND, or --jobs FILE --grid FILE --capacity N for many",
         )
+
+
+@click.command(hidden=True, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def _planned(told: tuple[Context, dict[str, Any]], command: tuple[str, ...]) -> None:
+    """One COMMAND, as `helio run` would plan it."""
+    context, options = told
+    _one(context, options, command)
 
 
 @plan.command("verify")
@@ -94,42 +113,30 @@ def _many(context: Context, options: dict[str, Any]) -> None:
         click.echo(f"  note: {flag}")
 
 
-def _one(context: Context, options: dict[str, Any]) -> None:
-    from heliotrope import fleet
-    from heliotrope.grid import Grid
-    from heliotrope.model import Flexibility, Length, Resources, SignalKind, Workload, WorkloadKind
-    from heliotrope.plan import Candidate
-    from heliotrope.plan.explain import explained
+def _one(context: Context, options: dict[str, Any], command: tuple[str, ...]) -> None:
+    import msgspec
 
-    settings = context.settings
-    now_s = datetime.now(UTC).timestamp()
-    within_s = None if options["within"] is None else parse_duration_s(options["within"], field="--within")
-    workload = Workload(
-        id="plan",
-        kind=WorkloadKind.BATCH,
-        command=("-",),
-        submitted_at=from_epoch(now_s),
-        length=Length.known(parse_duration_s(options["length"], field="--length")),
-        resources=Resources(power_w=options["power_w"]),
-        flexibility=Flexibility(
-            pausable=options["pausable"], pause_cost_s=parse_duration_s(options["pause_cost"], field="--pause-cost")
-        ),
-        deadline=None if within_s is None else from_epoch(now_s + within_s),
-    )
-    sites = fleet.load(options["fleet"] or settings.fleet, zone=options["zone"] or settings.zone)
-    grid, kind = Grid(settings.grid, settings.home_path), SignalKind.parse(settings.grid.kind)
-    end_s = int(now_s + settings.plan.horizon_s) + 3600
-    candidates = [
-        Candidate(s, grid.forecast(s.zone, int(now_s), end_s, issued_at_s=int(now_s), kind=kind)) for s in sites.sites
-    ]
+    from heliotrope.plan.explain import explained
+    from heliotrope.run import Controller
+
+    controller = Controller(settled(context.settings, options))
+    try:
+        workload = workload_of(controller.settings, command, options, controller.past_length_s(command, 1.0))
+        if options["power_w"] is not None:
+            resources = msgspec.structs.replace(workload.resources, power_w=options["power_w"])
+            workload = msgspec.structs.replace(workload, resources=resources)
+        now_s, fleet = workload.submitted_at.timestamp(), controller.fleet
+        candidates, horizon_s = controller.candidates(workload, now_s, fleet)
+    finally:
+        controller.close()
     made, prices = explained(
         workload,
         candidates,
         now_s=now_s,
-        home=sites.home,
-        latency_ms=sites.latency_ms,
-        horizon_s=settings.plan.horizon_s,
-        step_s=settings.plan.step_s,
+        home=fleet.home,
+        latency_ms=fleet.latency_ms,
+        horizon_s=horizon_s,
+        step_s=controller.settings.plan.step_s,
         eased=options["explain"],
     )
     if context.json:

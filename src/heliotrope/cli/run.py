@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from heliotrope.cli.shared import Context, print_json, say, shared_options
-from heliotrope.errors import InvalidInput, UsageError
+from heliotrope.cli.work import settled, work_options, workload_of
 from heliotrope.units import (
     from_epoch,
-    parse_duration_s,
-    parse_instant,
     show_carbon,
     show_duration,
     show_energy,
@@ -26,28 +21,10 @@ if TYPE_CHECKING:
     from heliotrope.run import Clock, Controller
     from heliotrope.run.views import RunView
 
-KINDS = ("train", "finetune", "infer", "batch", "federate", "slim")
-ASSUMED_LENGTH_S = 3600.0
 
-
-@click.command(context_settings={"ignore_unknown_options": False})
-@click.option("--within", metavar="TIME", help="Finish within this time from now, as in 24h.")
-@click.option("--until", metavar="TIME", help="Finish by this time: 07:00 (local) or ISO 8601 with a zone.")
+@click.command()
+@work_options
 @click.option("--now", "at_once", is_flag=True, help="Run at once; still measured, compared and proven.")
-@click.option("--sites", metavar="A,B", help="Only these sites of the fleet.")
-@click.option("--fleet", metavar="FILE", help="A fleet file, or `example`.")
-@click.option("--zone", metavar="ZONE", help="Grid zone of this machine, where there is no fleet.")
-@click.option("--kind", type=click.Choice(KINDS), default="batch", show_default=True, help="What kind of work it is.")
-@click.option("--length", metavar="TIME", help="How long it takes; else as last time, else 1h is assumed.")
-@click.option("--pausable", is_flag=True, help="It may be paused and resumed between green hours.")
-@click.option(
-    "--pause-by",
-    type=click.Choice(("signal", "checkpoint")),
-    default="signal",
-    show_default=True,
-    help="Stopped in memory; or told by SIGTERM to save in $HELIO_CHECKPOINT and leave.",
-)
-@click.option("--pause-cost", metavar="TIME", default="0s", show_default=True, help="Work lost by one pause.")
 @click.option("--faster", type=click.FloatRange(min=1), default=1.0, metavar="N", help="Run the clock N times as fast.")
 @click.option("--detach", is_flag=True, help="Return when it is accepted; `helio up` runs it.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -57,21 +34,12 @@ def run(context: Context, command: tuple[str, ...], **told: Any) -> None:
 
     The exit code is COMMAND's own. Ctrl-C cancels; a second Ctrl-C leaves it to itself.
     """
-    import msgspec
-
     from heliotrope.run import Controller
 
-    settings = context.settings
-    if told["zone"] and told["fleet"]:
-        raise UsageError("--zone is for this machine alone; a fleet's sites have their own", hint="leave one out")
-    settings = msgspec.structs.replace(
-        settings,
-        fleet="" if told["zone"] else told["fleet"] or settings.fleet,
-        zone=told["zone"] or settings.zone,
-    )
-    controller = Controller(settings)
+    controller = Controller(settled(context.settings, told))
     try:
-        workload = _workload(controller, command, told)
+        past_s = controller.past_length_s(command, told["faster"])
+        workload = workload_of(controller.settings, command, told, past_s, at_once=told["at_once"])
         plan, clock = controller.submit(workload, factor=told["faster"], at_once=told["at_once"])
         if workload.length.low_s < workload.length.high_s:
             say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
@@ -82,86 +50,6 @@ def run(context: Context, command: tuple[str, ...], **told: Any) -> None:
     finally:
         controller.close()
     sys.exit(code)
-
-
-def _workload(controller: Controller, command: tuple[str, ...], told: dict[str, Any]) -> Workload:
-    from heliotrope.model import Flexibility, Length, PauseBy, Workload, WorkloadKind
-    from heliotrope.run.controller import new_id
-
-    now = datetime.now(UTC)
-    length_s = (
-        parse_duration_s(told["length"], field="--length")
-        if told["length"]
-        else controller.past_length_s(command, told["faster"])
-    )
-    if length_s is not None and length_s <= 0:
-        raise InvalidInput("work takes some time", field="--length", found=told["length"], allowed="more than 0s")
-    deadline = _deadline(told, now)
-    assumed = length_s is None
-    if length_s is None:
-        # An assumption must not make a stated deadline impossible.
-        room_s = (deadline - now).total_seconds() if deadline else ASSUMED_LENGTH_S
-        length_s = min(ASSUMED_LENGTH_S, room_s)
-    elif deadline and now + timedelta(seconds=length_s) > deadline:
-        raise InvalidInput(
-            f"the deadline is shorter than the work: {show_duration((deadline - now).total_seconds())} for "
-            f"{show_duration(length_s)}",
-            field="--until" if told["until"] else "--within",
-            hint=f"allow at least {show_duration(length_s)}, or tell a shorter --length",
-        )
-    return Workload(
-        id=new_id(now),
-        kind=WorkloadKind(told["kind"]),
-        command=command,
-        submitted_at=now,
-        length=Length(length_s, length_s * 0.5, length_s) if assumed else Length.known(length_s),
-        flexibility=Flexibility(
-            pausable=told["pausable"],
-            pause_by=PauseBy(told["pause_by"]),
-            pause_cost_s=parse_duration_s(told["pause_cost"], field="--pause-cost"),
-        ),
-        deadline=None if told["at_once"] else deadline,
-        sites=tuple(filter(None, (told["sites"] or "").split(","))),
-        organisation=controller.settings.organisation,
-        working_directory=str(Path.cwd()),
-        environment=dict(os.environ),
-    )
-
-
-def _deadline(told: dict[str, Any], now: datetime) -> datetime | None:
-    if told["within"] and told["until"]:
-        raise UsageError("--within and --until both say when it must end", hint="leave one out")
-    if told["within"]:
-        within_s = parse_duration_s(told["within"], field="--within")
-        if within_s <= 0:
-            raise InvalidInput("a deadline in the past", field="--within", found=told["within"], allowed="more than 0s")
-        return now + timedelta(seconds=within_s)
-    if told["until"]:
-        until = _instant(told["until"], now)
-        if until <= now:
-            raise InvalidInput(
-                "a deadline in the past",
-                field="--until",
-                found=told["until"],
-                allowed=f"after {now:%Y-%m-%dT%H:%M}Z",
-                hint="write a later time, or --within 24h",
-            )
-        return until
-    return None
-
-
-def _instant(text: str, now: datetime) -> datetime:
-    """`07:00` is the next such time on this machine's own clock face."""
-    try:
-        face = datetime.strptime(text, "%H:%M")  # noqa: DTZ007  a clock face has no zone; the machine's is meant
-    except ValueError:
-        return parse_instant(text, field="--until")
-    # Days are added to the face, not to the instant: the night in between may have 23 hours, or 25.
-    local = now.astimezone().replace(tzinfo=None)
-    until = local.replace(hour=face.hour, minute=face.minute, second=0, microsecond=0)
-    if until <= local:
-        until += timedelta(days=1)
-    return until.astimezone(UTC)
 
 
 def _accepted(context: Context, workload: Workload, plan: Plan) -> None:

@@ -76,14 +76,7 @@ class Controller:
     ) -> tuple[Plan, list[Strip]]:
         for name in workload.sites:
             fleet.site(name)
-        ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
-        start_s = hour_floor(now_s)
-        candidates = []
-        for site in fleet.sites:
-            carbon = self.grid.forecast(
-                site.zone, start_s, int(ends_s) + S_PER_HOUR, issued_at_s=int(now_s), kind=self.kind
-            )
-            candidates.append(Candidate(site=site, carbon=carbon))
+        candidates, horizon_s = self.candidates(workload, now_s, fleet)
         if at_once:
             here = workload.sites[0] if workload.sites else fleet.home
             candidates = [c for c in candidates if c.site.name == here]
@@ -93,10 +86,20 @@ class Controller:
             now_s=now_s,
             home=fleet.home,
             latency_ms=fleet.latency_ms,
-            horizon_s=workload.length.high_s if at_once else ends_s - now_s,
+            horizon_s=workload.length.high_s if at_once else horizon_s,
             step_s=self.settings.plan.step_s,
         )
         return plan, [_strip(c) for c in candidates]
+
+    def candidates(self, workload: Workload, now_s: float, fleet: Fleet) -> tuple[list[Candidate], float]:
+        """Every site under what is expected there, and how far ahead that reaches."""
+        ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
+        span = (hour_floor(now_s), int(ends_s) + S_PER_HOUR)
+        found = [
+            Candidate(site=site, carbon=self.grid.forecast(site.zone, *span, issued_at_s=int(now_s), kind=self.kind))
+            for site in fleet.sites
+        ]
+        return found, ends_s - now_s
 
     def _check_command(self, workload: Workload) -> None:
         """Before anything is promised: a command that is not there can be told now."""

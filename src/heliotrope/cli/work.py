@@ -1,0 +1,137 @@
+"""What work is told on the command line, the same for `helio run` and `helio plan`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from heliotrope.config import Settings
+from heliotrope.errors import InvalidInput, UsageError
+from heliotrope.units import parse_duration_s, parse_instant, show_duration
+
+if TYPE_CHECKING:
+    from heliotrope.model import Workload
+
+KINDS = ("train", "finetune", "infer", "batch", "federate", "slim")
+ASSUMED_LENGTH_S = 3600.0
+
+
+def work_options(command: Any) -> Any:
+    for option in (
+        click.option("--pause-cost", metavar="TIME", default="0s", show_default=True, help="Work lost by one pause."),
+        click.option(
+            "--pause-by",
+            type=click.Choice(("signal", "checkpoint")),
+            default="signal",
+            show_default=True,
+            help="Stopped in memory; or told by SIGTERM to save in $HELIO_CHECKPOINT and leave.",
+        ),
+        click.option("--pausable", is_flag=True, help="It may be paused and resumed between green hours."),
+        click.option("--length", metavar="TIME", help="How long it takes; else as last time, else 1h is assumed."),
+        click.option(
+            "--kind", type=click.Choice(KINDS), default="batch", show_default=True, help="What kind of work it is."
+        ),
+        click.option("--zone", metavar="ZONE", help="Grid zone of this machine, where there is no fleet."),
+        click.option("--fleet", metavar="FILE", help="A fleet file, or `example`."),
+        click.option("--sites", metavar="A,B", help="Only these sites of the fleet."),
+        click.option("--until", metavar="TIME", help="Finish by this time: 07:00 (local) or ISO 8601 with a zone."),
+        click.option("--within", metavar="TIME", help="Finish within this time from now, as in 24h."),
+    ):
+        command = option(command)
+    return command
+
+
+def settled(settings: Settings, told: dict[str, Any]) -> Settings:
+    """The settings with what the command line says of place."""
+    import msgspec
+
+    if told["zone"] and told["fleet"]:
+        raise UsageError("--zone is for this machine alone; a fleet's sites have their own", hint="leave one out")
+    return msgspec.structs.replace(
+        settings,
+        fleet="" if told["zone"] else told["fleet"] or settings.fleet,
+        zone=told["zone"] or settings.zone,
+    )
+
+
+def workload_of(
+    settings: Settings, command: tuple[str, ...], told: dict[str, Any], past_s: float | None, *, at_once: bool = False
+) -> Workload:
+    """`past_s`: how long the same command took last time, for when nobody says."""
+    from heliotrope.model import Flexibility, Length, PauseBy, Workload, WorkloadKind
+    from heliotrope.run.controller import new_id
+
+    now = datetime.now(UTC)
+    length_s = parse_duration_s(told["length"], field="--length") if told["length"] else past_s
+    if length_s is not None and length_s <= 0:
+        raise InvalidInput("work takes some time", field="--length", found=told["length"], allowed="more than 0s")
+    deadline = _deadline(told, now)
+    assumed = length_s is None
+    if length_s is None:
+        # An assumption must not make a stated deadline impossible.
+        room_s = (deadline - now).total_seconds() if deadline else ASSUMED_LENGTH_S
+        length_s = min(ASSUMED_LENGTH_S, room_s)
+    elif deadline and now + timedelta(seconds=length_s) > deadline:
+        raise InvalidInput(
+            f"the deadline is shorter than the work: {show_duration((deadline - now).total_seconds())} for "
+            f"{show_duration(length_s)}",
+            field="--until" if told["until"] else "--within",
+            hint=f"allow at least {show_duration(length_s)}, or tell a shorter --length",
+        )
+    return Workload(
+        id=new_id(now),
+        kind=WorkloadKind(told["kind"]),
+        command=command,
+        submitted_at=now,
+        length=Length(length_s, length_s * 0.5, length_s) if assumed else Length.known(length_s),
+        flexibility=Flexibility(
+            pausable=told["pausable"],
+            pause_by=PauseBy(told["pause_by"]),
+            pause_cost_s=parse_duration_s(told["pause_cost"], field="--pause-cost"),
+        ),
+        deadline=None if at_once else deadline,
+        sites=tuple(filter(None, (told["sites"] or "").split(","))),
+        organisation=settings.organisation,
+        working_directory=str(Path.cwd()),
+        environment=dict(os.environ),
+    )
+
+
+def _deadline(told: dict[str, Any], now: datetime) -> datetime | None:
+    if told["within"] and told["until"]:
+        raise UsageError("--within and --until both say when it must end", hint="leave one out")
+    if told["within"]:
+        within_s = parse_duration_s(told["within"], field="--within")
+        if within_s <= 0:
+            raise InvalidInput("a deadline in the past", field="--within", found=told["within"], allowed="more than 0s")
+        return now + timedelta(seconds=within_s)
+    if told["until"]:
+        until = _instant(told["until"], now)
+        if until <= now:
+            raise InvalidInput(
+                "a deadline in the past",
+                field="--until",
+                found=told["until"],
+                allowed=f"after {now:%Y-%m-%dT%H:%M}Z",
+                hint="write a later time, or --within 24h",
+            )
+        return until
+    return None
+
+
+def _instant(text: str, now: datetime) -> datetime:
+    """`07:00` is the next such time on this machine's own clock face."""
+    try:
+        face = datetime.strptime(text, "%H:%M")  # noqa: DTZ007  a clock face has no zone; the machine's is meant
+    except ValueError:
+        return parse_instant(text, field="--until")
+    # Days are added to the face, not to the instant: the night in between may have 23 hours, or 25.
+    local = now.astimezone().replace(tzinfo=None)
+    until = local.replace(hour=face.hour, minute=face.minute, second=0, microsecond=0)
+    if until <= local:
+        until += timedelta(days=1)
+    return until.astimezone(UTC)
