@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from heliotrope.cli.run import _instant
+from heliotrope.cli.work import instant
 from heliotrope.errors import InvalidInput
 
 
@@ -32,10 +32,10 @@ def berlin(monkeypatch):
 )
 def test_next_such_time(berlin, now, text, until):
     at = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    assert _instant(text, at) == datetime.fromisoformat(until).replace(tzinfo=UTC)
+    assert instant(text, at) == datetime.fromisoformat(until).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["25:00", "seven", "2026-01-11T07:00"])
 def test_what_is_no_time(berlin, text):
     with pytest.raises(InvalidInput, match="time"):
-        _instant(text, datetime(2026, 1, 1, tzinfo=UTC))
+        instant(text, datetime(2026, 1, 1, tzinfo=UTC))

@@ -110,7 +110,7 @@ def _deadline(told: dict[str, Any], now: datetime) -> datetime | None:
             raise InvalidInput("a deadline in the past", field="--within", found=told["within"], allowed="more than 0s")
         return now + timedelta(seconds=within_s)
     if told["until"]:
-        until = _instant(told["until"], now)
+        until = instant(told["until"], now)
         if until <= now:
             raise InvalidInput(
                 "a deadline in the past",
@@ -123,7 +123,7 @@ def _deadline(told: dict[str, Any], now: datetime) -> datetime | None:
     return None
 
 
-def _instant(text: str, now: datetime) -> datetime:
+def instant(text: str, now: datetime) -> datetime:
     """`07:00` is the next such time on this machine's own clock face."""
     try:
         face = datetime.strptime(text, "%H:%M")  # noqa: DTZ007  a clock face has no zone; the machine's is meant

@@ -79,23 +79,29 @@ async def _description(request: web.Request) -> web.StreamResponse:
 async def _events(request: web.Request) -> web.StreamResponse:
     """`changed` whenever the store or the log has moved; a comment now and then keeps the line open."""
     answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"} | HEADERS)
-    await answer.prepare(request)
-    seen = await asyncio.to_thread(gather.version, request.app[HOUSE])
-    await answer.write(b"retry: 2000\n\n")
+    try:
+        await answer.prepare(request)
+        await answer.write(b"retry: 2000\n\n")
+        await _tell_changes(request.app[HOUSE], answer)
+    except ConnectionResetError:
+        # The reader closed the page, which is how every such stream ends.
+        return answer
+    return answer
+
+
+async def _tell_changes(house: House, answer: web.StreamResponse) -> None:
+    seen = await asyncio.to_thread(gather.version, house)
     quiet = 0
     while True:
         await asyncio.sleep(LOOK_S)
-        found = await asyncio.to_thread(gather.version, request.app[HOUSE])
+        found = await asyncio.to_thread(gather.version, house)
         quiet += 1
-        try:
-            if found != seen:
-                await answer.write(b"event: changed\ndata: {}\n\n")
-                seen, quiet = found, 0
-            elif quiet >= 15:
-                await answer.write(b": still here\n\n")
-                quiet = 0
-        except ConnectionResetError:
-            return answer
+        if found != seen:
+            await answer.write(b"event: changed\ndata: {}\n\n")
+            seen, quiet = found, 0
+        elif quiet >= 15:
+            await answer.write(b": still here\n\n")
+            quiet = 0
 
 
 async def _static(request: web.Request) -> web.StreamResponse:
