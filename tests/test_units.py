@@ -49,6 +49,13 @@ def test_durations_that_are_none(text):
         units.parse_duration_s(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "size"), [("500", 500), ("4GB", 4 * 10**9), ("2 GiB", 2**31), ("1.5k", 1500), ("1T", 10**12)]
+)
+def test_sizes(text, size):
+    assert units.parse_bytes(text) == size
+
+
 def test_instants_need_a_zone():
     assert units.parse_instant("2026-01-31T07:00+02:00") == datetime(2026, 1, 31, 5, tzinfo=UTC)
     with pytest.raises(InvalidInput, match="without a zone"):

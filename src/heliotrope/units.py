@@ -72,6 +72,23 @@ def parse_duration_s(text: str, *, field: str = "") -> float:
     return sum(float(number) * _DURATION_S[unit] for number, unit in parts)
 
 
+_BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_bytes(text: str, *, field: str = "") -> int:
+    """`500M`, `4GB`, `2GiB` to bytes; decimal unless there is an i."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", text.strip().lower())
+    if not found:
+        raise InvalidInput(
+            "not a size",
+            field=field,
+            found=text,
+            allowed="a number with k, M, G, T, Ki, Mi, Gi or Ti",
+            hint="write 4GB",
+        )
+    return round(float(found[1]) * _BYTES[found[2] or ""])
+
+
 def parse_instant(text: str, *, field: str = "") -> datetime:
     """ISO 8601 with a zone (`Z` or an offset) to an aware UTC datetime."""
     try:

@@ -66,6 +66,22 @@ def test_a_green_hour_elsewhere_in_accelerated_time(helio):
     assert "verified" in helio("log", "verify", done["receipt"]).out.lower()
 
 
+@pytest.mark.parametrize(
+    ("limit", "code", "reason"),
+    [
+        (("--cpu-time", "1s"), "while True: pass", "used all the CPU time it was allowed"),
+        (("--memory", "400MB"), "x = bytearray(10**9)", "exit code 1"),
+    ],
+)
+def test_a_command_is_held_to_its_limits(helio, limit, code, reason):
+    """And is not tried again: more of the same would end the same."""
+    said = helio("run", "--json", "--now", "--zone", "NO", *limit, "--", sys.executable, "-c", code, check=False)
+    assert said.code != 0
+    assert said.json["state"] == "failed"
+    assert said.json["reason"] == reason
+    assert said.json["run"].endswith("-1")
+
+
 def test_what_is_planned_is_what_is_run(helio):
     """`helio plan -- CMD` and `helio run -- CMD` mean the same work, and say the same site."""
     told = ("--fleet", "example", "--within", "24h", "--length", "2h", "--json")
@@ -83,6 +99,7 @@ def test_what_is_planned_is_what_is_run(helio):
         (("run", "--within", "1h", "--length", "3h", "--zone", "DE", "--", "true"), "deadline"),
         (("run", "--until", "2020-01-01T00:00Z", "--zone", "DE", "--", "true"), "past"),
         (("run", "--within", "soon", "--zone", "DE", "--", "true"), "duration"),
+        (("run", "--memory", "much", "--zone", "DE", "--", "true"), "not a size"),
         (("run", "--sites", "atlantis", "--fleet", "example", "--", "true"), "atlantis"),
         (("runs", "show", "no-such-run"), "no-such-run"),
         (("cancel", "no-such-run"), "no-such-run"),

@@ -11,7 +11,7 @@ import click
 
 from heliotrope.config import Settings
 from heliotrope.errors import InvalidInput, UsageError
-from heliotrope.units import parse_duration_s, parse_instant, show_duration
+from heliotrope.units import parse_bytes, parse_duration_s, parse_instant, show_duration
 
 if TYPE_CHECKING:
     from heliotrope.model import Workload
@@ -22,6 +22,8 @@ ASSUMED_LENGTH_S = 3600.0
 
 def work_options(command: Any) -> Any:
     for option in (
+        click.option("--cpu-time", metavar="TIME", help="At most this much CPU time, held by the kernel."),
+        click.option("--memory", metavar="SIZE", help="At most this much memory a process, as in 4GB."),
         click.option("--pause-cost", metavar="TIME", default="0s", show_default=True, help="Work lost by one pause."),
         click.option(
             "--pause-by",
@@ -62,7 +64,7 @@ def workload_of(
     settings: Settings, command: tuple[str, ...], told: dict[str, Any], past_s: float | None, *, at_once: bool = False
 ) -> Workload:
     """`past_s`: how long the same command took last time, for when nobody says."""
-    from heliotrope.model import Flexibility, Length, PauseBy, Workload, WorkloadKind
+    from heliotrope.model import Flexibility, Length, PauseBy, Resources, Workload, WorkloadKind
     from heliotrope.run.controller import new_id
 
     now = datetime.now(UTC)
@@ -92,6 +94,10 @@ def workload_of(
             pausable=told["pausable"],
             pause_by=PauseBy(told["pause_by"]),
             pause_cost_s=parse_duration_s(told["pause_cost"], field="--pause-cost"),
+        ),
+        resources=Resources(
+            memory_bytes=parse_bytes(told["memory"], field="--memory") if told["memory"] else 0,
+            cpu_time_s=parse_duration_s(told["cpu_time"], field="--cpu-time") if told["cpu_time"] else None,
         ),
         deadline=None if at_once else deadline,
         sites=tuple(filter(None, (told["sites"] or "").split(","))),

@@ -23,12 +23,16 @@ class WorkloadKind(StrEnum):
 
 
 class Resources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one unit of width needs while it runs. `power_w` is a declared draw; None lets devices say."""
+    """What one unit of width needs while it runs, and may not exceed where the engine can hold it to that.
+
+    `power_w` is a declared draw; None lets devices say. `memory_bytes` 0 and `cpu_time_s` None: no limit.
+    """
 
     cpus: Positive = 1.0
     devices: Annotated[int, msgspec.Meta(ge=0)] = 0
     device_kind: str | None = None
     memory_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    cpu_time_s: Positive | None = None
     power_w: Positive | None = None
 
 

@@ -321,6 +321,8 @@ class Controller:
             checkpoint=str(self.home / "checkpoints" / workload.id),
             interval_s=self.settings.measure.interval_s,
             meters=self.settings.measure.meters,
+            memory_bytes=workload.resources.memory_bytes,
+            cpu_time_s=workload.resources.cpu_time_s,
         )
 
     def _hand_receipt(self, run: Run) -> Run:

@@ -24,6 +24,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: str
     interval_s: float
     meters: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    cpu_time_s: float | None = None
 
 
 class Exit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

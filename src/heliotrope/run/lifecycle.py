@@ -5,6 +5,7 @@ Level-triggered: it never asks what happened before, only how things stand. Aski
 
 from __future__ import annotations
 
+import signal
 from enum import StrEnum
 
 import msgspec
@@ -111,6 +112,8 @@ def _exited(
         return Step(RunState.PAUSED, slot=slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
     if code in SAVED and workload.flexibility.pause_by is PauseBy.CHECKPOINT and attempt < workload.max_attempts:
         return Step(RunState.LOST, slot=slot, exit_code=code, reason="saved its state and left", again=True)
+    if code == -signal.SIGXCPU:
+        return Step(RunState.FAILED, slot=slot, exit_code=code, reason="used all the CPU time it was allowed")
     if code < 0:
         return _lost(slot, attempt, workload, f"ended by signal {-code} that nobody here sent", code)
     return Step(RunState.FAILED, slot=slot, exit_code=code, reason=f"exit code {code}")

@@ -6,7 +6,9 @@ guess whether it does.
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -91,6 +93,7 @@ def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
         # Python ignores the last two; a command must not inherit that.
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
+        _limit(order)
         os.chdir(order.working_directory)
         environment = order.environment | {"HELIO_CHECKPOINT": order.checkpoint, MARK: str(folder.path)}
         os.execvpe(order.command[0], list(order.command), environment)  # noqa: S606  no shell is meant
@@ -100,6 +103,16 @@ def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
     except OSError as error:
         os.write(2, f"error: {error}\n".encode())
         os._exit(NOT_EXECUTABLE)
+
+
+def _limit(order: Order) -> None:
+    """Held by the kernel, on every process of the command alone: address space, and CPU seconds."""
+    if order.memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (order.memory_bytes, order.memory_bytes))
+    if order.cpu_time_s is not None:
+        seconds = math.ceil(order.cpu_time_s)
+        # SIGXCPU at the limit; SIGKILL for whoever ignores that.
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
 
 
 def main() -> None:

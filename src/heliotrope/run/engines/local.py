@@ -48,6 +48,8 @@ class LocalEngine:
                     task.checkpoint,
                     task.interval_s,
                     task.meters,
+                    task.memory_bytes,
+                    task.cpu_time_s,
                 ),
             )
             with (folder.path / "shepherd.log").open("ab") as log:

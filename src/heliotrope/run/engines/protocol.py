@@ -27,6 +27,8 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: str
     interval_s: float
     meters: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    cpu_time_s: float | None = None
 
 
 class Engine(Protocol):
