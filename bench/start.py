@@ -91,7 +91,8 @@ def _import_ms(python: str, module: str) -> float:
 
 def _import_mb(python: str, module: str) -> float:
     def peak_kb(statement: str) -> int:
-        code = f"{statement}\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        # VmHWM, not ru_maxrss: the latter starts at what the parent had before exec.
+        code = f"{statement}\nprint(next(x for x in open('/proc/self/status') if x.startswith('VmHWM')).split()[1])"
         return int(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.split()[-1])
 
     return (peak_kb(f"import {module}") - peak_kb("pass")) / 1024
