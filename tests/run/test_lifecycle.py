@@ -230,3 +230,14 @@ def test_what_finished_before_the_cancel_was_heard_is_done():
 
 def test_a_new_attempt_joins_the_plan_where_it_is():
     assert [lifecycle.slot_at(plan((1, 2), (5, 6)), NOW + h * HOUR) for h in (0, 1.5, 3, 5.5, 9)] == [0, 0, 1, 1, 1]
+
+
+def test_what_was_written_as_running_is_let_run_at_every_look():
+    """A controller that dies between writing "running" and sending SIGCONT must not leave the work stopped for ever."""
+    life = Life()
+    life.begin(by=PauseBy.SIGNAL, cuts=[1, 2, 3, 4], max_attempts=1)
+    second = life.plan.slots[1]
+    said = lifecycle.step(
+        RunState.RUNNING, 1, 1, life.workload, life.plan, Sight(Seen.ALIVE), second.start.timestamp() + 1, cancel_s=None
+    )
+    assert (said.state, said.do) == (RunState.RUNNING, Do.RESUME)

@@ -141,7 +141,9 @@ def _on_plan(
             return Step(RunState.PAUSED, Do.PAUSE, slot, wake_s=starts_s)
         return Step(RunState.RUNNING, Do.RESUME, slot, wake_s=None if last else ends_s)
     if last or now_s < ends_s:
-        return Step(RunState.RUNNING, slot=slot, wake_s=None if last else ends_s)
+        # Said again at each look: a controller may have died between writing "running" and letting it run.
+        do = Do.RESUME if by_signal and slot else Do.NOTHING
+        return Step(RunState.RUNNING, do, slot, wake_s=None if last else ends_s)
     if by_signal:
         return Step(RunState.PAUSED, Do.PAUSE, slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
     return _leave(RunState.PAUSING, slot, ends_s + grace_s, now_s)
