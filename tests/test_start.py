@@ -41,7 +41,7 @@ def test_help_loads_no_room():
 
 
 def test_public_names_are_meant():
-    assert heliotrope.__all__ == ["HelioError", "__version__", "measure", "measured", "plan"]
+    assert heliotrope.__all__ == ["HelioError", "__version__", "checkpoint", "measure", "measured", "plan"]
     for name in heliotrope.__all__:
         assert getattr(heliotrope, name) is not None
     assert set(dir(heliotrope)) == set(heliotrope.__all__)

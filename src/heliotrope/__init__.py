@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from heliotrope.errors import HelioError
 
 if TYPE_CHECKING:
-    from heliotrope import measure, plan
+    from heliotrope import checkpoint, measure, plan
     from heliotrope.measure import measured
 
-__all__ = ["HelioError", "__version__", "measure", "measured", "plan"]
+__all__ = ["HelioError", "__version__", "checkpoint", "measure", "measured", "plan"]
 __version__ = "0.1.0"
 
 
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
     if name == "measured":
         return import_module("heliotrope.measure").measured
-    if name in {"measure", "plan"}:
+    if name in {"checkpoint", "measure", "plan"}:
         return import_module(f"heliotrope.{name}")
     raise AttributeError(f"module 'heliotrope' has no attribute {name!r}")
 
