@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from enum import StrEnum
 
 import msgspec
 
-
-class Provenance(StrEnum):
-    """From most to least trusted; a sum is as trusted as its worst part."""
-
-    MEASURED = "measured"
-    MODELLED = "modelled"
-    ASSUMED = "assumed"
-
-
-_TRUST = {Provenance.MEASURED: 0, Provenance.MODELLED: 1, Provenance.ASSUMED: 2}
-
-
-def least_trusted(kinds: Iterable[Provenance]) -> Provenance:
-    return max(kinds, key=_TRUST.__getitem__, default=Provenance.MEASURED)
+from heliotrope.model.provenance import Provenance, least_trusted
 
 
 class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from heliotrope.model.estimate import Estimate, Provenance
+from heliotrope.model.estimate import Estimate
+from heliotrope.model.provenance import Provenance
 
 
 class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
