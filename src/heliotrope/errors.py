@@ -30,7 +30,6 @@ HelioError                       what went wrong, why, and what to do about it
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -188,6 +187,8 @@ class MissingExtra(HelioError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names what was probably meant, else what there is."""
+    import difflib
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-
-import msgspec
+from typing import NamedTuple
 
 from heliotrope.errors import InvalidInput, UnknownName, nearest
 
@@ -16,8 +15,8 @@ DATA = Path(__file__).parent / "data"
 REQUIRED = ("name", "value", "unit", "kind", "year", "source", "licence")
 
 
-class Fact(msgspec.Struct, frozen=True):
-    """One row. `more` holds the table's own columns, as text."""
+class Fact(NamedTuple):
+    """One row, light to load for a meter that starts. `more` holds the table's own columns, as text."""
 
     table: str
     name: str
