@@ -305,7 +305,7 @@ def test_one_that_cannot_go_on_keeps_no_other_from_it(controller):
     controller.submit(work("good"), at_once=True)
     with controller.store.write() as tx:
         bad = runs.run(tx, "bad-1")
-        runs.put_run(tx, msgspec.structs.replace(bad, engine="abacus"))
+        runs.put_run(tx, msgspec.structs.replace(bad, site="abacus"))
     assert controller.follow("good", quiet).state is RunState.DONE
     with pytest.raises(UnknownName, match="abacus"):
         controller.follow("bad", quiet)

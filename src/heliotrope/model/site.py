@@ -77,7 +77,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jurisdiction: str = ""
     place: Place | None = None
     engine: str = "local"
-    engine_options: dict[str, str] = msgspec.field(default_factory=dict)
+    engine_options: dict[str, str | bool | int | float] = msgspec.field(default_factory=dict)
     devices: tuple[Device, ...] = ()
     cooling: Cooling = Cooling()
     links: tuple[Link, ...] = ()

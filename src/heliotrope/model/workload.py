@@ -100,7 +100,10 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`not_before` and `deadline` bound when it runs; both may be absent."""
+    """`not_before` and `deadline` bound when it runs; both may be absent.
+
+    `engine_options`: what only one kind of engine understands, as in `slurm.partition`; the others pass over it.
+    """
 
     id: str
     kind: WorkloadKind
@@ -119,6 +122,7 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     working_directory: str = ""
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     max_attempts: Annotated[int, msgspec.Meta(ge=1)] = 5
+    engine_options: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.command:

@@ -12,7 +12,7 @@ from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import PRICE, WATER, Measurement, Signal, SignalKind, Site, Workload, total
 from heliotrope.run.clock import Clock
-from heliotrope.run.folder import Folder
+from heliotrope.run.folder import Folder, numbered
 from heliotrope.store.runs import Account
 
 
@@ -112,5 +112,5 @@ def _carbon(grid: Grid, zone: str, span: tuple[int, int], kind: SignalKind) -> S
 
 
 def folders_of(runs: Path, run_id: str) -> list[Folder]:
-    """In the order of the slots that they are named by."""
-    return [Folder(path) for path in sorted((runs / run_id).glob("[0-9]*"), key=lambda path: int(path.name))]
+    """In the order of the slots that they are named by; each behind what its cluster took back of it."""
+    return [folder for slot in numbered(runs / run_id) for folder in (*slot.earlier(), slot)]

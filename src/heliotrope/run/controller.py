@@ -165,8 +165,8 @@ class Controller:
         now_s = clock.now_s()
         if run.state is RunState.WAITING and cancel_s is None and self._outdated(run, plan, clock, now_s):
             plan = self._replan(run, workload, plan, fleet, now_s)
-        engine = engines.engine(run.engine)
-        sight = engine.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
+        here = engines.of(fleet.site(run.site))
+        sight = here.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
         step = lifecycle.step(
             run.state,
             run.slot,
@@ -179,7 +179,13 @@ class Controller:
             grace_s=GRACE_S * clock.factor,
         )
         after = self._record(run, step, workload, plan, fleet, clock, now_s)
-        self._act(engine, after, workload, step)
+        self._act(
+            engines.of(fleet.site(after.site)),
+            after,
+            workload,
+            step,
+            plan.slots[min(step.slot, len(plan.slots) - 1)].width,
+        )
         if step.state.ended:
             return 0.0
         return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
@@ -250,7 +256,7 @@ class Controller:
         self, run: Run, step: lifecycle.Step, workload: Workload, plan: Plan, fleet: Fleet, clock: Clock, now_s: float
     ) -> Run:
         if step.do is lifecycle.Do.REAP and run.handle:
-            engines.engine(run.engine).reap(run.handle)
+            engines.of(fleet.site(run.site)).reap(run.handle)
         folders = accounting.folders_of(self.home / "runs", run.id)
         bill, unread = None, ""
         try:
@@ -297,10 +303,10 @@ class Controller:
             run = self._hand_receipt(run)
         return run
 
-    def _act(self, engine: engines.Engine, run: Run, workload: Workload, step: lifecycle.Step) -> None:
+    def _act(self, engine: engines.Engine, run: Run, workload: Workload, step: lifecycle.Step, width: int) -> None:
         match step.do:
             case lifecycle.Do.LAUNCH:
-                engine.launch(self._task(run, workload))
+                engine.launch(self._task(run, workload, width))
             case lifecycle.Do.PAUSE:
                 engine.pause(run.handle)
             case lifecycle.Do.RESUME:
@@ -312,7 +318,7 @@ class Controller:
             case _:
                 return
 
-    def _task(self, run: Run, workload: Workload) -> Task:
+    def _task(self, run: Run, workload: Workload, width: int) -> Task:
         return Task(
             handle=run.handle,
             command=workload.command,
@@ -323,6 +329,13 @@ class Controller:
             meters=self.settings.measure.meters,
             memory_bytes=workload.resources.memory_bytes,
             cpu_time_s=workload.resources.cpu_time_s,
+            width=width,
+            cpus=workload.resources.cpus,
+            devices=workload.resources.devices,
+            device_kind=workload.resources.device_kind,
+            power_w=workload.resources.power_w,
+            organisation=workload.organisation,
+            options=workload.engine_options,
         )
 
     def _hand_receipt(self, run: Run) -> Run:

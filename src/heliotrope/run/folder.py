@@ -48,10 +48,14 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lock = path / "lock"
         self.journal = path / "journal.jsonl"
         self.out = path / "out.log"
         self.asked = path / "asked"
+        self.before = path / "before"
+
+    def earlier(self) -> list[Folder]:
+        """Starts of this very attempt that its cluster took back and began again, oldest first."""
+        return numbered(self.before)
 
     def read(self, name: str, kind: type[T]) -> T | None:
         try:
@@ -87,12 +91,17 @@ class Folder:
     def measurement(self) -> Measurement | None:
         return self.read("measurement", Measurement)
 
-    def try_lock(self) -> int | None:
+    def try_lock(self, name: str = "lock") -> int | None:
         """A file descriptor that holds the attempt, or None where its shepherd (or its launcher) does."""
-        fd = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
             return None
         return fd
+
+
+def numbered(path: Path) -> list[Folder]:
+    """The folders in `path` that are named by a number, in its order."""
+    return [Folder(one) for one in sorted(path.glob("[0-9]*"), key=lambda one: int(one.name))]

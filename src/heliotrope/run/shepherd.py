@@ -28,9 +28,6 @@ def keep(folder: Folder, lock_fd: int) -> None:
     os.set_inheritable(lock_fd, False)
     order = folder.order
     assert order is not None, "the launcher writes the order before it sends a shepherd"
-    # The controller speaks to the command, not to us; a terminal that closes is no reason to stop measuring.
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     # Left by a shepherd that died before its command was executed: nothing was measured yet.
     folder.journal.unlink(missing_ok=True)
     started_s = time.time()
@@ -120,6 +117,9 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     os.setsid()
+    # The controller speaks to the command, not to us; a terminal that closes is no reason to stop measuring.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     folder = Folder(Path(sys.argv[1]))
     try:
         keep(folder, int(sys.argv[2]))

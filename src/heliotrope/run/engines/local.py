@@ -8,11 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
 from heliotrope.errors import EngineError
+from heliotrope.run.engines.keeping import end_here, order
 from heliotrope.run.engines.protocol import Capabilities, Task
-from heliotrope.run.folder import Folder, Order
+from heliotrope.run.engines.settings import Options, settings
+from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen, Sight
-from heliotrope.run.processes import alive, boot_id, end_all, signal_all
+from heliotrope.run.processes import alive, signal_all
+
+
+class LocalSettings(msgspec.Struct, frozen=True):
+    """None are needed here."""
 
 
 class LocalEngine:
@@ -20,6 +28,9 @@ class LocalEngine:
 
     name = "local"
     capabilities = Capabilities(suspend=True, checkpoint=True, measures=True)
+
+    def __init__(self, options: Options) -> None:
+        settings(LocalSettings, options)
 
     def launch(self, task: Task) -> None:
         """Starts it, unless it was ever started: an attempt whose command may have run is never run again."""
@@ -39,19 +50,7 @@ class LocalEngine:
             if folder.began is not None or folder.exit is not None:
                 return
             Path(task.checkpoint).mkdir(parents=True, exist_ok=True)
-            folder.write(
-                "order",
-                Order(
-                    task.command,
-                    task.working_directory,
-                    task.environment,
-                    task.checkpoint,
-                    task.interval_s,
-                    task.meters,
-                    task.memory_bytes,
-                    task.cpu_time_s,
-                ),
-            )
+            folder.write("order", order(task))
             with (folder.path / "shepherd.log").open("ab") as log:
                 sent = subprocess.run(
                     [sys.executable, "-m", "heliotrope.run.shepherd", str(folder.path), str(lock)],
@@ -102,11 +101,8 @@ class LocalEngine:
         self._signal(handle, signal.SIGKILL)
 
     def reap(self, handle: str) -> None:
-        """Makes certain that nothing of it lives, before another attempt may. Of another boot nothing can."""
-        folder = Folder(Path(handle))
-        began = folder.began
-        if began is not None and began.child.boot == boot_id() and not end_all(folder.path, began.child):
-            raise EngineError(f"{handle}: its processes cannot be ended", hint="see `ps`; another attempt waits for it")
+        """Makes certain that nothing of it lives, before another attempt may."""
+        end_here(Folder(Path(handle)))
 
     def _signal(self, handle: str, number: signal.Signals) -> None:
         folder = Folder(Path(handle))

@@ -10,15 +10,26 @@ from heliotrope.run.lifecycle import Sight
 
 
 class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What plans may rely on."""
+    """What plans may rely on.
+
+    `queues`: it may wait before it begins. `holds`: what waits can be held back, and let go. `requeues`: the engine
+    itself may take one back and begin it again, within one attempt. `power_pool`: it keeps a pool of watts.
+    """
 
     suspend: bool = False
     checkpoint: bool = False
     measures: bool = False
+    queues: bool = False
+    holds: bool = False
+    requeues: bool = False
+    power_pool: bool = False
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One attempt, complete: an engine needs nothing else. `handle` is chosen by us before anything starts."""
+    """One attempt, complete: an engine needs nothing else. `handle` is chosen by us before anything starts.
+
+    `cpus`, `devices` and `power_w` are of one unit of width. `options` are the work's own, as in `slurm.partition`.
+    """
 
     handle: str
     command: tuple[str, ...]
@@ -29,6 +40,13 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meters: tuple[str, ...] = ()
     memory_bytes: int = 0
     cpu_time_s: float | None = None
+    width: int = 1
+    cpus: float = 1.0
+    devices: int = 0
+    device_kind: str | None = None
+    power_w: float | None = None
+    organisation: str = ""
+    options: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Engine(Protocol):
