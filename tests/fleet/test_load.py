@@ -115,3 +115,55 @@ def test_helio_sites_lists_them(tmp_path):
     assert {s["name"] for s in json.loads(result.stdout)["sites"]} == {s.name for s in fleet.example().sites}
     table = CliRunner().invoke(helio, ["sites", "--fleet", "example", "--home", str(tmp_path)])
     assert "munich (home)" in table.stdout
+
+
+SHARED = (
+    GOOD
+    + """
+[sharing]
+reserve = 0.1
+half_life_hours = 24
+[[organisation]]
+name = "uni"
+reserved = true
+owns = { lab = 0.5 }
+[[organisation]]
+name = "firm"
+owns = { lab = 0.5, north = 1.0 }
+lends = 0.8
+lends_only_to = ["uni"]
+quota = { devices = 4, carbon_g_per_day = 5000 }
+[[organisation.projects]]
+name = "vision"
+quota = { energy_j_per_day = 3.6e6 }
+"""
+)
+
+
+def test_who_brought_what_and_who_may_use_it(tmp_path):
+    sharing = fleet.load(written(tmp_path, SHARED)).sharing
+    assert sharing.half_life_s == 86_400
+    firm = sharing.organisation("firm")
+    assert firm.lends_to("uni")
+    assert not firm.lends_to("stranger")
+    assert firm.projects[0].quota.energy_j_per_day == 3.6e6
+    assert sharing.organisation("stranger").owns == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("owns = { lab = 0.5 }", "owns = { lab = 0.6 }", "lab is owned more than once"),
+        ("owns = { lab = 0.5 }", "owns = { lap = 0.5 }", "no site has that name"),
+        ("owns = { lab = 0.5 }", "owns = { lab = 1.5 }", "1.0"),
+        ('["uni"]', '["uno"]', "no organisation has that name"),
+        ('name = "uni"', 'name = "firm"', "two organisations have one name"),
+        ('name = "vision"', 'name = "a/b"', "slash"),
+        ("reserve = 0.1", "reserv = 0.1", "unknown key reserv"),
+        ("half_life_hours = 24", "half_life_hours = 0", "half_life_hours"),
+    ],
+)
+def test_wrong_terms_of_sharing_are_told(tmp_path, old, new, told):
+    with pytest.raises(InvalidInput) as wrong:
+        fleet.load(written(tmp_path, SHARED.replace(old, new)))
+    assert told in str(wrong.value)

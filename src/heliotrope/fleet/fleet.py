@@ -6,6 +6,7 @@ import msgspec
 
 from heliotrope import facts
 from heliotrope.errors import UnknownName, nearest
+from heliotrope.fleet.shares import Sharing
 from heliotrope.model import Cooling, Site, Tier
 
 # fmt: off
@@ -17,10 +18,11 @@ EU = frozenset({
 
 
 class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`home` is the site where people submit: what "run now" would have used."""
+    """`home` is the site where people submit: what "run now" would have used. `sharing`: who may use how much."""
 
     sites: tuple[Site, ...]
     home: str
+    sharing: Sharing = Sharing()
 
     def site(self, name: str) -> Site:
         for site in self.sites:

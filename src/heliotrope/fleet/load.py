@@ -1,4 +1,4 @@
-"""Reads a fleet file: TOML with a `[[site]]` for each site and a `[[link]]` for each way between two."""
+"""Reads a fleet file: TOML with a `[[site]]` for each site, a `[[link]]` for each way between two, and who shares it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import msgspec
 
 from heliotrope.errors import InvalidInput, nearest
 from heliotrope.fleet.fleet import Fleet, completed, this_machine
+from heliotrope.fleet.shares import Organisation, Share, Sharing
 from heliotrope.model import Link, Site
 from heliotrope.model.workload import NonNegative, Positive
+from heliotrope.units import S_PER_HOUR
 
 EXAMPLE = "example"
 
@@ -26,10 +28,20 @@ class _Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     power_w_per_bps: NonNegative = 3e-8
 
 
+class _Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The terms of sharing; hours, as people write them."""
+
+    reserve: Share = 0.0
+    half_life_hours: Positive = 168.0
+    grace_s: NonNegative = 60.0
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: tuple[Site, ...]
     home: str = ""
     link: tuple[_Way, ...] = ()
+    organisation: tuple[Organisation, ...] = ()
+    sharing: _Terms = _Terms()
 
 
 def load(path: str | Path | None, *, zone: str = "") -> Fleet:
@@ -77,7 +89,31 @@ def _fleet(text: str, file: str) -> Fleet:
         for link in site.links:
             _known(link.to, names, file, f"site {site.name}: links.to")
     sites = tuple(_linked(completed(site), read.link, names, file) for site in read.site)
-    return Fleet(sites, home=read.home or names[0])
+    return Fleet(sites, home=read.home or names[0], sharing=_sharing(read, names, file))
+
+
+def _sharing(read: _File, names: list[str], file: str) -> Sharing:
+    """Nobody owns what does not exist, or what another has already."""
+    known = [organisation.name for organisation in read.organisation]
+    for organisation in read.organisation:
+        field = f"organisation {organisation.name}"
+        if known.count(organisation.name) > 1:
+            raise InvalidInput("two organisations have one name", file=file, field=field)
+        if "/" in organisation.name or any("/" in project.name for project in organisation.projects):
+            raise InvalidInput("a name with a slash", file=file, field=field, hint="the slash parts projects off")
+        for site in organisation.owns:
+            _known(site, names, file, f"{field}: owns")
+        for other in organisation.lends_only_to:
+            _known(other, known, file, f"{field}: lends_only_to", what="organisation")
+    for site in names:
+        whole = sum(organisation.owns.get(site, 0.0) for organisation in read.organisation)
+        if whole > 1 + 1e-9:
+            raise InvalidInput(
+                f"{site} is owned more than once", file=file, field="organisation: owns", found=f"{whole:g} of it",
+                allowed="shares that add up to 1 at most",
+            )  # fmt: skip
+    terms = read.sharing
+    return Sharing(read.organisation, terms.reserve, terms.half_life_hours * S_PER_HOUR, terms.grace_s)
 
 
 def _linked(site: Site, ways: tuple[_Way, ...], names: list[str], file: str) -> Site:
@@ -91,9 +127,9 @@ def _linked(site: Site, ways: tuple[_Way, ...], names: list[str], file: str) -> 
     return msgspec.structs.replace(site, links=tuple(links))
 
 
-def _known(name: str, names: list[str], file: str, field: str) -> None:
+def _known(name: str, names: list[str], file: str, field: str, what: str = "site") -> None:
     if name not in names:
-        raise InvalidInput("no site has that name", file=file, field=field, found=name, hint=nearest(name, names))
+        raise InvalidInput(f"no {what} has that name", file=file, field=field, found=name, hint=nearest(name, names))
 
 
 def _refuse_unknown(tree: dict[str, Any], struct: type[msgspec.Struct], file: str, prefix: str) -> None:
