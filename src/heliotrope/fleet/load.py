@@ -1,4 +1,4 @@
-"""Reads a fleet file: TOML with a `[[site]]` for each site, a `[[link]]` for each way between two, and who shares it."""
+"""Reads a fleet file, TOML: a `[[site]]` each, a `[[link]]` for each way between two, and the terms of sharing."""
 
 from __future__ import annotations
 
