@@ -18,9 +18,13 @@ SAVED = frozenset({75, 143})
 
 
 class Seen(StrEnum):
-    """How the engine finds a run: `gone` is one that began and has no keeper and no exit any more."""
+    """How the engine finds a run.
+
+    `queued`: the engine has it and has not begun it. `gone`: it began and has no keeper and no exit any more.
+    """
 
     ABSENT = "absent"
+    QUEUED = "queued"
     ALIVE = "alive"
     EXITED = "exited"
     GONE = "gone"
@@ -136,14 +140,15 @@ def _on_plan(
         if now_s < starts_s:
             return Step(RunState.PAUSED if state is RunState.PAUSED else RunState.WAITING, slot=slot, wake_s=starts_s)
         return Step(RunState.STARTING, Do.LAUNCH, slot)
+    going_on = RunState.STARTING if seen is Seen.QUEUED else RunState.RUNNING
     if state is RunState.PAUSED and by_signal:
         if now_s < starts_s:
             return Step(RunState.PAUSED, Do.PAUSE, slot, wake_s=starts_s)
-        return Step(RunState.RUNNING, Do.RESUME, slot, wake_s=None if last else ends_s)
+        return Step(going_on, Do.RESUME, slot, wake_s=None if last else ends_s)
     if last or now_s < ends_s:
         # Said again at each look: a controller may have died between writing "running" and letting it run.
         do = Do.RESUME if by_signal and slot else Do.NOTHING
-        return Step(RunState.RUNNING, do, slot, wake_s=None if last else ends_s)
+        return Step(going_on, do, slot, wake_s=None if last else ends_s)
     if by_signal:
         return Step(RunState.PAUSED, Do.PAUSE, slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
     return _leave(RunState.PAUSING, slot, ends_s + grace_s, now_s)
