@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from heliotrope.model import Flexibility, Length, Outlook, PauseBy, Plan, RunState, Slot, Workload, WorkloadKind
 from heliotrope.run import lifecycle
-from heliotrope.run.lifecycle import Do, Seen, Sight
+from heliotrope.run.lifecycle import Do, Seen, Sight, Turn
 from heliotrope.units import from_epoch
 
 NOW = 1_800_000_000
@@ -51,8 +51,9 @@ class Life(RuleBasedStateMachine):
         by=st.sampled_from(PauseBy),
         cuts=st.lists(st.integers(1, 40), min_size=2, max_size=6, unique=True),
         max_attempts=st.integers(1, 4),
+        queues=st.booleans(),
     )
-    def begin(self, by, cuts, max_attempts):
+    def begin(self, by, cuts, max_attempts, queues=False):
         hours = sorted(cuts)[: len(cuts) // 2 * 2]
         self.workload = workload(by=by, max_attempts=max_attempts)
         self.plan = plan(*zip(hours[::2], hours[1::2], strict=True))
@@ -60,7 +61,9 @@ class Life(RuleBasedStateMachine):
         self.state, self.slot, self.attempt = RunState.WAITING, 0, 1
         self.sight = Sight(Seen.ABSENT)
         self.stopped = self.asked = False
-        self.cancel_s = None
+        self.queues = queues
+        self.cancel_s = self.leave_s = None
+        self.turn = Turn.GO
         self.effects = 0
         self.launched_s: list[float] = []
         self.finished = False
@@ -76,7 +79,16 @@ class Life(RuleBasedStateMachine):
             self.now_s,
             cancel_s=self.cancel_s,
             grace_s=GRACE_S,
+            turn=self.turn,
+            leave_s=self.leave_s,
         )
+
+    @rule(turn=st.sampled_from(Turn))
+    def others_come_and_go(self, turn):
+        """As the controller does: what was asked to leave stays asked until it is gone."""
+        self.turn = turn
+        if turn is Turn.LEAVE and self.sight.seen is Seen.ALIVE and self.leave_s is None:
+            self.leave_s = self.now_s
 
     @rule(crash=st.booleans())
     def step(self, crash):
@@ -89,15 +101,17 @@ class Life(RuleBasedStateMachine):
             assert self.sight.seen is Seen.ABSENT
             assert self.now_s >= self.plan.slots[said.slot].start.timestamp()
             assert self.cancel_s is None
+            assert self.turn is Turn.GO or self.state is RunState.STARTING
         if said.do in {Do.PAUSE, Do.RESUME}:
             assert self.workload.flexibility.pause_by is PauseBy.SIGNAL
         if said.again:
             assert self.sight.seen in {Seen.GONE, Seen.EXITED}
-            assert self.attempt < self.workload.max_attempts
+            assert self.attempt < self.workload.max_attempts or said.reason == lifecycle.MADE_ROOM
         left = said.state is RunState.PAUSED and said.do is Do.NOTHING and self.sight.seen is Seen.EXITED
         self.state, self.slot = said.state, said.slot
         if said.again:
-            self.attempt += 1
+            self.attempt += said.reason != lifecycle.MADE_ROOM
+            self.leave_s = None
             self.state, self.slot = RunState.WAITING, lifecycle.slot_at(self.plan, self.now_s)
         if said.again or left:
             self.sight, self.stopped, self.asked = Sight(Seen.ABSENT), False, False
@@ -114,7 +128,7 @@ class Life(RuleBasedStateMachine):
     def act(self, do):
         match do:
             case Do.LAUNCH:
-                self.sight = Sight(Seen.ALIVE)
+                self.sight = Sight(Seen.QUEUED if self.queues else Seen.ALIVE)
                 self.launched_s.append(self.now_s)
             case Do.PAUSE:
                 self.stopped = True
@@ -132,6 +146,20 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.floats(0.1, HOUR))
     def the_clock_goes_back(self, seconds):
         self.now_s -= seconds
+
+    @precondition(lambda self: self.sight.seen is Seen.QUEUED)
+    @rule()
+    def its_turn_comes(self):
+        """What is held back does not begin; what was asked to leave while it waited is taken out of the queue."""
+        if self.asked:
+            self.sight = Sight(Seen.EXITED, -15)
+        elif not self.stopped:
+            self.sight = Sight(Seen.ALIVE)
+
+    @precondition(lambda self: self.queues and self.alive())
+    @rule()
+    def its_cluster_takes_it_back(self):
+        self.sight = Sight(Seen.QUEUED)
 
     def alive(self):
         return self.sight.seen is Seen.ALIVE and not self.stopped
@@ -176,11 +204,14 @@ class Life(RuleBasedStateMachine):
         """Left alone, with a command that finishes, every life ends."""
         if not hasattr(self, "state"):
             return
+        self.turn = Turn.GO
         for _ in range(200):
             if self.state.ended:
                 return
             self.step(crash=False)
             self.now_s += HOUR / 2
+            if self.sight.seen is Seen.QUEUED:
+                self.its_turn_comes()
             if self.alive() and (self.slot == len(self.plan.slots) - 1 or self.asked):
                 self.sight = Sight(Seen.EXITED, 75 if self.asked and not self.cancel_s else 0)
         raise AssertionError(f"still {self.state} in slot {self.slot}: {self.sight}")
@@ -207,6 +238,16 @@ def test_an_exit_code_is_failure_and_a_strangers_signal_is_not():
     assert see(RunState.RUNNING, Sight(Seen.EXITED, -9), 1.5, attempt=3).state is RunState.FAILED
 
 
+def test_what_waits_in_a_queue_is_starting_and_can_be_cancelled_or_held():
+    waits = Sight(Seen.QUEUED, why="Priority")
+    assert see(RunState.STARTING, waits, 1.5).state is RunState.STARTING
+    assert see(RunState.RUNNING, waits, 1.5).state is RunState.STARTING, "its cluster took it back"
+    said = see(RunState.STARTING, waits, 1.5, cancel_s=NOW + 1.5 * HOUR, grace_s=60)
+    assert (said.state, said.do) == (RunState.CANCELLING, Do.SAVE)
+    held = see(RunState.STARTING, waits, 3)
+    assert (held.state, held.do, held.slot) == (RunState.PAUSED, Do.PAUSE, 1)
+
+
 def test_asked_to_save_then_killed_when_it_does_not():
     asked = see(RunState.RUNNING, Sight(Seen.ALIVE), 2, by=PauseBy.CHECKPOINT, grace_s=60)
     assert (asked.state, asked.do) == (RunState.PAUSING, Do.SAVE)
@@ -222,6 +263,26 @@ def test_a_cancelled_one_may_save_first():
     said = see(RunState.CANCELLING, Sight(Seen.ALIVE), 1.6, cancel_s=NOW + 1.5 * HOUR, grace_s=60)
     assert said.do is Do.KILL
     assert see(RunState.WAITING, Sight(Seen.ABSENT), 0, cancel_s=NOW).state is RunState.CANCELLED
+
+
+def test_without_room_it_waits_and_for_an_owner_it_makes_room():
+    assert see(RunState.WAITING, Sight(Seen.ABSENT), 1.5, turn=Turn.WAIT).state is RunState.WAITING
+    assert see(RunState.STARTING, Sight(Seen.ABSENT), 1.5, turn=Turn.WAIT).do is Do.LAUNCH, "it was promised already"
+    asked = see(RunState.RUNNING, Sight(Seen.ALIVE), 5.5, slot=1, by=PauseBy.CHECKPOINT, turn=Turn.LEAVE, grace_s=60)
+    assert (asked.state, asked.do) == (RunState.PAUSING, Do.SAVE)
+    gone = see(
+        RunState.PAUSING,
+        Sight(Seen.EXITED, 75),
+        5.5,
+        slot=1,
+        by=PauseBy.CHECKPOINT,
+        leave_s=NOW + 5.5 * HOUR,
+        attempt=9,
+    )
+    assert (gone.state, gone.again, gone.reason) == (RunState.LOST, True, lifecycle.MADE_ROOM)
+    stopped = see(RunState.RUNNING, Sight(Seen.ALIVE), 1.5, turn=Turn.LEAVE)
+    assert (stopped.state, stopped.do) == (RunState.PAUSED, Do.PAUSE)
+    assert see(RunState.PAUSED, Sight(Seen.ALIVE), 1.5).do is Do.RESUME
 
 
 def test_what_finished_before_the_cancel_was_heard_is_done():

@@ -17,6 +17,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "plan": ("plan", "Show when and where it would run, and why."),
         "jobs": ("jobs", "List what was submitted and how it stands."),
         "runs": ("runs", "Show one run: plan, energy, carbon, receipt."),
+        "share": ("share", "Who has what of the fleet, and whose turn is next."),
         "cancel": ("jobs", "Cancel a job."),
         "up": ("up", "Start the controller and the dashboard."),
     },

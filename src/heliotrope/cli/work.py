@@ -65,7 +65,7 @@ def workload_of(
 ) -> Workload:
     """`past_s`: how long the same command took last time, for when nobody says."""
     from heliotrope.model import Flexibility, Length, PauseBy, Resources, Workload, WorkloadKind
-    from heliotrope.run.controller import new_id
+    from heliotrope.run.desk import new_id
 
     now = datetime.now(UTC)
     length_s = parse_duration_s(told["length"], field="--length") if told["length"] else past_s

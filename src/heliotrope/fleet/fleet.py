@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from heliotrope import facts
@@ -42,8 +44,11 @@ class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def this_machine(zone: str) -> Fleet:
-    """No fleet file: one site, here. Nobody said how it is cooled, so the PUE is an assumed interval."""
-    return Fleet((completed(Site(name="here", zone=zone, tier=Tier.EDGE)),), home="here")
+    """No fleet file: one site, here, as many at once as it has cores.
+
+    Nobody said how it is cooled, so the PUE is an assumed interval.
+    """
+    return Fleet((completed(Site(name="here", zone=zone, tier=Tier.EDGE, capacity=os.cpu_count() or 1)),), home="here")
 
 
 def completed(site: Site) -> Site:

@@ -15,6 +15,7 @@ from heliotrope.units import epoch_s
 
 # How a command says that it saved its state and would go on later: sysexits' EX_TEMPFAIL, or a shell's "by SIGTERM".
 SAVED = frozenset({75, 143})
+MADE_ROOM = "made room for the owner"
 
 
 class Seen(StrEnum):
@@ -50,6 +51,14 @@ class Do(StrEnum):
     REAP = "reap"
 
 
+class Turn(StrEnum):
+    """What sharing says of it at this moment: it may run, has to wait for room, or has to make room."""
+
+    GO = "go"
+    WAIT = "wait"
+    LEAVE = "leave"
+
+
 class Step(msgspec.Struct, frozen=True):
     """`again`: this attempt is over, another may begin. `wake_s`: when to look again, none for "when it changes"."""
 
@@ -73,13 +82,19 @@ def step(
     *,
     cancel_s: float | None = None,
     grace_s: float = 0.0,
+    turn: Turn = Turn.GO,
+    leave_s: float | None = None,
 ) -> Step:
-    """`cancel_s`: since when somebody wants it over. `grace_s`: what it gets to save its state before it is killed."""
+    """`cancel_s`: since when somebody wants it over. `grace_s`: what it gets to save its state before it is killed.
+
+    `leave_s`: since when it has to make room. `attempt` counts those that ended by a fault, not those that made room.
+    """
     if state.ended:
         return Step(state, slot=slot)
     if sight.seen is Seen.EXITED:
-        cancelled = cancel_s is not None
-        return _exited(state, slot, attempt, workload, plan, sight, cancelled=cancelled)
+        return _exited(
+            state, slot, attempt, workload, plan, sight, cancelled=cancel_s is not None, leaving=leave_s is not None
+        )
     if sight.seen is Seen.GONE:
         if cancel_s is not None:
             return Step(RunState.CANCELLED, Do.REAP, slot, reason="cancelled")
@@ -88,7 +103,11 @@ def step(
         if sight.seen is Seen.ABSENT:
             return Step(RunState.CANCELLED, slot=slot, reason="cancelled while nothing of it ran")
         return _leave(RunState.CANCELLING, slot, cancel_s + grace_s, now_s)
-    return _on_plan(state, slot, workload, plan, sight.seen, now_s, grace_s)
+    if turn is Turn.LEAVE and sight.seen is Seen.ALIVE:
+        if workload.flexibility.pause_by is PauseBy.SIGNAL:
+            return Step(RunState.PAUSED, Do.PAUSE, slot, reason=MADE_ROOM)
+        return _leave(RunState.PAUSING, slot, (now_s if leave_s is None else leave_s) + grace_s, now_s)
+    return _on_plan(state, slot, workload, plan, sight.seen, now_s, grace_s, may=turn is Turn.GO)
 
 
 def slot_at(plan: Plan, now_s: float) -> int:
@@ -103,7 +122,15 @@ def _leave(state: RunState, slot: int, patience_ends_s: float, now_s: float) -> 
 
 
 def _exited(
-    state: RunState, slot: int, attempt: int, workload: Workload, plan: Plan, sight: Sight, *, cancelled: bool
+    state: RunState,
+    slot: int,
+    attempt: int,
+    workload: Workload,
+    plan: Plan,
+    sight: Sight,
+    *,
+    cancelled: bool,
+    leaving: bool,
 ) -> Step:
     code = sight.code or 0
     if state is RunState.CANCELLING or (cancelled and code != 0):
@@ -112,6 +139,8 @@ def _exited(
         return Step(RunState.DONE, slot=slot, exit_code=0)
     if sight.why:
         return Step(RunState.FAILED, slot=slot, exit_code=code, reason=sight.why)
+    if leaving and (code in SAVED or code == -signal.SIGKILL):
+        return Step(RunState.LOST, Do.REAP, slot, code, MADE_ROOM, again=True)
     if state is RunState.PAUSING and slot + 1 < len(plan.slots):
         return Step(RunState.PAUSED, slot=slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
     if code in SAVED and workload.flexibility.pause_by is PauseBy.CHECKPOINT and attempt < workload.max_attempts:
@@ -130,24 +159,26 @@ def _lost(slot: int, attempt: int, workload: Workload, reason: str, code: int | 
 
 
 def _on_plan(
-    state: RunState, slot: int, workload: Workload, plan: Plan, seen: Seen, now_s: float, grace_s: float
+    state: RunState, slot: int, workload: Workload, plan: Plan, seen: Seen, now_s: float, grace_s: float, *, may: bool
 ) -> Step:
-    """Alive or not begun, nobody cancels: what the plan says for this moment."""
+    """Alive or not begun, nobody cancels: what the plan says for this moment. `may`: there is room for it."""
     starts_s, ends_s = epoch_s(plan.slots[slot].start), epoch_s(plan.slots[slot].end)
     by_signal = workload.flexibility.pause_by is PauseBy.SIGNAL
     last = slot + 1 == len(plan.slots)
+    wake_s = starts_s if now_s < starts_s else None
     if seen is Seen.ABSENT:
-        if now_s < starts_s:
-            return Step(RunState.PAUSED if state is RunState.PAUSED else RunState.WAITING, slot=slot, wake_s=starts_s)
+        # One that was sent holds its room already, even if nothing is seen of it yet.
+        if now_s < starts_s or not (may or state is RunState.STARTING):
+            return Step(RunState.PAUSED if state is RunState.PAUSED else RunState.WAITING, slot=slot, wake_s=wake_s)
         return Step(RunState.STARTING, Do.LAUNCH, slot)
     going_on = RunState.STARTING if seen is Seen.QUEUED else RunState.RUNNING
     if state is RunState.PAUSED and by_signal:
-        if now_s < starts_s:
-            return Step(RunState.PAUSED, Do.PAUSE, slot, wake_s=starts_s)
+        if now_s < starts_s or not may:
+            return Step(RunState.PAUSED, Do.PAUSE, slot, wake_s=wake_s)
         return Step(going_on, Do.RESUME, slot, wake_s=None if last else ends_s)
     if last or now_s < ends_s:
         # Said again at each look: a controller may have died between writing "running" and letting it run.
-        do = Do.RESUME if by_signal and slot else Do.NOTHING
+        do = Do.RESUME if by_signal and workload.flexibility.pausable else Do.NOTHING
         return Step(going_on, do, slot, wake_s=None if last else ends_s)
     if by_signal:
         return Step(RunState.PAUSED, Do.PAUSE, slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))

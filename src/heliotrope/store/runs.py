@@ -113,6 +113,15 @@ def attempts(tx: Transaction, workload_id: str) -> tuple[Run, ...]:
     return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
 
 
+def faults(tx: Transaction, workload_id: str, *, but: str) -> int:
+    """Attempts that were lost, for any reason but one."""
+    row = tx.one(
+        "SELECT count(*) FROM run WHERE workload = ? AND state = 'lost' AND json_extract(body, '$.reason') <> ?",
+        (workload_id, but),
+    )
+    return int(row[0]) if row else 0
+
+
 def live(tx: Transaction) -> tuple[Run, ...]:
     rows = tx.all(f"SELECT body FROM run WHERE state IN ({_MARKS}) ORDER BY created_s, id", _LIVE)
     return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)

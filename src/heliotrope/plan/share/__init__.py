@@ -1,6 +1,6 @@
 """Whose turn it is: owners first, idle capacity lent to whoever used least energy and carbon, quotas never exceeded."""
 
-from heliotrope.plan.share.standing import Standing, Use, standings
+from heliotrope.plan.share.standing import Standing, Use, dominant, standings, total
 from heliotrope.plan.share.turns import Ask, Pool, Turns, turns
 
-__all__ = ["Ask", "Pool", "Standing", "Turns", "Use", "standings", "turns"]
+__all__ = ["Ask", "Pool", "Standing", "Turns", "Use", "dominant", "standings", "total", "turns"]

@@ -1,0 +1,162 @@
+"""The desk: takes work in, plans it, promises it. Whoever leads carries it out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+
+from heliotrope import fleet as fleets
+from heliotrope.config import Settings
+from heliotrope.errors import InvalidInput, RunError, UnknownName
+from heliotrope.fleet import Fleet
+from heliotrope.grid import Grid
+from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
+from heliotrope.plan import Candidate, place
+from heliotrope.prove import Ledger, plan_statement
+from heliotrope.run.clock import Clock
+from heliotrope.store import Store, runs
+from heliotrope.store.runs import Strip
+from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
+
+
+class Desk:
+    """One home. Any number may exist, in any number of processes."""
+
+    def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
+        self.settings = settings
+        self.home = settings.home_path
+        self.fleet = fleet or fleets.load(settings.fleet, zone=settings.zone)
+        self.store = Store(self.home / "helio.db")
+        self.grid = Grid(settings.grid, self.home)
+        self.ledger = Ledger(self.store, self.home, settings.prove)
+        self.kind = SignalKind.parse(settings.grid.kind)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def submit(self, workload: Workload, *, factor: float = 1.0, at_once: bool = False) -> tuple[Plan, Clock]:
+        """Plans and stores it; acknowledged when this returns, with its plan and baseline already in the log.
+
+        Its clock runs `factor` times as fast as the wall from here on: planning took none of its time.
+        """
+        self._check_command(workload)
+        plan, strips = self.plan(workload, time.time(), self.fleet, at_once=at_once)
+        clock = Clock.starting_now(factor)
+        run = attempt_of(workload, plan, self.fleet, 1, clock)
+        with self.store.write() as tx:
+            runs.add_workload(tx, workload, clock.factor, clock.origin_s, self.fleet.home, self.fleet.sites)
+            for strip in strips:
+                runs.put_strip(tx, workload.id, strip)
+            runs.add_plan(tx, plan)
+            self.ledger.add(tx, plan_statement(workload, plan, clock_factor=clock.factor))
+            runs.put_run(tx, run)
+            runs.add_event(tx, run.id, clock.now_s(), "planned", f"{run.site}, {plan.slots[0].start:%d %b %H:%M} UTC")
+        return plan, clock
+
+    def plan(
+        self, workload: Workload, now_s: float, fleet: Fleet, *, at_once: bool = False
+    ) -> tuple[Plan, list[Strip]]:
+        for name in workload.sites:
+            fleet.site(name)
+        candidates, horizon_s = self.candidates(workload, now_s, fleet)
+        if at_once:
+            here = workload.sites[0] if workload.sites else fleet.home
+            candidates = [c for c in candidates if c.site.name == here]
+        plan = place(
+            workload,
+            candidates,
+            now_s=now_s,
+            home=fleet.home,
+            latency_ms=fleet.latency_ms,
+            horizon_s=workload.length.high_s if at_once else horizon_s,
+            step_s=self.settings.plan.step_s,
+        )
+        return plan, [_strip(c) for c in candidates]
+
+    def candidates(self, workload: Workload, now_s: float, fleet: Fleet) -> tuple[list[Candidate], float]:
+        """Every site under what is expected there, and how far ahead that reaches."""
+        ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
+        span = (hour_floor(now_s), int(ends_s) + S_PER_HOUR)
+        found = [
+            Candidate(site=site, carbon=self.grid.forecast(site.zone, *span, issued_at_s=int(now_s), kind=self.kind))
+            for site in fleet.sites
+        ]
+        return found, ends_s - now_s
+
+    def _check_command(self, workload: Workload) -> None:
+        """Before anything is promised: a command that is not there can be told now."""
+        name = workload.command[0]
+        path = workload.environment.get("PATH", os.defpath)
+        found = (
+            Path(workload.working_directory, name).is_file()
+            and os.access(Path(workload.working_directory, name), os.X_OK)
+            if "/" in name
+            else shutil.which(name, path=path)
+        )
+        if not found:
+            raise InvalidInput("command not found", field="command", found=name, hint="check its spelling and PATH")
+
+    def cancel(self, name: str) -> None:
+        """Wished for; done by whoever leads."""
+        workload_id = self.workload_id(name)
+        with self.store.write() as tx:
+            last = runs.attempts(tx, workload_id)[-1]
+            if last.state.ended:
+                raise RunError(f"{name} is over: {last.state}", hint=f"helio runs show {name}")
+            runs.wish_cancel(tx, workload_id, Clock(*runs.clock(tx, workload_id)).now_s())
+
+    def past_length_s(self, command: tuple[str, ...], factor: float) -> float | None:
+        """How long the same command took last time."""
+        with self.store.read() as tx:
+            return runs.past_length_s(tx, command, factor)
+
+    def workload_id(self, name: str) -> str:
+        """From a job's name or a run's."""
+        with self.store.read() as tx:
+            if runs.workload(tx, name) is not None:
+                return name
+            run = runs.run(tx, name)
+        if run is None:
+            raise UnknownName(f"no job or run is called {name}", hint="helio jobs lists them")
+        return run.workload
+
+
+def new_id(now: datetime) -> str:
+    """Sorts by time, short enough to type."""
+    return f"{now:%m%d%H%M}{secrets.token_hex(2)}"
+
+
+def attempt_of(workload: Workload, plan: Plan, fleet: Fleet, number: int, clock: Clock, slot: int = 0) -> Run:
+    site = fleet.site(plan.slots[slot].site)
+    name = f"{workload.id}-{number}"
+    return Run(
+        id=name,
+        workload=workload.id,
+        state=RunState.WAITING,
+        created_at=from_epoch(clock.now_s()),
+        attempt=number,
+        site=site.name,
+        zone=site.zone,
+        engine=site.engine,
+        slot=slot,
+        clock_factor=clock.factor,
+    )
+
+
+def _strip(candidate: Candidate) -> Strip:
+    carbon: Signal = candidate.carbon
+    return Strip(
+        candidate.site.name,
+        carbon.zone,
+        carbon.start_s,
+        carbon.step_s,
+        tuple(carbon.values.tolist()),
+        tuple(carbon.low.tolist()),
+        tuple(carbon.high.tolist()),
+        quality=carbon.quality.kind.value,
+        source=carbon.quality.source,
+    )
