@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from services.fixtures import slurm
+
+__all__ = ["slurm"]
 ROOT = Path(__file__).parents[1]
 
 

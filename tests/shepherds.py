@@ -12,6 +12,6 @@ def shepherd_of(folder):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"heliotrope.run.shepherd" in words and str(folder).encode() in words:
+            if any(w.startswith(b"heliotrope.run.") for w in words) and str(folder).encode() in words:
                 return int(entry.name)
     raise AssertionError(f"nobody keeps {folder}")

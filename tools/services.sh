@@ -1,13 +1,21 @@
-# Installs what the tests talk to, where this may be done: a browser (root on Debian or Ubuntu), an EVM node (npm).
+# Installs what the tests talk to, where this may be done: a browser, Slurm (root on Debian or Ubuntu), an EVM node (npm).
 # Elsewhere the tests that need them are skipped by name and counted aloud.
 set -eu
 missing=""
+PATH="$PATH:/usr/sbin:/sbin"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+for need in slurmctld slurmd slurmdbd slurmrestd munged mariadbd; do
+  command -v "$need" >/dev/null 2>&1 && continue
+  missing="$missing slurm-wlm slurmctld slurmd slurmdbd slurmrestd slurm-client slurm-wlm-basic-plugins slurm-wlm-plugins"
+  missing="$missing slurm-wlm-mysql-plugin slurm-wlm-jwt-plugin munge mariadb-server"
+  break
+done
 if [ -n "$missing" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$missing …" >&2
     apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+    # The tests start their own daemons: the packages' are not started (that is what this run level means to Debian).
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
   else
     echo "not installed:$missing (tests that need them will be skipped by name)" >&2
   fi

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -12,60 +11,10 @@ import pytest
 
 from heliotrope.errors import UnknownName
 from heliotrope.run import engines
-from heliotrope.run.engines import Task
 from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.processes import MARK, alive, identity, members
 from shepherds import shepherd_of
-
-
-@pytest.fixture(params=engines.known())
-def engine(request):
-    return engines.engine(request.param)
-
-
-@pytest.fixture
-def task(tmp_path, engine):
-    """`task(code)`: Python that runs as an attempt; whatever it leaves is killed afterwards."""
-    made = []
-
-    def make(code, *, command=None, meters=()):
-        handle = tmp_path / "runs" / f"r{len(made)}" / "0"
-        made.append(str(handle))
-        return Task(
-            handle=str(handle),
-            command=command or (sys.executable, "-u", "-c", code),
-            working_directory=str(tmp_path),
-            environment=dict(os.environ),
-            checkpoint=str(tmp_path / "checkpoint"),
-            interval_s=0.1,
-            meters=meters,
-        )
-
-    yield make
-    for handle in made:
-        engine.kill(handle)
-        engine.reap(handle)
-
-
-def until(engine, task, seen, *, within_s=20.0):
-    deadline = time.monotonic() + within_s
-    while (sight := engine.observe(task.handle)).seen is not seen:
-        assert time.monotonic() < deadline, sight
-        time.sleep(0.02)
-    return sight
-
-
-def wait_for(condition, *, within_s=20.0):
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def out(task):
-    path = Folder(Path(task.handle)).out
-    return path.read_text() if path.exists() else ""
 
 
 def test_nothing_is_absent(engine, task):
@@ -73,19 +22,19 @@ def test_nothing_is_absent(engine, task):
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 75, 255])
-def test_the_exit_code_is_the_commands_own(engine, task, code):
+def test_the_exit_code_is_the_commands_own(engine, task, code, until):
     one = task(f"raise SystemExit({code})")
     engine.launch(one)
     assert until(engine, one, Seen.EXITED).code == code
 
 
-def test_a_signal_is_told_as_such(engine, task):
+def test_a_signal_is_told_as_such(engine, task, until):
     one = task("import os; os.kill(os.getpid(), 9)")
     engine.launch(one)
     assert until(engine, one, Seen.EXITED).code == -signal.SIGKILL
 
 
-def test_launching_again_and_again_starts_once(engine, task):
+def test_launching_again_and_again_starts_once(engine, task, until, out):
     one = task("print('began'); import time; time.sleep(0.5)")
     for _ in range(5):
         engine.launch(one)
@@ -94,14 +43,14 @@ def test_launching_again_and_again_starts_once(engine, task):
     assert out(one) == "began\n"
 
 
-def test_output_of_both_streams_is_kept(engine, task):
+def test_output_of_both_streams_is_kept(engine, task, until, out):
     one = task("import sys; print('to out'); print('to err', file=sys.stderr)")
     engine.launch(one)
     until(engine, one, Seen.EXITED)
     assert sorted(out(one).split("\n")) == ["", "to err", "to out"]
 
 
-def test_it_is_measured(engine, task):
+def test_it_is_measured(engine, task, until):
     one = task("import time; t = time.time()\nwhile time.time() - t < 0.5: pass")
     engine.launch(one)
     until(engine, one, Seen.EXITED)
@@ -111,14 +60,14 @@ def test_it_is_measured(engine, task):
     assert 0.4 < measured.duration_s < 20
 
 
-def test_a_command_that_is_not_there(engine, task):
+def test_a_command_that_is_not_there(engine, task, until, out):
     one = task("", command=("/no/such/command",))
     engine.launch(one)
     assert until(engine, one, Seen.EXITED).code == 127
     assert "no such" in out(one).lower()
 
 
-def test_a_meter_that_is_not_there_says_why_and_runs_nothing(engine, task):
+def test_a_meter_that_is_not_there_says_why_and_runs_nothing(engine, task, until, out):
     one = task("print('ran')", meters=("crystal-ball",))
     engine.launch(one)
     sight = until(engine, one, Seen.EXITED)
@@ -127,7 +76,7 @@ def test_a_meter_that_is_not_there_says_why_and_runs_nothing(engine, task):
     assert out(one) == ""
 
 
-def test_a_command_gets_its_signals_as_everywhere(engine, task):
+def test_a_command_gets_its_signals_as_everywhere(engine, task, until, out):
     """SIGPIPE ends a writer that nobody reads any more; Python would have passed on that it is ignored."""
     one = task("", command=("bash", "-c", "yes | head -1; echo ${PIPESTATUS[0]}"))
     engine.launch(one)
@@ -138,9 +87,7 @@ def test_a_command_gets_its_signals_as_everywhere(engine, task):
 COUNT = "import time\nwhile True:\n    print('.', end='', flush=True); time.sleep(0.02)"
 
 
-def test_pause_stops_it_and_resume_goes_on(engine, task):
-    if not engine.capabilities.suspend:
-        pytest.skip(f"{engine.name} cannot suspend")
+def test_pause_stops_it_and_resume_goes_on(engine, task, until, wait_for, out):
     one = task(COUNT)
     engine.launch(one)
     wait_for(lambda: len(out(one)) > 3)
@@ -174,9 +121,7 @@ raise SystemExit(75)
 """
 
 
-def test_asked_to_save_it_is_asked_once(engine, task):
-    if not engine.capabilities.checkpoint:
-        pytest.skip(f"{engine.name} knows no checkpoints")
+def test_asked_to_save_it_is_asked_once(engine, task, wait_for, out):
     one = task(SAVES)
     engine.launch(one)
     wait_for(lambda: "ready" in out(one))
@@ -187,9 +132,7 @@ def test_asked_to_save_it_is_asked_once(engine, task):
     assert (Path(one.checkpoint) / "state").read_text() == "1"
 
 
-def test_a_paused_one_hears_that_it_should_save(engine, task):
-    if not engine.capabilities.suspend:
-        pytest.skip(f"{engine.name} cannot suspend")
+def test_a_paused_one_hears_that_it_should_save(engine, task, until, wait_for, out):
     one = task("print('ready', flush=True); import time; time.sleep(60)")
     engine.launch(one)
     wait_for(lambda: "ready" in out(one))
@@ -206,14 +149,14 @@ print("bred", flush=True)
 """
 
 
-def test_nobody_of_it_outlives_its_end(engine, task):
+def test_nobody_of_it_outlives_its_end(engine, task, until):
     one = task(BREEDS)
     engine.launch(one)
     until(engine, one, Seen.EXITED)
     assert marked(one) == []
 
 
-def test_kill_reaches_a_child_that_made_a_session_of_its_own(engine, task):
+def test_kill_reaches_a_child_that_made_a_session_of_its_own(engine, task, until, wait_for, out):
     one = task(BREEDS + "time.sleep(600)")
     engine.launch(one)
     wait_for(lambda: "bred" in out(one))
@@ -227,9 +170,7 @@ def marked(task):
     return members(folder.path, folder.began.child)
 
 
-def test_a_dead_shepherd_is_seen_and_its_flock_is_reaped(engine, task):
-    if engine.name != "local":
-        pytest.skip(f"{engine.name} keeps its own")
+def test_a_dead_shepherd_is_seen_and_its_flock_is_reaped(engine, task, until, wait_for, out):
     one = task(BREEDS + "time.sleep(600)")
     engine.launch(one)
     wait_for(lambda: "bred" in out(one))

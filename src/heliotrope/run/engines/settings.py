@@ -24,7 +24,7 @@ def settings(kind: type[S], options: Options, where: str = "engine_options") -> 
     except msgspec.ValidationError as error:
         what, _, at = str(error).partition(" - at ")
         field = at.strip("`").removeprefix("$.")
-        raise InvalidInput(what, field=f"{where}.{field}", found=options.get(field)) from error
+        raise InvalidInput(what, field=f"{where}.{field}".rstrip("."), found=options.get(field)) from error
 
 
 def of_work(kind: type[S], engine: str, options: Mapping[str, str]) -> S:

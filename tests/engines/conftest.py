@@ -1,0 +1,99 @@
+"""Which engines the conformance suite asks: all that are registered, or `pytest tests/engines --engine NAME`.
+
+One that needs a cluster is given ours; a stranger's engine is reached by `--engine-option key=value`, again and again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heliotrope.run import engines
+from heliotrope.run.engines import Task
+from heliotrope.run.folder import Folder
+
+SERVICES = {"slurm": ("slurm", lambda service: service.options("north"))}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--engine", action="append", default=[], help="ask this engine alone (may be said again)")
+    parser.addoption("--engine-option", action="append", default=[], help="key=value of the engine that is asked")
+
+
+def pytest_generate_tests(metafunc):
+    if "engine_name" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--engine", []) or engines.known()
+        # Tests of one service share it, where several workers run the suite.
+        metafunc.parametrize("engine_name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names])
+
+
+@pytest.fixture
+def engine(request, engine_name):
+    told = dict(pair.split("=", 1) for pair in request.config.getoption("--engine-option", []))
+    if engine_name in SERVICES and not told:
+        service, options = SERVICES[engine_name]
+        told = options(request.getfixturevalue(service))
+    return engines.engine(engine_name, **told)
+
+
+@pytest.fixture
+def task(tmp_path, engine):
+    """`task(code)`: Python that runs as an attempt; whatever it leaves is killed afterwards."""
+    made = []
+
+    def make(code, *, command=None, meters=(), **more):
+        handle = tmp_path / "runs" / f"r{len(made)}" / "0"
+        made.append(str(handle))
+        return Task(
+            handle=str(handle),
+            command=command or (sys.executable, "-u", "-c", code),
+            working_directory=str(tmp_path),
+            environment=dict(os.environ),
+            checkpoint=str(tmp_path / "checkpoint"),
+            interval_s=0.1,
+            meters=meters,
+            **more,
+        )
+
+    yield make
+    for handle in made:
+        if Path(handle).is_dir():
+            engine.kill(handle)
+            engine.reap(handle)
+
+
+@pytest.fixture
+def until():
+    def wait(engine, task, seen, *, within_s=30.0):
+        deadline = time.monotonic() + within_s
+        while (sight := engine.observe(task.handle)).seen is not seen:
+            assert time.monotonic() < deadline, (sight, said(task))
+            time.sleep(0.02)
+        return sight
+
+    return wait
+
+
+@pytest.fixture
+def wait_for():
+    def wait(condition, *, within_s=30.0):
+        deadline = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def out():
+    return said
+
+
+def said(task):
+    path = Folder(Path(task.handle)).out
+    return path.read_text() if path.exists() else ""

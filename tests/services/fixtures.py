@@ -1,0 +1,18 @@
+"""The services as fixtures: started when first asked for, once a session; a test that needs one names it."""
+
+from __future__ import annotations
+
+import pytest
+
+from services import slurm as slurm_service
+
+
+@pytest.fixture(scope="session")
+def slurm():
+    """Two real Slurm clusters, `north` and `south`."""
+    if reason := slurm_service.missing():
+        pytest.skip(reason)
+    service = slurm_service.SlurmService()
+    service.start()
+    yield service
+    service.stop()
