@@ -59,6 +59,17 @@ class ChainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auditor_quorum: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
+class ClaimSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The programme that work with a deadline is entered in; empty for none. `auditors`: `NAME URL` of who draws.
+
+    `marginal`: the kind of signal that the marginal saving is reckoned by.
+    """
+
+    programme: str = ""
+    marginal: str = "carbon/marginal/direct"
+    auditors: tuple[str, ...] = ()
+
+
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Loopback unless told otherwise."""
 
@@ -78,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: PlanSettings = PlanSettings()
     prove: ProveSettings = ProveSettings()
     chain: ChainSettings = ChainSettings()
+    claims: ClaimSettings = ClaimSettings()
     web: WebSettings = WebSettings()
 
     @property
