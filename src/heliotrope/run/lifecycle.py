@@ -103,7 +103,7 @@ def step(
         if sight.seen is Seen.ABSENT:
             return Step(RunState.CANCELLED, slot=slot, reason="cancelled while nothing of it ran")
         return _leave(RunState.CANCELLING, slot, cancel_s + grace_s, now_s)
-    if turn is Turn.LEAVE and sight.seen is Seen.ALIVE:
+    if turn is Turn.LEAVE and sight.seen in {Seen.ALIVE, Seen.QUEUED}:
         if workload.flexibility.pause_by is PauseBy.SIGNAL:
             return Step(RunState.PAUSED, Do.PAUSE, slot, reason=MADE_ROOM)
         return _leave(RunState.PAUSING, slot, (now_s if leave_s is None else leave_s) + grace_s, now_s)
