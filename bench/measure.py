@@ -121,7 +121,7 @@ def _steady(peers: str | None, folder: str, seconds: int) -> Iterator[Row]:
 
 def _kills(peers: str | None, folder: str, times: int) -> Iterator[Row]:
     """SIGKILL at a random moment: how many intervals before it are missing, how many samples are there twice."""
-    from heliotrope.measure.journal import laps
+    from heliotrope.measure.recovery import laps
 
     interval_s = 0.1
     random.seed(1)

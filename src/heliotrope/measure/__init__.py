@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from heliotrope.measure import groups, registry
 from heliotrope.measure.handle import Handle, measured
 from heliotrope.measure.protocol import Probe
 from heliotrope.measure.session import Session, own_calibration
 from heliotrope.measure.system import System
-from heliotrope.model import Measurement
 from heliotrope.rooms import make_callable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from heliotrope.model import Measurement
 
 __all__ = ["Handle", "Probe", "Session", "measured", "probe", "recover", "start"]
 
@@ -38,7 +42,7 @@ def start(
 
 def recover(journal: Path) -> Measurement:
     """All that a journal holds, also after a kill."""
-    from heliotrope.measure.journal import recover as read
+    from heliotrope.measure.recovery import recover as read
 
     return read(journal)
 

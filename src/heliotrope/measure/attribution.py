@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-import msgspec
-
-from heliotrope.measure.protocol import Draw, Usage
+from heliotrope.measure.protocol import NOBODY, Draw, Usage
 
 IDLE = "idle"
-OTHERS = "others"
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(NamedTuple):
     """Joules of those followed (90 % in low to high), of everybody else, and of nobody."""
 
     mine_j: float
@@ -24,36 +22,46 @@ class Part(msgspec.Struct, frozen=True):
 
 def split(energy_j: float, idle_j: float, weights: Mapping[str, float]) -> dict[str, float]:
     """`energy_j` less the idle part, by weight; with no weight at all, everything is idle."""
-    idle_j = min(max(idle_j, 0.0), energy_j)
     whole = sum(weights.values())
     if whole <= 0:
         return {**dict.fromkeys(weights, 0.0), IDLE: energy_j}
-    used_j = energy_j - idle_j
+    used_j = _used(energy_j, idle_j)
     parts = {name: used_j * (weight / whole) for name, weight in weights.items()}
     parts[IDLE] = energy_j - sum(parts.values())
     return parts
 
 
+def _used(energy_j: float, idle_j: float) -> float:
+    """What is left when the idle part, at most all of it, is taken away."""
+    if idle_j <= 0:
+        return energy_j
+    return energy_j - idle_j if idle_j < energy_j else 0.0
+
+
 def part_of(draw: Draw, usage: Usage) -> Part:
     """The part of the followed processes in one draw of the node."""
+    energy_j = draw.energy_j
     if draw.mine:
-        return Part(draw.energy_j, draw.low_j, draw.high_j, 0.0, 0.0)
+        return Part(energy_j, draw.low_j, draw.high_j, 0.0, 0.0)
     if draw.users is not None:
-        return _by_users(draw, usage)
+        return _by_users(draw, draw.users, usage)
     busy_s = max(usage.busy_s, usage.tree_s)
-    rest_s = max(0.0, usage.elapsed_s * (1.0 - busy_s / usage.capacity_s)) if usage.capacity_s else 0.0
-    weights = {"mine": usage.tree_s, OTHERS: busy_s - usage.tree_s}
-    shares = split(draw.energy_j, draw.idle_w * rest_s, weights)
-    least = split(draw.low_j, draw.idle_with_low_w * rest_s, weights)
-    most = split(draw.high_j, draw.idle_with_high_w * rest_s, weights)
-    mine_j = shares["mine"]
-    return Part(mine_j, min(least["mine"], mine_j), max(most["mine"], mine_j), shares[OTHERS], shares[IDLE])
+    if busy_s <= 0:
+        return Part(0.0, 0.0, 0.0, 0.0, energy_j)
+    share = usage.tree_s / busy_s
+    idle_s = max(0.0, usage.elapsed_s - busy_s / usage.cpus)
+    used_j = _used(energy_j, draw.idle_w * idle_s)
+    mine_j = used_j * share
+    low_j = _used(draw.low_j, draw.idle_with_low_w * idle_s) * share
+    high_j = _used(draw.high_j, draw.idle_with_high_w * idle_s) * share
+    return Part(mine_j, min(low_j, mine_j), max(high_j, mine_j), used_j - mine_j, energy_j - used_j)
 
 
-def _by_users(draw: Draw, usage: Usage) -> Part:
+def _by_users(draw: Draw, users: Mapping[int, float], usage: Usage) -> Part:
     """An accelerator by the weight of each process on it; with nobody on it, its draw is idle."""
-    users = draw.users or {}
-    mine = sum(weight for pid, weight in users.items() if pid in usage.pids)
-    shares = split(draw.energy_j, 0.0, {"mine": mine, OTHERS: sum(users.values()) - mine})
-    scale = shares["mine"] / draw.energy_j if draw.energy_j else 0.0
-    return Part(shares["mine"], draw.low_j * scale, draw.high_j * scale, shares[OTHERS], shares[IDLE])
+    whole = sum(users.values())
+    if whole <= 0:
+        return Part(0.0, 0.0, 0.0, 0.0, draw.energy_j)
+    share = sum(weight for pid, weight in users.items() if pid in usage.pids and pid != NOBODY) / whole
+    mine_j, idle_j = draw.energy_j * share, draw.energy_j * (users.get(NOBODY, 0.0) / whole)
+    return Part(mine_j, draw.low_j * share, draw.high_j * share, draw.energy_j - mine_j - idle_j, idle_j)

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.measure.journal import laps
 from heliotrope.measure.recorder import Z90
+from heliotrope.measure.recovery import laps
 
 LEAST_POINTS = 5
 

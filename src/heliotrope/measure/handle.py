@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from heliotrope.errors import UsageError
 from heliotrope.measure.recorder import Recorder
 from heliotrope.measure.session import Session, own_calibration
-from heliotrope.model import Estimate, Footprint, Measurement, MeterTotal
 from heliotrope.rooms import upstairs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from heliotrope.model import Estimate, Footprint, Measurement, MeterTotal
 
 F = TypeVar("F", bound=Callable[..., Any])
 _open: list[Handle] = []  # the outermost owns the session; those within share its meters and its thread
@@ -27,7 +30,7 @@ class Handle:
         self.name = self.path = name
         self.interval_s = interval_s
         self.wanted = meters
-        self.journal_path = None if journal is None else Path(journal)
+        self.journal_path = journal
         self.session: Session | None = None
         self._window: Recorder | None = None
         self._done: Measurement | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import Protocol
 class Due(Protocol):
     interval_s: float
 
-    def sample(self) -> None: ...
+    def beat(self) -> None: ...
 
 
 class Loop:
@@ -48,21 +49,25 @@ class Loop:
             self._asleep.release()
 
     def _run(self) -> None:
+        one: Due | None = None
+        at_s = 0.0
         while True:
             with self._guard:
+                if one in self._due:
+                    self._due[one] = at_s
                 if not self._due:
                     self._thread = None
                     return
-                one, at_s = min(self._due.items(), key=lambda item: item[1])
-                wait_s = at_s - time.monotonic()
-                if wait_s <= 0:
-                    # Beats that were missed are skipped, not caught up.
-                    missed = int(-wait_s / one.interval_s)
-                    self._due[one] = at_s + (missed + 1) * one.interval_s
-            if wait_s > 0:
-                self._asleep.acquire(timeout=wait_s)
-            else:
-                one.sample()
+                one = min(self._due, key=self._due.__getitem__)
+                at_s = self._due[one]
+            wait_s = at_s - time.monotonic()
+            if wait_s > 0 and self._asleep.acquire(timeout=wait_s):
+                continue  # somebody came or went
+            one.beat()
+            at_s += one.interval_s
+            late_s = time.monotonic() - at_s
+            if late_s > 0:
+                at_s += one.interval_s * math.ceil(late_s / one.interval_s)  # missed beats are skipped, not caught up
 
 
 LOOP = Loop()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
-
-import msgspec
+from typing import NamedTuple, Protocol
 
 from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
+NOBODY = 0  # among the users of a draw: the part that no process has, as an empty slice of a GPU; it is idle
 
-class Probe(msgspec.Struct, frozen=True):
+
+class Probe(NamedTuple):
     """Whether a meter works here; `why` says why not, `hint` is the command or setting that would change it."""
 
     meter: str
@@ -21,7 +21,7 @@ class Probe(msgspec.Struct, frozen=True):
     hint: str = ""
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(NamedTuple):
     """Work of one interval. `tree_s` and `busy_s` are CPU-seconds of those followed and of the whole node."""
 
     elapsed_s: float
@@ -36,11 +36,11 @@ class Usage(msgspec.Struct, frozen=True):
         return self.elapsed_s * self.cpus
 
 
-class Draw(msgspec.Struct, frozen=True):
+class Draw(NamedTuple):
     """Joules that one domain of the node used since the last read, 90 % between `low_j` and `high_j`.
 
     `idle_w`: what the domain draws when nobody works, and what to reckon with beside `low_j` and `high_j`. `users`:
-    weight of each process that used it; None shares it by CPU time. `mine`: already only of those followed.
+    weight of each process that used it, and of NOBODY; None shares it by CPU time. `mine`: of those followed alone.
     `counted`: False where another domain holds these joules too.
     """
 
@@ -58,7 +58,11 @@ class Draw(msgspec.Struct, frozen=True):
 
 
 class Meter(Protocol):
-    """Siblings under one protocol. The first `read` only sets the counters' start and returns nothing."""
+    """Siblings under one protocol. The first `read` only sets the counters' start and returns nothing.
+
+    One that has no counter, whose draw is a straight line of the usage, may say `linear = True`: it is asked later,
+    for many intervals at once.
+    """
 
     name: str
     provenance: Provenance
@@ -70,7 +74,7 @@ class Meter(Protocol):
     def close(self) -> None: ...
 
 
-class Opening(msgspec.Struct, frozen=True):
+class Opening(NamedTuple):
     """What a meter is opened with: `target` is what follows its name (`replay:FILE`), `covered` what others measure."""
 
     system: System

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import TYPE_CHECKING, NamedTuple
 
 from heliotrope.measure.attribution import Part
-from heliotrope.model import ZERO, Estimate, Measurement, MeterTotal, Provenance, Reading, least_trusted
+from heliotrope.model import Provenance, least_trusted
+
+if TYPE_CHECKING:
+    from heliotrope.model import Measurement
 
 MAX_BINS = 600  # readings kept for one domain; beyond it, neighbours are joined
 Z90 = 1.645  # standard errors from the middle of a normal distribution to where 5 % lie beyond
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(NamedTuple):
     """One meter's domain over one interval: the line of the journal."""
 
     meter: str
@@ -22,33 +25,38 @@ class Sample(msgspec.Struct, frozen=True):
     flags: tuple[str, ...] = ()
 
 
-class _Bin(msgspec.Struct):
-    start_s: float
-    end_s: float
-    energy_j: float
-    low_j: float
-    high_j: float
-    flags: set[str]
+class _Bin:
+    __slots__ = ("end_s", "energy_j", "flags", "high_j", "low_j", "start_s")
 
-    def add(
-        self, end_s: float, energy_j: float, low_j: float, high_j: float, flags: tuple[str, ...] | set[str]
-    ) -> None:
+    def __init__(self, start_s: float, end_s: float, part: Part, flags: tuple[str, ...]) -> None:
+        self.start_s = start_s
         self.end_s = end_s
-        self.energy_j += energy_j
-        self.low_j += low_j
-        self.high_j += high_j
-        self.flags.update(flags)
+        self.energy_j, self.low_j, self.high_j, _, _ = part
+        self.flags = flags
+
+    def join(self, later: _Bin) -> None:
+        self.end_s = later.end_s
+        self.energy_j += later.energy_j
+        self.low_j += later.low_j
+        self.high_j += later.high_j
+        if later.flags != self.flags:
+            self.flags = tuple(sorted({*self.flags, *later.flags}))
 
 
-class _Line(msgspec.Struct):
-    """Everything of one domain."""
+class _Line:
+    """Everything of one domain; its bins sum to what is ours of it."""
 
-    provenance: Provenance
-    counted: bool
-    total: _Bin
-    others_j: float = 0.0
-    idle_j: float = 0.0
-    bins: list[_Bin] = msgspec.field(default_factory=list)
+    __slots__ = ("bins", "counted", "idle_j", "others_j", "provenance")
+
+    def __init__(self, provenance: Provenance, *, counted: bool) -> None:
+        self.provenance = provenance
+        self.counted = counted
+        self.others_j = self.idle_j = 0.0
+        self.bins: list[_Bin] = []
+
+    @property
+    def mine_j(self) -> float:
+        return sum(one.energy_j for one in self.bins)
 
 
 class Recorder:
@@ -63,22 +71,24 @@ class Recorder:
 
     def add(self, start_s: float, end_s: float, samples: tuple[Sample, ...], flags: tuple[str, ...] = ()) -> None:
         self.end_s = max(self.end_s, end_s)
-        self.flags.update(dict.fromkeys(flags))
-        for sample in samples:
-            part = sample.part
-            line = self.lines.get((sample.meter, sample.domain))
+        if flags:
+            self.flags.update(dict.fromkeys(flags))
+        for meter, domain, provenance, counted, part, own_flags in samples:
+            line = self.lines.get((meter, domain))
             if line is None:
-                line = _Line(sample.provenance, sample.counted, _Bin(start_s, start_s, 0.0, 0.0, 0.0, set()))
-                self.lines[sample.meter, sample.domain] = line
-            line.total.add(end_s, part.mine_j, part.low_j, part.high_j, sample.flags)
+                line = self.lines[meter, domain] = _Line(provenance, counted=counted)
             line.others_j += part.others_j
             line.idle_j += part.idle_j
-            if not line.bins or end_s - line.bins[-1].start_s > self.bin_s or start_s > line.bins[-1].end_s + 1e-6:
-                line.bins.append(_Bin(start_s, start_s, 0.0, 0.0, 0.0, set()))
-                if len(line.bins) > MAX_BINS:
+            if own_flags:
+                self.flags.update(dict.fromkeys(own_flags))
+            latest = _Bin(start_s, end_s, part, own_flags)
+            bins = line.bins
+            if bins and end_s - bins[-1].start_s <= self.bin_s and start_s <= bins[-1].end_s + 1e-6:
+                bins[-1].join(latest)
+            else:
+                bins.append(latest)
+                if len(bins) > MAX_BINS:
                     self._coarsen()
-            line.bins[-1].add(end_s, part.mine_j, part.low_j, part.high_j, sample.flags)
-            self.flags.update(dict.fromkeys(sample.flags))
 
     def _coarsen(self) -> None:
         self.bin_s *= 2
@@ -86,7 +96,7 @@ class Recorder:
             joined: list[_Bin] = []
             for one in line.bins:
                 if joined and one.end_s - joined[-1].start_s <= self.bin_s + 1e-6:
-                    joined[-1].add(one.end_s, one.energy_j, one.low_j, one.high_j, one.flags)
+                    joined[-1].join(one)
                 else:
                     joined.append(one)
             line.bins = joined
@@ -95,21 +105,24 @@ class Recorder:
         """Of each counted domain: mine, others, idle, and the node that they sum to; joules."""
         return {
             domain: {
-                "mine": line.total.energy_j,
+                "mine": line.mine_j,
                 "others": line.others_j,
                 "idle": line.idle_j,
-                "node": line.total.energy_j + line.others_j + line.idle_j,
+                "node": line.mine_j + line.others_j + line.idle_j,
             }
             for (_, domain), line in self.lines.items()
             if line.counted
         }
 
     def measurement(self, journal: str | None = None) -> Measurement:
+        from heliotrope.model import ZERO, Estimate, Measurement, MeterTotal, Reading
+
         counted = [line for line in self.lines.values() if line.counted]
         energy = ZERO
         if counted:
             value, low, high = (
-                sum(getattr(line.total, field) for line in counted) for field in ("energy_j", "low_j", "high_j")
+                sum(getattr(one, field) for line in counted for one in line.bins)
+                for field in ("energy_j", "low_j", "high_j")
             )
             energy = Estimate(value, min(low, value), max(high, value), least_trusted(l.provenance for l in counted))
         flags = dict(self.flags)
@@ -122,8 +135,7 @@ class Recorder:
             duration_s=self.end_s - self.start_s,
             energy_j=energy,
             meters=tuple(
-                MeterTotal(meter, domain, line.provenance, line.total.energy_j)
-                for (meter, domain), line in self.lines.items()
+                MeterTotal(meter, domain, line.provenance, line.mine_j) for (meter, domain), line in self.lines.items()
             ),
             readings=tuple(
                 Reading(
@@ -134,7 +146,7 @@ class Recorder:
                     one.energy_j,
                     (one.high_j - one.low_j) / (2 * Z90),
                     line.provenance,
-                    tuple(sorted(one.flags)),
+                    one.flags,
                 )
                 for (meter, domain), line in self.lines.items()
                 if line.counted

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
@@ -18,12 +15,16 @@ from heliotrope.measure.loop import LOOP
 from heliotrope.measure.protocol import Draw, Meter, Usage
 from heliotrope.measure.recorder import Z90, Recorder, Sample
 from heliotrope.measure.system import System
-from heliotrope.model import Measurement, Provenance
+from heliotrope.model import Provenance
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from heliotrope.measure.calibration import Calibration
     from heliotrope.measure.journal import Journal
+    from heliotrope.model import Measurement
 
+RECKON_S = 1.0  # at the longest between two reckonings of what was noted
 CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
 
 
@@ -37,7 +38,7 @@ class Session:
         root_pid: int | None = None,
         interval_s: float = 1.0,
         meters: tuple[str, ...] = (),
-        journal: Path | None = None,
+        journal: str | Path | None = None,
         system: System | None = None,
         opened: list[Meter] | None = None,
         calibration: Calibration | None = None,
@@ -61,9 +62,15 @@ class Session:
         self._recorders: list[Recorder] = [Recorder(name, self._began_wall_s, bin_s=interval_s)]
         self._journal: Journal | None = None
         if journal is not None:
+            from pathlib import Path
+
             from heliotrope.measure.journal import Journal
 
             self._journal = Journal(Path(journal), name, self._began_wall_s, interval_s)
+        self._beats: list[
+            tuple[float, float]
+        ] = []  # steady seconds, CPU-seconds of the tree until then, not reckoned yet
+        self._patient = self._journal is None and all(getattr(meter, "linear", False) for meter in self.meters)
         start = Usage(0.0, 0.0, 0.0, self._cpus)
         for meter in self.meters:
             meter.read(start)
@@ -80,14 +87,14 @@ class Session:
     def open_window(self, name: str) -> Recorder:
         """A part of this measurement, from now on, with sums of its own."""
         with self._lock:
-            self.sample()
+            self.sample(edge=True)
             recorder = Recorder(name, self._wall(self._last_s), bin_s=self.interval_s)
             self._recorders.append(recorder)
             return recorder
 
     def window_totals(self, recorder: Recorder) -> Measurement:
         with self._lock:
-            self.sample()
+            self.sample(edge=True)
             return recorder.measurement(self._journal_path)
 
     def close_window(self, recorder: Recorder) -> Measurement:
@@ -96,35 +103,70 @@ class Session:
             self._recorders.remove(recorder)
             return totals
 
-    def sample(self, *, look: bool = False) -> None:
-        """Reads every meter once. Called by the loop, and at the edges of windows; `look`: for new children too."""
+    def beat(self) -> None:
+        """Called by the loop. Where no counter and no journal waits, work is noted now and reckoned later."""
+        with self._lock:
+            now_s = time.monotonic()
+            if not self._patient or now_s - self._last_s >= RECKON_S:
+                self.sample(edge=self._patient)
+            elif self._stopped is None:
+                self._beats.append((now_s, self._tree.read()))
+
+    def sample(self, *, edge: bool = False, look: bool = False) -> None:
+        """Reads every meter once, after which every sum is true to this instant.
+
+        `edge`: of a window, where all work that ended is counted; `look`: for new children too.
+        """
         with self._lock:
             if self._stopped is not None or not self.ours:
                 return
             now_s = time.monotonic()
-            elapsed_s = now_s - self._last_s
-            if elapsed_s <= 0:
+            if now_s <= self._last_s:
                 return
-            usage = self._usage(elapsed_s, look=look)
-            samples = tuple(
-                Sample(meter.name, draw.domain, meter.provenance, draw.counted, part_of(draw, usage), draw.flags)
-                for meter in self.meters
-                for draw in self._corrected(meter.read(usage))
-            ) + self._rest(usage)
-            start_s, end_s = self._wall(self._last_s), self._wall(now_s)
-            flags = self._clock_flags(end_s)
-            if self._journal is not None:
-                self._journal.lap(start_s, end_s, samples, flags)
-            self._last_s = now_s
-            for recorder in self._recorders:
-                recorder.add(start_s, end_s, samples, flags)
+            self._beats.append((now_s, self._tree.read(accounts=edge, look=look)))
+            beats, self._beats = self._beats, []
+            busy_s = self.system.busy_s()
+            node_s, self._busy_s = busy_s - self._busy_s, busy_s
+            others_s = max(0.0, node_s - sum(tree_s for _, tree_s in beats)) / (now_s - self._last_s)
+            for at_s, tree_s in beats:
+                self._reckon(at_s, tree_s, tree_s + others_s * (at_s - self._last_s))
 
-    def _usage(self, elapsed_s: float, *, look: bool) -> Usage:
-        tree_s = self._tree.read(look=look)
-        busy_s = self.system.busy_s()
-        node_s = max(0.0, busy_s - self._busy_s)
-        self._busy_s = busy_s
-        return Usage(elapsed_s, tree_s, max(node_s, tree_s), self._cpus, self._tree.resident_bytes, self._tree.pids)
+    def _reckon(self, now_s: float, tree_s: float, busy_s: float) -> None:
+        """One interval: read, split, journal, add."""
+        usage = Usage(now_s - self._last_s, tree_s, busy_s, self._cpus, self._tree.resident_bytes, self._tree.pids)
+        samples = self._samples(usage)
+        start_s, end_s = self._wall(self._last_s), self._wall(now_s)
+        flags = self._clock_flags(end_s)
+        self._last_s = now_s
+        if self._journal is not None:
+            flags += self._written(start_s, end_s, samples, flags)
+        for recorder in self._recorders:
+            recorder.add(start_s, end_s, samples, flags)
+
+    def _samples(self, usage: Usage) -> tuple[Sample, ...]:
+        samples = []
+        for meter in self.meters:
+            draws = meter.read(usage)
+            if self._calibration is not None:
+                draws = self._corrected(draws)
+            for draw in draws:
+                samples.append(
+                    Sample(meter.name, draw.domain, meter.provenance, draw.counted, part_of(draw, usage), draw.flags)
+                )
+        if self._calibration is not None:
+            samples += self._rest(usage)
+        return tuple(samples)
+
+    def _written(
+        self, start_s: float, end_s: float, samples: tuple[Sample, ...], flags: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """A disk that has no room must not end a measurement: it is flagged."""
+        assert self._journal is not None
+        try:
+            self._journal.lap(start_s, end_s, samples, flags)
+        except OSError as error:
+            return (f"samples are missing in the journal: {error.strerror}",)
+        return ()
 
     def _corrected(self, draws: tuple[Draw, ...]) -> tuple[Draw, ...]:
         """Every counted draw of the node times this machine's factor."""
@@ -139,8 +181,7 @@ class Session:
                 continue
             value, low, high = fitted.scaled(draw.energy_j)
             corrected.append(
-                msgspec.structs.replace(
-                    draw,
+                draw._replace(
                     energy_j=value,
                     low_j=low,
                     high_j=high,
@@ -209,9 +250,11 @@ class Session:
 
 def own_calibration() -> Calibration | None:
     """What `helio meter calibrate` found for this machine, in HELIO_HOME; None where it was never calibrated."""
-    path = Path(os.environ.get("HELIO_HOME") or "~/.heliotrope").expanduser() / "calibration.json"
-    if not path.is_file():
+    path = os.path.expanduser(os.environ.get("HELIO_HOME") or "~/.heliotrope") + "/calibration.json"  # noqa: PTH111
+    if not os.path.exists(path):  # noqa: PTH110  pathlib loads only where it is needed
         return None
+    from pathlib import Path
+
     from heliotrope.measure.calibration import load
 
-    return load(path)
+    return load(Path(path))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Iterator
-from pathlib import Path
-
-import msgspec
+from typing import NamedTuple
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
+_SCHEDULED = 2  # CPUCLOCK_SCHED of clock_getcpuclockid(3): time on a CPU, all threads, in nanoseconds
 
-class Process(msgspec.Struct, frozen=True):
+
+class Process(NamedTuple):
     """One line of /proc/PID/stat: CPU-seconds of its own and of the children it has waited for."""
 
     pid: int
@@ -28,13 +30,21 @@ class Process(msgspec.Struct, frozen=True):
 class System:
     """Reads; never writes. A file that is not there is None, one that may not be read raises PermissionError."""
 
-    def __init__(self, root: str | Path = "/") -> None:
-        self.root = str(root).rstrip("/")
-        self._stat: int | None = None  # /proc/stat, kept open: it is read at every sample
+    def __init__(self, root: str | os.PathLike[str] = "/") -> None:
+        self.root = os.fspath(root).rstrip("/")
+        self.here = not self.root and sys.platform == "linux"  # this machine: its kernel can be asked without files
+        self._kept: dict[str, int] = {}  # files that are read at every sample, kept open
 
     def __del__(self) -> None:
-        if self._stat is not None:
-            os.close(self._stat)
+        for fd in self._kept.values():
+            os.close(fd)
+
+    def again(self, name: str, size: int) -> bytes:
+        """The first `size` bytes of a file that will be read again and again, and that does not go away."""
+        fd = self._kept.get(name)
+        if fd is None:
+            fd = self._kept[name] = os.open(f"{self.root}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(fd, size, 0)
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}"
@@ -76,11 +86,8 @@ class System:
 
     def busy_s(self) -> float:
         """CPU-seconds that the node has worked since it booted; waiting for disks and stolen time are not work."""
-        if self._stat is None:
-            self._stat = os.open(f"{self.root}/proc/stat", os.O_RDONLY | os.O_CLOEXEC)
-        head = os.pread(self._stat, 256, 0).split(None, 8)
-        user, nice, system, _idle, _wait, irq, softirq = (int(field) for field in head[1:8])
-        return (user + nice + system + irq + softirq) / TICKS_PER_S
+        _, user, nice, system, _idle, _wait, irq, softirq, _ = self.again("proc/stat", 128).split(None, 8)
+        return (int(user) + int(nice) + int(system) + int(irq) + int(softirq)) / TICKS_PER_S
 
     def memory_bytes(self) -> int:
         for line in (self.text("proc/meminfo") or "").splitlines():
@@ -88,22 +95,37 @@ class System:
                 return int(line.split()[1]) * 1024
         return 0
 
+    def cpu_s(self, pid: int) -> float | None:
+        """CPU-seconds of its own that a process has used; None where there is none. On Linux to the nanosecond."""
+        if not self.here:
+            process = self.process(pid)
+            return None if process is None else process.own_s
+        try:
+            return time.clock_gettime(~pid << 3 | _SCHEDULED)
+        except OSError:
+            return None
+
     def process(self, pid: int) -> Process | None:
         text = self.text(f"proc/{pid}/stat")
         if not text:
             return None
         # The name in brackets may hold spaces and brackets: the fields begin after the last one.
         field = text[text.rindex(")") + 2 :].split()
+        own_s = self.cpu_s(pid) if self.here else None
         return Process(
             pid,
             int(field[1]),
             int(field[2]),
             int(field[3]),
-            (int(field[11]) + int(field[12])) / TICKS_PER_S,
+            (int(field[11]) + int(field[12])) / TICKS_PER_S if own_s is None else own_s,
             (int(field[13]) + int(field[14])) / TICKS_PER_S,
             int(field[19]),
             int(field[21]) * PAGE_BYTES,
         )
+
+    def own_resident_bytes(self) -> int:
+        """Of memory that this very process holds."""
+        return int(self.again("proc/self/statm", 128).split(None, 2)[1]) * PAGE_BYTES
 
     def pids(self) -> Iterator[int]:
         return (int(name) for name in self.names("proc") if name.isdigit())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-
-import msgspec
+from typing import NamedTuple
 
 from heliotrope import facts
 from heliotrope.facts import Fact
-from heliotrope.model import Estimate, Provenance
 
 _NOISE = re.compile(
     r"\((?:r|tm)\)|[®™]|@.*$|\b(?:cpu|processor|processors|arm64|with radeon.*|w/ radeon.*)\b"
@@ -20,44 +18,58 @@ ALONE_ON_CORE = 1.5  # a core with one busy thread draws about three quarters of
 HIDDEN = frozenset({UNKNOWN, "qemu x86", "amd epyc", "intel xeon", "aws graviton", "intel core", "amd ryzen"})
 
 
-class Socket(msgspec.Struct, frozen=True):
+class Span(NamedTuple):
+    """A modelled value, 90 % between low and high."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def exact(cls, value: float) -> Span:
+        return cls(value, value, value)
+
+    def times(self, factor: float) -> Span:
+        return Span(self.value * factor, self.low * factor, self.high * factor)
+
+
+class Socket(NamedTuple):
     """One CPU package. `watts_per_thread` is its design power over its threads; `share` is one vCPU's part of it."""
 
     name: str
     family: str
     exact: bool
-    tdp_w: Estimate
-    threads: Estimate
+    tdp_w: Span
+    threads: Span
     threads_per_core: int
-    watts_per_thread: Estimate
+    watts_per_thread: Span
     facts: tuple[Fact, ...]
     flags: tuple[str, ...] = ()
 
     @property
-    def share(self) -> Estimate:
+    def share(self) -> Span:
         """Of the socket, for one vCPU: a hardware thread, at the most a core of its own."""
         threads = self.threads
-        return Estimate(1 / threads.value, 1 / threads.high, self.threads_per_core / threads.low, threads.provenance)
+        return Span(1 / threads.value, 1 / threads.high, self.threads_per_core / threads.low)
 
     @property
-    def vcpu_w(self) -> Estimate:
+    def vcpu_w(self) -> Span:
         """Watts of one busy vCPU; the interval holds the model, the code and whether it has its core alone."""
         full = facts.fact("power_model", "cpu_full")
         watts = self.watts_per_thread
         alone = ALONE_ON_CORE if self.threads_per_core > 1 else 1.0
-        return Estimate(
+        return Span(
             watts.value * full.value,
             watts.low * float(full.more["low"]),
             watts.high * float(full.more["high"]) * alone,
-            Provenance.MODELLED,
         )
 
     @property
-    def vcpu_idle_w(self) -> Estimate:
+    def vcpu_idle_w(self) -> Span:
         idle = facts.fact("power_model", "cpu_idle")
         watts = self.watts_per_thread
         low, high = float(idle.more["low"]), float(idle.more["high"])
-        return Estimate(watts.value * idle.value, watts.low * low, watts.high * high, Provenance.MODELLED)
+        return Span(watts.value * idle.value, watts.low * low, watts.high * high)
 
 
 def clean(name: str) -> str:
@@ -73,24 +85,24 @@ def resolve(name: str, cpuid: str = "") -> Socket:
     w_low, w_high = float(family.more["w_low"]), float(family.more["w_high"])
     per_core = int(family.more["threads_per_core"])
     cores, fewest, most = (float(family.more[key]) * per_core for key in ("cores", "cores_low", "cores_high"))
-    threads = Estimate(cores, fewest, most, Provenance.MODELLED)
+    threads = Span(cores, fewest, most)
     if sku is None:
         watts = min(max(family.value / threads.value, w_low), w_high)
         return Socket(
             text,
             family.name,
             False,
-            Estimate(family.value, *_span(family.value, watts, w_low, w_high), Provenance.MODELLED),
+            Span(family.value, *_span(family.value, watts, w_low, w_high)),
             threads,
             per_core,
-            Estimate(watts, w_low, w_high, Provenance.MODELLED),
+            Span(watts, w_low, w_high),
             (family,),
             (_unknown(name, family),),
         )
-    tdp = Estimate.exact(sku.value, Provenance.MODELLED)
+    tdp = Span.exact(sku.value)
     if sku.more.get("cores"):
-        threads = Estimate.exact(float(int(sku.more["cores"]) * per_core), Provenance.MODELLED)
-        watts_per_thread = Estimate.exact(sku.value / threads.value, Provenance.MODELLED)
+        threads = Span.exact(float(int(sku.more["cores"]) * per_core))
+        watts_per_thread = Span.exact(sku.value / threads.value)
         return Socket(text, family.name, True, tdp, threads, per_core, watts_per_thread, (sku, family))
     watts = min(max(sku.value / threads.value, w_low), w_high)
     return Socket(
@@ -98,9 +110,9 @@ def resolve(name: str, cpuid: str = "") -> Socket:
         family.name,
         False,
         tdp,
-        Estimate(sku.value / watts, sku.value / w_high, sku.value / w_low, Provenance.MODELLED),
+        Span(sku.value / watts, sku.value / w_high, sku.value / w_low),
         per_core,
-        Estimate(watts, w_low, w_high, Provenance.MODELLED),
+        Span(watts, w_low, w_high),
         (sku, family),
         (f"number of cores of {name!r} is not known: the span of {family.name} is used",),
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import NamedTuple
 
-from heliotrope.measure.cpu.names import Socket, resolve
+from heliotrope.measure.cpu.names import Socket, Span, resolve
 from heliotrope.measure.system import System
-from heliotrope.model import Estimate, Provenance
 
 
-class ThisCpu(msgspec.Struct, frozen=True):
+class ThisCpu(NamedTuple):
     """`vcpus`: logical CPUs that we see. `guest`: they are shares of sockets that we do not see."""
 
     socket: Socket
@@ -31,9 +30,8 @@ def this_cpu(system: System) -> ThisCpu:
     socket = resolve(name, cpuid)
     siblings = fields.get("siblings", "")
     if not guest and siblings.isdigit() and int(siblings) > 0 and not socket.exact:
-        threads = Estimate.exact(float(siblings), Provenance.MEASURED)
-        watts = socket.tdp_w * (1 / float(siblings))
-        socket = msgspec.structs.replace(socket, threads=threads, watts_per_thread=watts)
+        threads = Span.exact(float(siblings))
+        socket = socket._replace(threads=threads, watts_per_thread=socket.tdp_w.times(1 / threads.value))
     return ThisCpu(socket, system.cpus(), guest)
 
 

@@ -23,6 +23,7 @@ class ModelledMeter:
     provenance = Provenance.MODELLED
     covers = frozenset({"cpu", "dram"})
     resolution_s = 0.02
+    linear = True
 
     def __init__(self, system: System, stands_back_for: frozenset[str] = frozenset()) -> None:
         cpu = this_cpu(system)

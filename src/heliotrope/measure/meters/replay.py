@@ -7,8 +7,8 @@ from bisect import bisect_right
 from pathlib import Path
 
 from heliotrope.errors import InvalidInput
-from heliotrope.measure.journal import laps
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
+from heliotrope.measure.recovery import laps
 from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
