@@ -14,7 +14,16 @@ from heliotrope.units import MICRO, S_PER_DAY
 START_S = 1_700_006_400
 END_S = START_S + 30 * S_PER_DAY
 METHOD = "heliotrope/shift-with-holdouts/v1"
-KINDS = ("honest", "baselines x1.8", "large jobs x2.5", "a third x3", "baselines are noise", "nothing saved")
+KINDS = (
+    "honest",
+    "baselines x1.8",
+    "large jobs x2.5",
+    "a third x3",
+    "baselines are noise",
+    "little saved",
+    "nothing saved",
+)
+_SAVED = {"little saved": 0.02, "nothing saved": 0.0}  # on average, give or take a twentieth
 
 
 @dataclass
@@ -39,7 +48,7 @@ def jobs(kind: str, count: int, rng: np.random.Generator, *, spread: float = 1.2
         baseline *= np.where(rng.random(count) < 1 / 3, 3, 1)
     elif kind == "baselines are noise":
         baseline = size * rng.lognormal(0, 1, count)
-    saved = rng.normal(0, 0.05, count) if kind == "nothing saved" else rng.beta(2, 6, count)
+    saved = rng.normal(_SAVED[kind], 0.05, count) if kind in _SAVED else rng.beta(2, 6, count)
     return Jobs(baseline, at_once, at_once * (1 - saved))
 
 

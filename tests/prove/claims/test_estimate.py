@@ -19,11 +19,16 @@ def judged(made, held):
 def test_too_much_is_minted_at_most_one_time_in_twenty(kind):
     rng = np.random.default_rng(7)
     over, trials = 0, 600
+    beyond_g = saved_g = 0.0
     for _ in range(trials):
         made = jobs(kind, 200, rng)
         held = rng.random(200) < 0.2
         true_g = float((made.at_once - made.shifted)[~held].sum())
-        over += max(0.0, judged(made, held).low_g) > max(0.0, true_g)
+        earned_g = judged(made, held).earned_g
+        over += earned_g > max(0.0, true_g)
+        beyond_g += max(0.0, earned_g - max(0.0, true_g))
+        saved_g += max(0.0, true_g)
+    assert beyond_g <= 0.05 * saved_g
     # One in twenty of 600 is 30; binomial chance adds at most 2.3 standard deviations.
     assert over <= 42
 
@@ -72,6 +77,20 @@ def test_a_job_larger_than_any_held_out_earns_nothing():
     )
     assert with_giant.too_large == small.too_large + 1
     assert with_giant.low_g == pytest.approx(small.low_g)
+
+
+def test_work_that_is_not_done_saves_nothing():
+    made = jobs("honest", 100, np.random.default_rng(3))
+    held = np.arange(100) % 4 == 0
+    unfinished = (np.arange(100) % 4 == 1) & (made.baseline <= made.baseline[held].max())
+    whole = judged(made, held)
+    emitted = np.where(unfinished, 0.0, made.shifted)
+    broken_off = saving(made.baseline, made.at_once, emitted, held, unfinished=unfinished)
+    assert broken_off.value_g == pytest.approx(
+        whole.value_g - (whole.ratio * made.baseline - made.shifted)[unfinished].sum()
+    )
+    half_done = saving(made.baseline, made.at_once, emitted + unfinished * 7.0, held, unfinished=unfinished)
+    assert half_done.value_g == pytest.approx(broken_off.value_g - 7.0 * unfinished.sum())
 
 
 def test_quantiles_of_student():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
-from heliotrope.errors import BadProof, InvalidInput
+from heliotrope.errors import InvalidInput
 from heliotrope.prove.claims import draw, estimate
 from heliotrope.prove.claims.draw import PARTS
 from heliotrope.prove.claims.estimate import Saving
@@ -26,6 +26,7 @@ class Assessment(msgspec.Struct, frozen=True):
     held_out: int
     shifted: int
     late: int
+    unfinished: int
     not_voluntary: int
     reasons: tuple[str, ...]
 
@@ -36,14 +37,16 @@ def assess(evidence: Evidence) -> Assessment:
     counted = [job for job in evidence.jobs if job.action is Action.VOLUNTARY]
     held = [is_held_out(evidence, job, epochs) for job in counted]
     late = [not _in_time(job, epochs) for job in counted]
+    unfinished = [not _outcome(job).completed for job in counted]
     _check_kept(counted, held)
-    average = _saving([_average(job) for job in counted], held, late)
-    marginal = _marginal_saving(counted, held, late)
-    smaller = min((average, marginal), key=lambda s: s.low_g) if marginal else estimate.NOTHING
+    groups = _Groups(held, late, unfinished)
+    average = _saving([_average(job) for job in counted], groups)
+    marginal = _marginal_saving(counted, groups)
+    smaller = min((average, marginal), key=lambda s: s.earned_g) if marginal else estimate.NOTHING
     leakage_g = max(0.0, smaller.value_g) * evidence.programme.leakage / PARTS
     ledger_g = evidence.ledger_ug / MICRO
-    left_g = smaller.low_g - leakage_g - ledger_g
-    return Assessment(
+    left_g = smaller.earned_g - leakage_g - ledger_g
+    assessment = Assessment(
         grams=int(left_g) if left_g >= 1 else 0,
         average=average,
         marginal=marginal,
@@ -52,13 +55,11 @@ def assess(evidence: Evidence) -> Assessment:
         held_out=sum(held),
         shifted=len(held) - sum(held),
         late=sum(late),
+        unfinished=sum(unfinished),
         not_voluntary=len(evidence.jobs) - len(counted),
-        reasons=tuple(
-            _reasons(
-                average, marginal, left_g, sum(held), late=sum(late), not_voluntary=len(evidence.jobs) - len(counted)
-            )
-        ),
+        reasons=(),
     )
+    return msgspec.structs.replace(assessment, reasons=tuple(_reasons(assessment)))
 
 
 def is_held_out(evidence: Evidence, job: Job, epochs: Mapping[int, Epoch]) -> bool:
@@ -74,6 +75,7 @@ def _check(evidence: Evidence) -> dict[int, Epoch]:
         raise InvalidInput("an epoch is given twice", field="epochs")
     for epoch in evidence.epochs:
         _check_epoch(evidence, epoch)
+    _check_seeds(evidence)
     _once((job.index for job in evidence.jobs), "registration")
     _once((job.job for job in evidence.jobs), "job")
     _once((job.outcome.index for job in evidence.jobs if job.outcome), "outcome")
@@ -102,11 +104,18 @@ def _check_epoch(evidence: Evidence, epoch: Epoch) -> None:
         raise InvalidInput(
             "every auditor's seed is needed, and no other", field=f"epochs.{epoch.number}", found=missing
         )
-    for name, seed in epoch.seeds.items():
-        try:
-            draw.check_seed(bytes.fromhex(commitments[name]), epoch.number, bytes.fromhex(seed))
-        except BadProof as error:
-            raise InvalidInput(error.what, field=f"epochs.{epoch.number}.{name}", hint=error.hint) from error
+
+
+def _check_seeds(evidence: Evidence) -> None:
+    for name, commitment in evidence.programme.commitments.items():
+        seeds = {epoch.number: bytes.fromhex(epoch.seeds[name]) for epoch in evidence.epochs}
+        wrong = draw.check_seeds(bytes.fromhex(commitment), seeds)
+        if wrong is not None:
+            raise InvalidInput(
+                f"the seed of epoch {wrong} is not the one committed to",
+                field=f"epochs.{wrong}.{name}",
+                hint="the auditor reveals the link it promised",
+            )
 
 
 def _in_time(job: Job, epochs: Mapping[int, Epoch]) -> bool:
@@ -139,7 +148,13 @@ def _average(job: Job) -> _Micrograms:
     return _Micrograms(job.average_ug, outcome.average_low_ug, outcome.average_high_ug)
 
 
-def _marginal_saving(jobs: list[Job], held: list[bool], late: list[bool]) -> Saving | None:
+class _Groups(NamedTuple):
+    held: list[bool]
+    late: list[bool]
+    unfinished: list[bool]
+
+
+def _marginal_saving(jobs: list[Job], groups: _Groups) -> Saving | None:
     """None where a job lacks this basis: a missing number is no zero."""
     rows = []
     for job in jobs:
@@ -147,14 +162,15 @@ def _marginal_saving(jobs: list[Job], held: list[bool], late: list[bool]) -> Sav
         if job.marginal_ug is None or low is None or high is None:
             return None
         rows.append(_Micrograms(job.marginal_ug, low, high))
-    return _saving(rows, held, late)
+    return _saving(rows, groups)
 
 
-def _saving(rows: list[_Micrograms], held: list[bool], late: list[bool]) -> Saving:
+def _saving(rows: list[_Micrograms], groups: _Groups) -> Saving:
     import numpy as np
 
     baseline_g, low_g, high_g = np.array(rows, dtype=float).reshape(-1, 3).T / MICRO
-    return estimate.saving(baseline_g, low_g, high_g, np.array(held, dtype=bool), np.array(late, dtype=bool))
+    held, late, unfinished = (np.array(group, dtype=bool) for group in groups)
+    return estimate.saving(baseline_g, low_g, high_g, held, late, unfinished)
 
 
 def _outcome(job: Job) -> Outcome:
@@ -162,25 +178,26 @@ def _outcome(job: Job) -> Outcome:
     return job.outcome
 
 
-def _reasons(
-    average: Saving, marginal: Saving | None, left_g: float, held: int, *, late: int, not_voluntary: int
-) -> list[str]:
-    said = []
-    if late:
-        said.append(f"{late} jobs started before their baseline was logged or their draw was known: they earn nothing")
-    if not_voluntary:
-        said.append(f"{not_voluntary} jobs were shifted by default or by mandate: they earn nothing")
-    if held < estimate.FEWEST:
-        said.append(f"{held} held-out jobs, {estimate.FEWEST} are needed to know what would have happened")
+def _reasons(found: Assessment) -> Iterator[str]:
+    average, marginal = found.average, found.marginal
+    if found.late:
+        yield f"{found.late} jobs started before their baseline was logged or their draw was known: they earn nothing"
+    if found.unfinished:
+        yield f"{found.unfinished} jobs did not end well: their work is still to be done, and earns nothing"
+    if found.not_voluntary:
+        yield f"{found.not_voluntary} jobs were shifted by default or by mandate: they earn nothing"
+    if found.held_out < estimate.FEWEST:
+        yield f"{found.held_out} held-out jobs, {estimate.FEWEST} are needed to know what would have happened"
+    elif not all(saving.sure for saving in (average, marginal) if saving):
+        yield f"the saving is less than {estimate.SURE:g} standard errors: it may be chance"
     if marginal is None:
-        said.append("no marginal intensity: the smaller of two savings cannot be known")
+        yield "no marginal intensity: the smaller of two savings cannot be known"
     elif marginal.low_g < average.low_g:
-        said.append("the marginal saving is the smaller one and counts")
+        yield "the marginal saving is the smaller one and counts"
     if average.too_large:
-        said.append(f"{average.too_large} jobs are larger than any held out: they earn nothing")
-    if left_g < 1:
-        said.append("the lower bound, less leakage and the ledger's own emissions, is below one gram")
-    return said
+        yield f"{average.too_large} jobs are larger than any held out: they earn nothing"
+    if not found.grams:
+        yield "the lower bound, less leakage and the ledger's own emissions, is below one gram"
 
 
 def _once(names: Iterable[int | str], what: str) -> None:

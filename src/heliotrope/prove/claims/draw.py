@@ -26,13 +26,23 @@ def seed_chain(secret: bytes, epochs: int) -> tuple[bytes, tuple[bytes, ...]]:
 
 def check_seed(commitment: bytes, epoch: int, seed: bytes) -> None:
     """Epoch 0's seed hashes to the commitment, epoch 1's to epoch 0's, and so on."""
-    link = seed
-    for _ in range(epoch + 1):
-        link = _next(link)
-    if link != commitment:
+    if check_seeds(commitment, {epoch: seed}) is not None:
         raise BadProof(
             f"the seed of epoch {epoch} is not the one committed to", hint="the auditor reveals the link it promised"
         )
+
+
+def check_seeds(commitment: bytes, seeds: Mapping[int, bytes]) -> int | None:
+    """The first epoch whose seed is not the one committed to, None where all are: each link is walked once."""
+    known, known_at = commitment, -1
+    for epoch in sorted(seeds):
+        link = seeds[epoch]
+        for _ in range(epoch - known_at):
+            link = _next(link)
+        if link != known:
+            return epoch
+        known, known_at = seeds[epoch], epoch
+    return None
 
 
 def held_out(programme: str, registration: bytes, seeds: Mapping[str, bytes], share: int) -> bool:

@@ -57,7 +57,8 @@ class Epoch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a job emitted, µg, at both ends of its interval, by average and by marginal intensity.
 
-    `shifted`: it ran elsewhere or later than at once. A job that was cancelled before it ran has zeros.
+    `shifted`: it ran elsewhere or later than at once. A job that was cancelled before it ran has zeros; unless
+    `completed`, the work is still to be done, and a saving cannot be made by not doing it.
     """
 
     index: Index
@@ -67,6 +68,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     average_high_ug: Grams
     marginal_low_ug: Grams | None = None
     marginal_high_ug: Grams | None = None
+    completed: bool = True
 
     def __post_init__(self) -> None:
         if self.average_low_ug > self.average_high_ug or (self.marginal_low_ug is None) != (

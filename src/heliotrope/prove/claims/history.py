@@ -64,6 +64,7 @@ class Emitted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     average_high_ug: int
     marginal_low_ug: int | None
     marginal_high_ug: int | None
+    completed: bool = True
 
 
 class History:
@@ -159,6 +160,7 @@ class History:
                 body.average_high_ug,
                 body.marginal_low_ug,
                 body.marginal_high_ug,
+                body.completed,
             )
         return found
 

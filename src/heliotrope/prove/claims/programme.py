@@ -80,6 +80,7 @@ class Office:
             outcome.average_high_ug,
             outcome.marginal_low_ug,
             outcome.marginal_high_ug,
+            outcome.completed,
         )
         return self._add("outcome", job, body)
 
