@@ -116,7 +116,7 @@ def _many(context: Context, options: dict[str, Any]) -> None:
 def _one(context: Context, options: dict[str, Any], command: tuple[str, ...]) -> None:
     import msgspec
 
-    from heliotrope.plan.explain import explained
+    from heliotrope.plan.single.explain import explained
     from heliotrope.run import Controller
 
     controller = Controller(settled(context.settings, options))

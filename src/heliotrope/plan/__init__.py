@@ -1,8 +1,8 @@
 """The optimiser: when, where, how wide and how hot, with reasons and a bound. Pure."""
 
-from heliotrope.plan.candidate import Candidate, Progress
+from heliotrope.plan.single.candidate import Candidate, Progress
 from heliotrope.plan.front import plan
-from heliotrope.plan.single import place
+from heliotrope.plan.single.place import place
 from heliotrope.rooms import make_callable
 
 __all__ = ["Candidate", "Progress", "place"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from heliotrope.model import Flexibility, Length, Plan, Resources, Signal, Site, Workload, WorkloadKind
-from heliotrope.plan.candidate import Candidate
-from heliotrope.plan.single import place
+from heliotrope.plan.single.candidate import Candidate
+from heliotrope.plan.single.place import place
 from heliotrope.units import from_epoch, parse_duration_s
 
 

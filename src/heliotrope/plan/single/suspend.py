@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heliotrope.plan.timeline import Segment, Timeline
+from heliotrope.plan.single.timeline import Segment, Timeline
 
 _FRESH, _OFF, _ON = 0, 1, 2
 _EPS = 1e-6  # seconds

@@ -9,8 +9,8 @@ import msgspec
 
 from heliotrope.errors import Infeasible
 from heliotrope.model import Plan, Workload
-from heliotrope.plan.candidate import Candidate, Latency
-from heliotrope.plan.single import HORIZON_S, place
+from heliotrope.plan.single.candidate import Candidate, Latency
+from heliotrope.plan.single.place import HORIZON_S, place
 from heliotrope.units import show_carbon
 
 EASED_S = 3600.0

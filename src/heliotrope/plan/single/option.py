@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from heliotrope.model import Outlook, Signal, Slot, Workload
-from heliotrope.plan.candidate import Candidate, Progress, Refusal, Transfer
-from heliotrope.plan.timeline import Segment, timeline
+from heliotrope.plan.single.candidate import Candidate, Progress, Refusal, Transfer
+from heliotrope.plan.single.timeline import Segment, timeline
 from heliotrope.units import J_PER_KWH, from_epoch, show_duration
 
 if TYPE_CHECKING:

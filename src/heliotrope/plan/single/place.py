@@ -8,7 +8,7 @@ import msgspec
 
 from heliotrope.errors import InvalidInput
 from heliotrope.model import Plan, Workload
-from heliotrope.plan.candidate import (
+from heliotrope.plan.single.candidate import (
     Candidate,
     Latency,
     Progress,
@@ -19,10 +19,10 @@ from heliotrope.plan.candidate import (
     refusals,
     transfer,
 )
-from heliotrope.plan.contiguous import TIE, best_window
-from heliotrope.plan.option import Choice, Option, too_short, window_of
-from heliotrope.plan.reasons import alternatives, infeasible
-from heliotrope.plan.suspend import best_pieces, fill_cost
+from heliotrope.plan.single.contiguous import TIE, best_window
+from heliotrope.plan.single.option import Choice, Option, too_short, window_of
+from heliotrope.plan.single.reasons import alternatives, infeasible
+from heliotrope.plan.single.suspend import best_pieces, fill_cost
 from heliotrope.units import from_epoch, show_duration
 
 HORIZON_S = 96 * 3600.0

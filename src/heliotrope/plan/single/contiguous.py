@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heliotrope.plan.timeline import Segment, Timeline
+from heliotrope.plan.single.timeline import Segment, Timeline
 
 # Costs within this share of each other are a tie; the earlier start wins.
 TIE = 1e-12
