@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from heliotrope.plan.kernels import loops
 from heliotrope.plan.kernels.shapes import Batch, Curves, Floats
+from heliotrope.plan.kernels.solve import least_priced_grams
 
 MOST_VARIABLES = 100_000  # beyond it windows are coarsened: the LP should not take longer than the replay
 
@@ -129,20 +129,5 @@ def _solve(lumps: Lumps, limits: tuple[float, ...]) -> Floats:
 
 def certified_g(batches: Iterable[Batch], curves: Curves, limits: tuple[float, ...], prices: Floats) -> float:
     """The bound those prices prove, g."""
-    jobs = sum(
-        loops.least_priced(
-            curves.values,
-            prices,
-            curves.step_s,
-            b.submitted_s,
-            b.length_s,
-            b.slack_s,
-            b.power_w,
-            b.devices,
-            b.places,
-            b.sets,
-            b.sets_ptr,
-        )
-        for b in batches
-    )
+    jobs = sum(least_priced_grams(batch, curves, prices) for batch in batches)
     return jobs - float((prices * np.array(limits)[:, None]).sum() * curves.step_s)

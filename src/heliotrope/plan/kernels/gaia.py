@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from heliotrope.plan.kernels import loops
+from heliotrope.plan.kernels.loops import starts
 from heliotrope.plan.kernels.shapes import Batch, Floats, Slots
-from heliotrope.plan.kernels.solve import Room, cheapest_seconds
+from heliotrope.plan.kernels.solve import cheapest_seconds, under
 from heliotrope.plan.kernels.world import World
 
 SHORT_S = 7200.0
@@ -21,24 +21,14 @@ def assumed(batch: Batch, world: World) -> Floats:
 
 
 def lowest_slot(batch: Batch, world: World) -> Slots:
-    curves = world.curves
-    start = loops.lowest_slot(curves.values, curves.step_s, batch.home, batch.submitted_s, batch.slack_s)
+    start = np.empty(len(batch))
+    starts.lowest_slot(world.curves.lines, batch.home, batch.jobs, start)
     return Slots.whole(batch, start)
 
 
 def _stepped(batch: Batch, world: World, lengths: Floats, *, per_time: bool) -> Slots:
-    curves = world.curves
-    start = loops.stepped(
-        curves.values,
-        curves.area,
-        curves.step_s,
-        EVERY_S,
-        batch.home,
-        batch.submitted_s,
-        lengths,
-        batch.slack_s,
-        per_time,
-    )
+    start = np.empty(len(batch))
+    starts.stepped(world.curves.lines, EVERY_S, batch.home, batch.jobs, lengths, per_time, start)
     return Slots.whole(batch, start)
 
 
@@ -55,24 +45,7 @@ def known_window(batch: Batch, world: World) -> Slots:
 
 
 def ecovisor(batch: Batch, world: World) -> Slots:
-    curves = world.curves
-    room = Room.suspending(batch, curves.step_s, batch.length_s + batch.slack_s)
-    used = loops.threshold(
-        curves.values,
-        np.empty((0, 0)),
-        curves.step_s,
-        DAY_S,
-        ECOVISOR_SHARE,
-        batch.home,
-        batch.submitted_s,
-        batch.length_s,
-        batch.slack_s,
-        room.job,
-        room.zone,
-        room.start,
-        room.end,
-    )
-    return room.slots(used)
+    return under(np.empty((0, 0)), DAY_S, ECOVISOR_SHARE, batch, world.curves, batch.slack_s)
 
 
 def wait_awhile(batch: Batch, world: World) -> Slots:

@@ -6,10 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from heliotrope.plan.kernels import loops
 from heliotrope.plan.kernels.rolling import replanned
 from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Ints, Slots
-from heliotrope.plan.kernels.solve import Room, cheapest_seconds
+from heliotrope.plan.kernels.solve import cheapest_seconds, under
 from heliotrope.plan.kernels.world import World
 
 WEEK_S = 7 * 86_400.0
@@ -31,24 +30,8 @@ def helio(batch: Batch, world: World) -> Slots:
 
 def threshold(batch: Batch, world: World) -> Slots:
     """At home: runs below the trailing week's quantile, and in any case once the slack is spent. Sees no future."""
-    curves = world.curves
-    room = Room.suspending(batch, curves.step_s, batch.length_s + batch.slack_s)
-    used = loops.threshold(
-        curves.values,
-        trailing_levels(curves, batch.home),
-        curves.step_s,
-        WEEK_S,
-        SHARE,
-        batch.home,
-        batch.submitted_s,
-        batch.length_s,
-        np.where(batch.pausable != 0, batch.slack_s, 0.0),
-        room.job,
-        room.zone,
-        room.start,
-        room.end,
-    )
-    return room.slots(used)
+    slack = np.where(batch.pausable != 0, batch.slack_s, 0.0)
+    return under(trailing_levels(world.curves, batch.home), WEEK_S, SHARE, batch, world.curves, slack)
 
 
 def trailing_levels(curves: Curves, homes: Ints) -> Floats:

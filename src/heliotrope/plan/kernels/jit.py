@@ -14,16 +14,18 @@ except ImportError:
 else:
     COMPILED = True
 
+# The interpreter's lock is released, so that chunks run on every core; NaN never enters a kernel. Loops allocate
+# nothing: they fill what they are given, so no references need counting, which would cost more than most loops do.
+OPTIONS = {"nogil": True, "fastmath": {"nnan", "nsz"}, "_nrt": False}
+
 
 def compiled(function: F) -> F:
-    """Releases the interpreter's lock, so that chunks run on every core; NaN never enters a kernel."""
     if not COMPILED:
         return function
-    options = {"nogil": True, "fastmath": {"nnan", "nsz"}}
     made: F
     try:
-        made = numba.njit(cache=True, **options)(function)
+        made = numba.njit(cache=True, **OPTIONS)(function)
     except RuntimeError:
         # Nowhere to keep compiled code (a read-only home): compiled anew each time.
-        made = numba.njit(**options)(function)
+        made = numba.njit(**OPTIONS)(function)
     return made

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from heliotrope.plan.kernels.jit import compiled
-from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Ints, Slots
-from heliotrope.plan.kernels.solve import Room
+from heliotrope.plan.kernels.loops.pieces import NOTHING_S, write
+from heliotrope.plan.kernels.loops.window import TIE
+from heliotrope.plan.kernels.shapes import Batch, Floats, Ints, Jobs, Pieces, Slots
+from heliotrope.plan.kernels.solve import filled, room_to_pause
 from heliotrope.plan.kernels.world import World
 
-NOTHING_S = 1e-7
 DAY_S = 86_400.0
 
 Table = npt.NDArray[np.float32]
@@ -42,18 +43,18 @@ def _to_run(row: Table, lead: int, step: float, day: int, now: float, need: floa
 
 
 @compiled
-def _start_now(row: Table, lead: int, step: float, day: int, now: float, need: float, end: float) -> bool:
+def _start_now(row: Table, lead: int, step: float, day: int, now: float, need: float, end: float, area: Floats) -> bool:
     """Is starting at once believed as good as starting any whole number of steps later, or at the last moment?"""
     i = int(now / step)
     count = math.ceil(end / step - 1e-9) - i + 1
-    area = np.zeros(count + 1)
+    area[0] = 0.0
     for k in range(count):
         area[k + 1] = area[k] + _believed(row, lead + k, day) * step
     at_once = _window(row, area, lead, step, day, i, now, need)
     late = now
     while late < end - need - NOTHING_S:
         late = min(late + step, end - need)
-        if _window(row, area, lead, step, day, i, late, need) < at_once * (1.0 - 1e-9):
+        if _window(row, area, lead, step, day, i, late, need) < at_once * (1.0 - TIE):
             return False
     return True
 
@@ -68,60 +69,49 @@ def _window(row: Table, area: Floats, lead: int, step: float, day: int, i: int, 
 
 
 @compiled
-def _promise(row: Table, step: float, day: int, start: float, need: float, end: float) -> float:
+def _promise(row: Table, step: float, day: int, start: float, need: float, end: float, worth: Floats) -> float:
     """Believed grams (per W) of the cheapest seconds: to choose a zone by."""
     i = int(start / step)
     count = math.ceil(end / step - 1e-9) - i
-    worth = np.empty(count)
     for k in range(count):
         worth[k] = _believed(row, k, day)
-    order = np.argsort(worth)
     total = 0.0
-    for n in range(count):
-        k = order[n]
-        room = min(end, (i + k + 1) * step) - max(start, (i + k) * step)
-        used = min(room, need)
-        total += used * worth[k]
-        need -= used
-        if need <= NOTHING_S:
+    while need > NOTHING_S:
+        least = 0
+        for k in range(count):
+            if worth[k] < worth[least]:
+                least = k
+        if worth[least] == np.inf:
             break
+        used = min(min(end, (i + least + 1) * step) - max(start, (i + least) * step), need)
+        total += used * worth[least]
+        need -= used
+        worth[least] = np.inf
     return total
 
 
 @compiled
-def roll(
-    tables: Table,
-    rows: Ints,
-    step: float,
-    replan: int,
-    submitted: Floats,
-    length: Floats,
-    slack: Floats,
-    pausable: Bytes,
-    places: Ints,
-    sets: Ints,
-    sets_ptr: Ints,
-    out_job: Ints,
-    out_zone: Ints,
-    out_start: Floats,
-    out_end: Floats,
-) -> int:
-    """Zone chosen at submission; then each step: run what belongs to the cheapest seconds left, or wait."""
+def roll(tables: Table, rows: Ints, step: float, replan: int, jobs: Jobs, scratch: Floats, out: Pieces) -> int:
+    """Zone chosen at submission; then each step: run what belongs to the cheapest seconds left, or wait.
+
+    `scratch`: longer than the longest window's steps.
+    """
     day = max(1, int(DAY_S / step))
     at = 0
-    for i in range(len(submitted)):
-        now = submitted[i]
-        end = now + length[i] + slack[i]
+    for i in range(len(jobs.submitted)):
+        now = jobs.submitted[i]
+        end = now + jobs.length[i] + jobs.slack[i]
         planned = int(now / step)
-        zone = sets[sets_ptr[places[i]]]
         best = np.inf
-        if sets_ptr[places[i] + 1] - sets_ptr[places[i]] > 1:
-            for k in range(sets_ptr[places[i]], sets_ptr[places[i] + 1]):
-                found = _promise(tables[rows[sets[k]], planned], step, day, now, length[i], end)
-                if found < best * (1.0 - 1e-9) or best == np.inf:
-                    best, zone = found, sets[k]
+        some, until = jobs.sets_ptr[jobs.places[i]], jobs.sets_ptr[jobs.places[i] + 1]
+        zone = jobs.sets[some]
+        if until - some > 1:
+            for k in range(some, until):
+                found = _promise(tables[rows[jobs.sets[k]], planned], step, day, now, jobs.length[i], end, scratch)
+                if found < best * (1.0 - TIE) or best == np.inf:
+                    best, zone = found, jobs.sets[k]
         table = tables[rows[zone]]
-        need = length[i]
+        need = jobs.length[i]
         opened = at
         while need > NOTHING_S:
             h = int(now / step + 1e-12)
@@ -132,18 +122,13 @@ def roll(
             run = 0.0
             if spare <= NOTHING_S:
                 run = need
-            elif pausable[i] == 0:
-                if _start_now(table[planned], h - planned, step, day, now, need, end):
+            elif jobs.pausable[i] == 0:
+                if _start_now(table[planned], h - planned, step, day, now, need, end, scratch):
                     run = need
             else:
                 run = min(_to_run(table[planned], h - planned, step, day, now, need, end), edge - now)
             if run > 0.0:
-                if at > opened and out_end[at - 1] >= now - NOTHING_S:
-                    out_end[at - 1] = now + run
-                else:
-                    out_job[at], out_zone[at] = i, zone
-                    out_start[at], out_end[at] = now, now + run
-                    at += 1
+                at = write(out, opened, at, i, zone, now, now + run)
                 now += run
                 need -= run
                 spare = end - now - need
@@ -157,22 +142,8 @@ def replanned(batch: Batch, world: World) -> Slots:
     belief = world.belief
     assert belief is not None
     curves = world.curves
-    room = Room.suspending(batch, curves.step_s, batch.length_s + batch.slack_s)
-    used = roll(
-        belief.tables,
-        belief.rows,
-        curves.step_s,
-        int(world.replan_s // curves.step_s) if world.replan_s > 0 else 0,
-        batch.submitted_s,
-        batch.length_s,
-        batch.slack_s,
-        batch.pausable,
-        batch.places,
-        batch.sets,
-        batch.sets_ptr,
-        room.job,
-        room.zone,
-        room.start,
-        room.end,
-    )
-    return room.slots(used)
+    room = room_to_pause(batch, curves.step_s, batch.length_s + batch.slack_s)
+    replan = int(world.replan_s // curves.step_s) if world.replan_s > 0 else 0
+    longest = int((batch.length_s + batch.slack_s).max(initial=0.0) / curves.step_s)
+    scratch = np.empty(longest + 4)
+    return filled(room, roll(belief.tables, belief.rows, curves.step_s, replan, batch.jobs, scratch, room))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,6 +12,38 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
+
+
+class Lines(NamedTuple):
+    """`Curves` as loops take them."""
+
+    values: Floats
+    area: Floats
+    step: float
+
+
+class Jobs(NamedTuple):
+    """`Batch` as loops take it."""
+
+    submitted: Floats
+    length: Floats
+    slack: Floats
+    devices: Floats
+    watts: Floats
+    pausable: Bytes
+    movable: Bytes
+    places: Ints
+    sets: Ints
+    sets_ptr: Ints
+
+
+class Pieces(NamedTuple):
+    """Room for slots, which a loop fills from the first row on."""
+
+    job: Ints
+    zone: Ints
+    start: Floats
+    end: Floats
 
 
 class Curves(msgspec.Struct, frozen=True, eq=False):
@@ -32,6 +64,10 @@ class Curves(msgspec.Struct, frozen=True, eq=False):
         area = np.zeros_like(padded)
         np.cumsum(values * step_s, axis=1, out=area[:, 1:])
         return cls(zones, float(step_s), np.ascontiguousarray(padded), area)
+
+    @property
+    def lines(self) -> Lines:
+        return Lines(self.values, self.area, self.step_s)
 
     @property
     def steps(self) -> int:
@@ -68,12 +104,29 @@ class Batch(msgspec.Struct, frozen=True, eq=False):
         return len(self.submitted_s)
 
     @property
+    def jobs(self) -> Jobs:
+        return Jobs(
+            self.submitted_s,
+            self.length_s,
+            self.slack_s,
+            self.devices,
+            self.power_w,
+            self.pausable,
+            self.movable,
+            self.places,
+            self.sets,
+            self.sets_ptr,
+        )
+
+    @property
     def home(self) -> Ints:
         """The zone where each job would run if nobody chose."""
         return self.sets[self.sets_ptr[self.places]]
 
     def home_only(self) -> Batch:
         """The same jobs, each allowed its home zone only."""
+        if len(self.sets) == len(self.sets_ptr) - 1:
+            return self
         homes, places = np.unique(self.home, return_inverse=True)
         return msgspec.structs.replace(
             self,

@@ -2,103 +2,75 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
-from heliotrope.plan.kernels import loops
-from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Ints, Slots
+from heliotrope.plan.kernels.loops import cheapest, pieces, window
+from heliotrope.plan.kernels.loops.cheapest import Ranks
+from heliotrope.plan.kernels.loops.threshold import threshold
+from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Pieces, Slots
 from heliotrope.plan.kernels.world import cleanest
 
 
-def best_windows(batch: Batch, curves: Curves, slack_s: Floats | None = None) -> Slots:
+def room_for(size: int) -> Pieces:
+    """Space for that many slots."""
+    return Pieces(np.empty(size, dtype=np.int32), np.empty(size, dtype=np.int32), np.empty(size), np.empty(size))
+
+
+def room_to_pause(batch: Batch, step_s: float, slack_s: Floats) -> Pieces:
+    """How many slots a job can need is bounded by its window: each pause lies in a step of its own."""
+    return room_for(int(np.minimum(batch.length_s, slack_s).sum() / step_s) + 3 * len(batch))
+
+
+def filled(room: Pieces, used: int) -> Slots:
+    """The first `used` rows, without a copy."""
+    return Slots(room.job[:used], room.zone[:used], room.start[:used], room.end[:used])
+
+
+def best_windows(batch: Batch, curves: Curves) -> Slots:
     """Each job once, whole, in its best zone and window."""
-    start, cost = np.empty(len(batch)), np.empty(len(batch))
+    start = np.empty(len(batch))
     zone = np.empty(len(batch), dtype=np.int32)
-    slack = batch.slack_s if slack_s is None else slack_s
-    loops.windows(
-        curves.values,
-        curves.area,
-        curves.step_s,
-        batch.submitted_s,
-        batch.length_s,
-        slack,
-        batch.places,
-        batch.sets,
-        batch.sets_ptr,
-        start,
-        zone,
-        cost,
-    )
+    window.windows(curves.lines, batch.jobs, start, zone)
     return Slots.whole(batch, start, zone)
 
 
-class Room:
-    """Space for slots that a loop fills; how many a job can need is bounded by its window."""
-
-    def __init__(self, size: int) -> None:
-        self.job: Ints = np.empty(size, dtype=np.int32)
-        self.zone: Ints = np.empty(size, dtype=np.int32)
-        self.start: Floats = np.empty(size)
-        self.end: Floats = np.empty(size)
-
-    @classmethod
-    def suspending(cls, batch: Batch, step_s: float, slack_s: Floats) -> Room:
-        pieces = np.minimum(batch.length_s, slack_s) // step_s
-        return cls(int(pieces.sum()) + 3 * len(batch))
-
-    def slots(self, used: int) -> Slots:
-        return Slots(self.job[:used], self.zone[:used], self.start[:used], self.end[:used])
-
-
 def cheapest_seconds(batch: Batch, curves: Curves, slack_s: Floats | None = None) -> Slots:
-    """Suspend and resume at no cost; jobs that cannot pause get their best window."""
-    slack = batch.slack_s if slack_s is None else slack_s
-    room = Room.suspending(batch, curves.step_s, slack)
-    used = loops.suspend(
-        curves.values,
-        curves.area,
-        curves.step_s,
-        batch.submitted_s,
-        batch.length_s,
-        slack,
-        batch.pausable,
-        batch.places,
-        batch.sets,
-        batch.sets_ptr,
-        room.job,
-        room.zone,
-        room.start,
-        room.end,
-        np.empty(len(batch)),
-    )
-    return room.slots(used)
+    """Suspend and resume at no cost; jobs that cannot pause get their best window. `slack_s`: in place of the jobs'."""
+    if slack_s is not None:
+        batch = msgspec.structs.replace(batch, slack_s=slack_s)
+    room = room_to_pause(batch, curves.step_s, batch.slack_s)
+    ranks = Ranks.room(len(curves.zones), curves.step_s, batch.jobs)
+    return filled(room, cheapest.suspend(curves.lines, batch.jobs, ranks, room))
+
+
+def under(levels: Floats, span_s: float, share: float, batch: Batch, curves: Curves, slack_s: Floats) -> Slots:
+    """At home, while the grid is below a level, or below the `share` quantile of the `span_s` ahead."""
+    room = room_to_pause(batch, curves.step_s, batch.length_s + batch.slack_s)
+    worth = np.empty(int(span_s / curves.step_s) + 3)
+    return filled(room, threshold(curves.lines, levels, span_s, share, batch.home, batch.jobs, slack_s, worth, room))
 
 
 def least_grams(batch: Batch, curves: Curves) -> Floats:
     """Per job: no schedule that knows everything can emit less, capacity aside."""
-    cost = np.empty(len(batch))
-    loops.least(
-        curves.values,
-        curves.area,
-        cleanest(batch, curves),
-        curves.step_s,
-        batch.submitted_s,
-        batch.length_s,
-        batch.slack_s,
-        batch.pausable,
-        batch.movable,
-        batch.places,
-        batch.sets,
-        batch.sets_ptr,
-        cost,
-    )
-    return cost * batch.power_w / 3.6e6
+    lowest, jobs, out = cleanest(batch, curves), batch.jobs, np.empty(len(batch))
+    ranks, anywhere = (Ranks.room(rows, curves.step_s, jobs) for rows in (len(curves.zones), len(lowest)))
+    cheapest.least(curves.lines, lowest, jobs, ranks, anywhere, out)
+    return out
+
+
+def least_priced_grams(batch: Batch, curves: Curves, prices: Floats) -> float:
+    """All jobs at their fluid best where a device-second in zone z, step i costs `prices[z, i]` g more."""
+    ranks = Ranks.room(1, curves.step_s, batch.jobs)
+    worth = np.empty((1, ranks.whole.shape[1]))
+    return float(cheapest.least_priced(curves.lines, prices, batch.jobs, ranks, worth))
 
 
 def grams(slots: Slots, batch: Batch, curves: Curves) -> Floats:
     """Per slot, on the given curves."""
-    return loops.slot_grams(
-        curves.values, curves.area, curves.step_s, slots.zone, slots.start_s, slots.end_s, batch.power_w[slots.job]
-    )
+    out = np.empty(len(slots))
+    pieces.slot_grams(curves.lines, slots.zone, slots.start_s, slots.end_s, slots.job, batch.power_w, out)
+    return out
 
 
 def run_now(batch: Batch, _world: object = None) -> Slots:

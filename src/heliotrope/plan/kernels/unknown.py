@@ -16,12 +16,13 @@ import numpy as np
 from heliotrope.errors import UsageError
 from heliotrope.plan.kernels import gaia
 from heliotrope.plan.kernels.jit import compiled
-from heliotrope.plan.kernels.shapes import Batch, Bytes, Curves, Floats, Ints, Slots
-from heliotrope.plan.kernels.solve import Room
+from heliotrope.plan.kernels.loops.pieces import NOTHING_S, write
+from heliotrope.plan.kernels.shapes import Batch, Bytes, Curves, Floats, Ints, Jobs, Lines, Pieces, Slots
+from heliotrope.plan.kernels.solve import filled, room_to_pause
 from heliotrope.plan.kernels.world import World
+from heliotrope.units import J_PER_KWH
 
 GRAIN_S = 300.0  # of the table of lengths
-NOTHING_S = 1e-7
 SAMPLE = 4096  # jobs on which the price is tuned
 HALVINGS = 40
 CLOSE = 1e-3  # how near to the peer's mean wait the price is brought
@@ -39,35 +40,30 @@ def _alive(table: Floats, work: float) -> float:
 
 @compiled
 def roll(
-    values: Floats,
-    step: float,
+    lines: Lines,
     tables: Floats,
     price: float,
     home: Ints,
     queue: Bytes,
-    submitted: Floats,
-    length: Floats,
+    jobs: Jobs,
     slack: Floats,
-    watts: Floats,
-    out_job: Ints,
-    out_zone: Ints,
-    out_start: Floats,
-    out_end: Floats,
+    worth: Floats,
+    runs: Bytes,
+    out: Pieces,
 ) -> int:
-    """Decides without looking at `length`, which only says when to stop."""
+    """Decides without looking at `length`, which only says when to stop.
+
+    `worth`, `runs` [has run, steps of work, steps waited] are scratch: cost from there on, and whether to run.
+    """
     at = 0
-    deepest = int(GRAIN_S * (tables.shape[1] - 1) / step) + 2
-    most_waits = 1
-    for i in range(len(submitted)):
-        most_waits = max(most_waits, int(slack[i] / step) + 1)
-    worth = np.zeros((2, deepest + 1, most_waits + 1))
-    runs = np.zeros((2, deepest + 1, most_waits + 1), dtype=np.int8)
-    for i in range(len(submitted)):
-        row = values[home[i]]
+    step = lines.step
+    deepest, most_waits = worth.shape[1] - 1, worth.shape[2] - 1
+    for i in range(len(jobs.submitted)):
+        row = lines.values[home[i]]
         last = len(row) - 2
         table = tables[queue[i]]
-        first = int(submitted[i] / step)
-        head = (first + 1) * step - submitted[i]
+        first = int(jobs.submitted[i] / step)
+        head = (first + 1) * step - jobs.submitted[i]
         for ran in range(2):
             waits = int((slack[i] - (0.0 if ran == 1 else head)) / step + 1e-12)
             base = head if ran == 1 else 0.0
@@ -80,7 +76,7 @@ def roll(
                 alive = (_alive(table, work + 1.0) - _alive(table, work)) * step
                 for j in range(max(waits, 0), -1, -1):
                     intensity = row[min(first + 1 + n + j, last)]
-                    run = watts[i] * intensity * expected / 3.6e6 + worth[ran, n + 1, j]
+                    run = jobs.watts[i] * intensity * expected / J_PER_KWH + worth[ran, n + 1, j]
                     runs[ran, n, j] = 1
                     if j < waits:
                         wait = price * alive + worth[ran, n, j + 1]
@@ -88,10 +84,10 @@ def roll(
                             run = wait
                             runs[ran, n, j] = 0
                     worth[ran, n, j] = run
-        at_once = watts[i] * row[first] * _alive(table, head) / 3.6e6 + worth[1, 0, 0]
+        at_once = jobs.watts[i] * row[first] * _alive(table, head) / J_PER_KWH + worth[1, 0, 0]
         ran = 1 if slack[i] < head or at_once <= price * head + worth[0, 0, 0] else 0
-        now = submitted[i]
-        need = length[i]
+        now = jobs.submitted[i]
+        need = jobs.length[i]
         opened = at
         n = 0
         j = 0
@@ -100,12 +96,7 @@ def roll(
         while need > NOTHING_S:
             if going:
                 used = min(need, edge - now)
-                if at > opened and out_end[at - 1] >= now - NOTHING_S:
-                    out_end[at - 1] = now + used
-                else:
-                    out_job[at], out_zone[at] = i, home[i]
-                    out_start[at], out_end[at] = now, now + used
-                    at += 1
+                at = write(out, opened, at, i, home[i], now, now + used)
                 need -= used
             now = edge
             edge += step
@@ -128,24 +119,14 @@ def online(batch: Batch, world: World) -> Slots:
 
 
 def _rolled(batch: Batch, curves: Curves, tables: Floats, price: float) -> Slots:
-    room = Room.suspending(batch, curves.step_s, batch.slack_s + batch.length_s)
-    used = roll(
-        curves.values,
-        curves.step_s,
-        tables,
-        price,
-        batch.home,
-        (batch.length_s >= gaia.SHORT_S).astype(np.int8),
-        batch.submitted_s,
-        batch.length_s,
-        np.where(batch.pausable != 0, batch.slack_s, 0.0),
-        batch.power_w,
-        room.job,
-        room.zone,
-        room.start,
-        room.end,
-    )
-    return room.slots(used)
+    room = room_to_pause(batch, curves.step_s, batch.slack_s + batch.length_s)
+    queue = (batch.length_s >= gaia.SHORT_S).astype(np.int8)
+    slack = np.where(batch.pausable != 0, batch.slack_s, 0.0)
+    deepest = int(GRAIN_S * (tables.shape[1] - 1) / curves.step_s) + 2
+    worth = np.zeros((2, deepest + 1, int(slack.max(initial=0.0) / curves.step_s) + 2))
+    runs = np.zeros(worth.shape, dtype=np.int8)
+    used = roll(curves.lines, tables, price, batch.home, queue, batch.jobs, slack, worth, runs, room)
+    return filled(room, used)
 
 
 @lru_cache(maxsize=4)

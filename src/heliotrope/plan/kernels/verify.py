@@ -5,27 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from heliotrope.plan.kernels.jit import compiled
-from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Ints, Slots
+from heliotrope.plan.kernels.shapes import Batch, Floats, Jobs, Pieces, Slots
 
 DUST_S = 1e-3  # to the millisecond
 
 
 @compiled
-def _check(
-    job: Ints,
-    zone: Ints,
-    start: Floats,
-    end: Floats,
-    submitted: Floats,
-    length: Floats,
-    pausable: Bytes,
-    movable: Bytes,
-    places: Ints,
-    sets: Ints,
-    sets_ptr: Ints,
-    finish: Floats,
-) -> int:
+def _check(jobs: Jobs, slots: Pieces, finish: Floats) -> int:
     """Jobs that start early, run twice at once, too long or too short, pause, move or go where they may not."""
+    submitted, length, pausable, movable = jobs.submitted, jobs.length, jobs.pausable, jobs.movable
+    places, sets, sets_ptr = jobs.places, jobs.sets, jobs.sets_ptr
+    job, zone, start, end = slots
     wrong = 0
     i = 0
     for j in range(len(submitted)):
@@ -52,18 +42,4 @@ def _check(
 def violations(batch: Batch, slots: Slots) -> tuple[int, Floats]:
     """How many jobs are not run as they allow (deadlines apart), and when each ends."""
     finish = np.zeros(len(batch))
-    wrong = _check(
-        slots.job,
-        slots.zone,
-        slots.start_s,
-        slots.end_s,
-        batch.submitted_s,
-        batch.length_s,
-        batch.pausable,
-        batch.movable,
-        batch.places,
-        batch.sets,
-        batch.sets_ptr,
-        finish,
-    )
-    return wrong, finish
+    return _check(batch.jobs, Pieces(slots.job, slots.zone, slots.start_s, slots.end_s), finish), finish
