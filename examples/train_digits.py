@@ -3,6 +3,7 @@
 The digits are drawn by this file: strokes of each numeral, tilted, sheared, stretched, thickened, blurred and
 covered with noise, each one different. Told to stop (SIGTERM), it saves where it is in $HELIO_CHECKPOINT and exits
 with 143; started again, it goes on from there and ends with exactly the weights it would have had without the break.
+The energy of every step is measured; `helio run` keeps it with the run.
 
     python examples/train_digits.py --seconds 6
     helio run --within 24h -- python examples/train_digits.py
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from heliotrope.measure.steps import StepMeter
 
 SIZE = 16  # pixels a side
 TRAIN, TEST = 6000, 1500
@@ -145,20 +148,21 @@ def main() -> int:
     if epoch:
         print(f"going on after epoch {epoch}", flush=True)
     began = time.monotonic()
-    while epoch < args.epochs if args.epochs else time.monotonic() - began < args.seconds:
-        # The order of an epoch depends on the seed and the epoch alone, so a resumed run sees what it would have seen.
-        order = np.random.default_rng((args.seed, epoch)).permutation(TRAIN)
-        for first in range(0, TRAIN, BATCH):
-            batch = order[first : first + BATCH]
-            network.learn(pictures[batch], labels[batch], rate=0.05 * 0.97**epoch)
-        epoch += 1
-        if epoch % 5 == 0 or epoch == 1:
-            print(f"epoch {epoch:3}  test accuracy {network.accuracy(test_pictures, test_labels):.3f}", flush=True)
-        if told_to_stop:
-            if folder:
-                save(folder, network, epoch, args.seed)
-            print(f"told to stop: {'saved' if folder else 'not saved'} after epoch {epoch}", flush=True)
-            return 143
+    with StepMeter("train") as meter:
+        while epoch < args.epochs if args.epochs else time.monotonic() - began < args.seconds:
+            # The order depends on the seed and the epoch alone, so a resumed run sees what it would have seen.
+            order = np.random.default_rng((args.seed, epoch)).permutation(TRAIN)
+            for first in meter.over(range(0, TRAIN, BATCH)):
+                batch = order[first : first + BATCH]
+                network.learn(pictures[batch], labels[batch], rate=0.05 * 0.97**epoch)
+            epoch += 1
+            if epoch % 5 == 0 or epoch == 1:
+                print(f"epoch {epoch:3}  test accuracy {network.accuracy(test_pictures, test_labels):.3f}", flush=True)
+            if told_to_stop:
+                if folder:
+                    save(folder, network, epoch, args.seed)
+                print(f"told to stop: {'saved' if folder else 'not saved'} after epoch {epoch}", flush=True)
+                return 143
     if folder:
         save(folder, network, epoch, args.seed)
     print(f"done: {epoch} epochs, test accuracy {network.accuracy(test_pictures, test_labels):.4f}", flush=True)

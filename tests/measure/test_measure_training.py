@@ -211,3 +211,43 @@ def test_two_real_ranks_make_one_reading(tmp_path):
     outs = [msgspec.json.decode(child.communicate(timeout=90)[0]) for child in children]
     assert outs[0][1] == pytest.approx(outs[0][0] + outs[1][0])
     assert outs[1][1] is None
+
+
+def test_a_program_leaves_its_windows_to_whoever_asked(tmp_path, monkeypatch):
+    from heliotrope.measure import windows
+
+    path = tmp_path / "windows.jsonl"
+    assert windows.read(path) == []
+    monkeypatch.setenv("HELIO_WINDOWS", str(path))
+    with StepMeter("train", interval_s=0.2) as meter:
+        for _ in range(2):
+            for _batch in meter.over(range(3)):
+                burn(0.01)
+    found = windows.read(path)
+    steps = [window for window in found if window.name == "step"]
+    assert [window.path for window in steps[:3]] == ["train/epoch 0/step"] * 3
+    assert [step.energy_j for step in meter.steps] == pytest.approx([window.energy_j for window in steps])
+    assert found[-1].path == "train"
+    assert sum(window.energy_j for window in steps) <= found[-1].energy_j * 1.001
+    assert all(window.low_j <= window.energy_j <= window.high_j for window in found)
+    with path.open("a") as file:
+        file.write('{"path": "torn')
+    assert windows.read(path) == found
+
+
+def test_many_windows_share_lines_and_lose_no_joule(tmp_path, monkeypatch):
+    from heliotrope.measure import windows
+
+    monkeypatch.setattr(windows, "FULL", 10)
+    writer = windows.Writer(tmp_path / "w.jsonl")
+    for n in range(500):
+        energy = Estimate(1.0, 0.5, 2.0, Provenance.MODELLED)
+        writer.add(f"run/epoch {n // 100}/step", Measurement("step", n, n + 1.0, 1.0, energy))
+    writer.flush()
+    found = windows.read(tmp_path / "w.jsonl")
+    assert len(found) < 80
+    assert sum(window.energy_j for window in found) == pytest.approx(500)
+    assert [window.first for window in found[1:]] == [window.last + 1 for window in found[:-1]]
+    (tmp_path / "w.jsonl").write_text("{}\n")
+    with pytest.raises(InvalidInput, match=r"w\.jsonl:1"):
+        windows.read(tmp_path / "w.jsonl")

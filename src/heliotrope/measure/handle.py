@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,10 +16,20 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from heliotrope.measure.windows import Writer
     from heliotrope.model import Estimate, Footprint, Measurement, MeterTotal
 
 F = TypeVar("F", bound=Callable[..., Any])
 _open: list[Handle] = []  # the outermost owns the session; those within share its meters and its thread
+
+
+@functools.cache
+def _writer(path: str, _pid: int) -> Writer:
+    from pathlib import Path
+
+    from heliotrope.measure.windows import Writer
+
+    return Writer(Path(path))
 
 
 class Handle:
@@ -66,7 +77,23 @@ class Handle:
             if self in _open:
                 _open.remove(self)
             self._done = self.session.stop() if self._window is None else self.session.close_window(self._window)
+            self._tell(self._done)
         return self._done
+
+    def discard(self) -> None:
+        """Ends a window that turned out to be none."""
+        if self._window is not None and self.session is not None:
+            _open.remove(self)
+            self._done = self.session.close_window(self._window)
+
+    def _tell(self, measurement: Measurement) -> None:
+        """To whoever started this program and asked for its windows."""
+        path = os.environ.get("HELIO_WINDOWS")
+        if path:
+            writer = _writer(path, os.getpid())
+            writer.add(self.path, measurement)
+            if self._window is None:
+                writer.flush()
 
     def totals(self) -> Measurement:
         """So far, or in all where it has ended."""

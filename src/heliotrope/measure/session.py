@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from heliotrope.model import Measurement
 
 RECKON_S = 1.0  # at the longest between two reckonings of what was noted
+SAME_S = 1e-3  # a window that begins so soon after another ended begins where that one ended
 CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
 
 
@@ -87,7 +88,8 @@ class Session:
     def open_window(self, name: str) -> Recorder:
         """A part of this measurement, from now on, with sums of its own."""
         with self._lock:
-            self.sample(edge=True)
+            if time.monotonic() - self._last_s > SAME_S:
+                self.sample(edge=True)
             recorder = Recorder(name, self._wall(self._last_s), bin_s=self.interval_s)
             self._recorders.append(recorder)
             return recorder

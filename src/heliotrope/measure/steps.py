@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -79,7 +80,7 @@ class StepMeter:
 
     def _end_epoch(self) -> None:
         if self._step is not None:
-            self._step.stop()  # what follows the last step of an epoch belongs to the epoch, not to a step
+            self._step.discard()  # what follows the last step of an epoch belongs to the epoch, not to a step
             self._step = None
         if self._epoch is not None:
             self.epochs.append(self._epoch.stop())
@@ -90,6 +91,15 @@ class StepMeter:
         self._end_epoch()
         self.total = self._run.stop()
         return self.total
+
+    def __enter__(self) -> Self:
+        self.begin()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
 
     def over(self, batches: Iterable[T]) -> Iterator[T]:
         """`for batch in meter.over(loader):` is one epoch; each turn of the loop is a step."""
