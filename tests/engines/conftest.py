@@ -26,7 +26,9 @@ def pytest_addoption(parser):
 
 def pytest_generate_tests(metafunc):
     if "engine_name" in metafunc.fixturenames:
-        names = metafunc.config.getoption("--engine", []) or engines.known()
+        # A module about one engine says which.
+        told = getattr(metafunc.module, "ENGINES", ()) or metafunc.config.getoption("--engine", [])
+        names = told or engines.known()
         # Tests of one service share it, where several workers run the suite.
         metafunc.parametrize("engine_name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names])
 

@@ -87,16 +87,20 @@ def test_a_command_gets_its_signals_as_everywhere(engine, task, until, out):
 COUNT = "import time\nwhile True:\n    print('.', end='', flush=True); time.sleep(0.02)"
 
 
+def still(task, out):
+    before = len(out(task))
+    time.sleep(0.3)
+    return len(out(task)) == before
+
+
 def test_pause_stops_it_and_resume_goes_on(engine, task, until, wait_for, out):
     one = task(COUNT)
     engine.launch(one)
     wait_for(lambda: len(out(one)) > 3)
     engine.pause(one.handle)
     engine.pause(one.handle)
-    time.sleep(0.1)
+    wait_for(lambda: still(one, out))
     before = len(out(one))
-    time.sleep(0.3)
-    assert len(out(one)) == before
     assert engine.observe(one.handle).seen is Seen.ALIVE
     engine.resume(one.handle)
     wait_for(lambda: len(out(one)) > before + 3)

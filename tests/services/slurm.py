@@ -290,7 +290,7 @@ JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SchedulerType=sched/backfill
-SchedulerParameters=bf_interval=5,sched_min_interval=200000,requeue_setup_env_fail
+SchedulerParameters=sched_interval=1,bf_interval=2,sched_min_interval=200000,requeue_setup_env_fail
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=500
