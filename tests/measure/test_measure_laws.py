@@ -13,7 +13,7 @@ from fakemachine import FakeMachine, FakeNvml
 from heliotrope.measure.attribution import IDLE, part_of, split
 from heliotrope.measure.follow import Tree
 from heliotrope.measure.meters.modelled import ModelledMeter
-from heliotrope.measure.meters.nvml import NvmlMeter
+from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.rapl import RaplMeter, find
 from heliotrope.measure.protocol import Draw, Usage
 
@@ -55,7 +55,7 @@ def test_any_number_of_processes_and_idle_make_the_node(steps):
         machine = FakeMachine(Path(folder), domains=("package-0", "dram"), cpus=8)
         for pid in range(100, 105):
             machine.process(pid)
-        meters = [RaplMeter(machine.system, find(machine.system)) for _ in range(5)]
+        meters = [RaplMeter(find(machine.system)) for _ in range(5)]
         trees = [Tree(machine.system, pid) for pid in range(100, 105)]
         for meter in meters:
             meter.read(Usage(0, 0, 0, 8))

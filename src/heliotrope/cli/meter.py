@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from heliotrope.cli.shared import Context, print_json, say, shared_options
+
+if TYPE_CHECKING:
+    from heliotrope.measure.power.desk import Desk
 
 FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 
@@ -21,16 +25,41 @@ def meter() -> None:
 @click.option("--socket", "path", type=FILE, default=Path("/run/heliotrope/meter.sock"), show_default=True)
 @click.option("--interval", type=click.FloatRange(min=0.01), default=0.1, show_default=True, metavar="S")
 @click.option("--meter", "meters", multiple=True, metavar="NAME", help="Serve only this one; repeat for more.")
+@click.option("--power", is_flag=True, help="Lend limits and clocks too, beside the socket, as power.sock.")
+@click.option("--power-group", default="", metavar="GROUP", help="Who may borrow them, besides root.")
 @shared_options
-def serve(context: Context, path: Path, interval: float, meters: tuple[str, ...]) -> None:
-    """Own the counters that need root, so that jobs need none."""
+def serve(
+    context: Context, path: Path, interval: float, meters: tuple[str, ...], power: bool, power_group: str
+) -> None:
+    """Own the counters that need root, so that jobs need none.
+
+    With --power also the limits and clocks: what a killed borrower had set is put back at once, what a killed daemon
+    had lent is put back when it starts again.
+    """
     from heliotrope.measure.daemon import Daemon
 
     daemon = Daemon(path, interval_s=interval, meters=meters or context.settings.measure.meters)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: daemon.stop())
+    desk = _desk(path.parent, power_group) if power or power_group else None
     say(f"serving {', '.join(one.name for one in daemon.meters)} at {path}")
-    daemon.serve()
+    try:
+        daemon.serve()
+    finally:
+        if desk is not None:
+            desk.close()
+
+
+def _desk(folder: Path, group: str) -> Desk:
+    from heliotrope.measure.power.desk import Desk
+    from heliotrope.measure.power.keeper import Keeper
+    from heliotrope.measure.power.knobs import find
+    from heliotrope.measure.system import System
+
+    keeper = Keeper(find(System()), folder / "power.jsonl")
+    if keeper.recovered:
+        say(f"put back what a killed daemon had set: {', '.join(keeper.recovered)}")
+    return Desk(folder / "power.sock", keeper, group=group)
 
 
 @meter.command()

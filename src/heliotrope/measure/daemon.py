@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+import selectors
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from heliotrope.errors import MeterError, UsageError
 from heliotrope.measure import registry
-from heliotrope.measure.protocol import Usage
+from heliotrope.measure.protocol import NOBODY, Draw, Meter, Usage
 from heliotrope.measure.system import System
 from heliotrope.model import Provenance
+
+LONGEST_ASK = 4096  # bytes that a client may send without ending a line
 
 
 class Counter(msgspec.Struct):
@@ -31,12 +35,31 @@ class Counter(msgspec.Struct):
     idle_w: float = 0.0
     idle_with_low_w: float = 0.0
     idle_with_high_w: float = 0.0
-    users: dict[int, float] | None = None
+    users_j: dict[int, float] | None = None  # joules by process, NOBODY among them; None: shared by CPU time
     flags: tuple[str, ...] = ()
+
+    def add(self, draw: Draw) -> None:
+        self.energy_j += draw.energy_j
+        self.low_j += draw.low_j
+        self.high_j += draw.high_j
+        self.idle_w = draw.idle_w
+        self.idle_with_low_w, self.idle_with_high_w = draw.idle_with_low_w, draw.idle_with_high_w
+        self.flags = draw.flags
+        if draw.users is not None:
+            users_j = self.users_j = self.users_j or {}
+            whole = sum(draw.users.values())
+            for pid, weight in draw.users.items() if whole > 0 else [(NOBODY, 1.0)]:
+                users_j[pid] = users_j.get(pid, 0.0) + draw.energy_j * weight / (whole or 1.0)
+
+    def forget(self, alive: Callable[[int], bool]) -> None:
+        """Processes that are gone are nobody's business any more; what they used stays in the sum."""
+        if self.users_j is not None:
+            for pid in [pid for pid in self.users_j if pid != NOBODY and not alive(pid)]:
+                del self.users_j[pid]
 
 
 class Told(msgspec.Struct):
-    """The answer to whoever connects: one line of JSON. `started_s` tells one life of the daemon from the next."""
+    """The answer to a line: one line of JSON. `started_s` tells one life of the daemon from the next."""
 
     started_s: float
     read_s: float
@@ -44,26 +67,32 @@ class Told(msgspec.Struct):
 
 
 class Daemon:
-    """Reads measured meters every `interval_s`; whoever connects gets the counters and is let go."""
+    """Reads measured meters every `interval_s`; each line that a client sends is answered with the counters."""
 
     def __init__(
-        self, path: Path, *, interval_s: float = 0.1, meters: tuple[str, ...] = (), system: System | None = None
+        self,
+        path: Path,
+        *,
+        interval_s: float = 0.1,
+        meters: tuple[str, ...] = (),
+        system: System | None = None,
+        opened: list[Meter] | None = None,
     ) -> None:
         self.path = path
         self.interval_s = interval_s
-        system = system or System()
-        opened = (
-            registry.open_all(system, meters) if meters else registry.open_all(system, registry.MEASURED, skip=True)
-        )
+        self._system = system or System()
+        if opened is None:
+            opened = registry.open_all(self._system, meters or registry.MEASURED, skip=not meters)
         if not opened:
             raise MeterError(
                 "there is nothing to serve: no measured meter works here",
                 hint="helio doctor   # says why, and what would help",
             )
         self.meters = opened
-        self._cpus = system.cpus()
+        self._cpus = self._system.cpus()
         self._lock = threading.Lock()
         self._told = Told(time.time(), time.time(), [])
+        self._by_domain: dict[tuple[str, str], Counter] = {}
         self._ended = threading.Event()
 
     def read(self, elapsed_s: float) -> None:
@@ -71,21 +100,18 @@ class Daemon:
         with self._lock:
             for meter in self.meters:
                 for draw in meter.read(usage):
-                    counter = next(
-                        (c for c in self._told.counters if (c.meter, c.domain) == (meter.name, draw.domain)), None
-                    )
+                    counter = self._by_domain.get((meter.name, draw.domain))
                     if counter is None:
-                        counter = Counter(
-                            meter.name, draw.domain, meter.provenance, tuple(sorted(meter.covers)), draw.counted
-                        )
+                        covers = tuple(sorted(meter.covers))
+                        counter = Counter(meter.name, draw.domain, meter.provenance, covers, draw.counted)
+                        self._by_domain[meter.name, draw.domain] = counter
                         self._told.counters.append(counter)
-                    counter.energy_j += draw.energy_j
-                    counter.low_j += draw.low_j
-                    counter.high_j += draw.high_j
-                    counter.idle_w, counter.users = draw.idle_w, None if draw.users is None else dict(draw.users)
-                    counter.idle_with_low_w, counter.idle_with_high_w = draw.idle_with_low_w, draw.idle_with_high_w
-                    counter.flags = draw.flags
+                    counter.add(draw)
             self._told.read_s = time.time()
+
+    def counters(self) -> Told:
+        """A copy, whole: taken between two reads."""
+        return msgspec.json.decode(self.answer(), type=Told)
 
     def answer(self) -> bytes:
         with self._lock:
@@ -93,66 +119,142 @@ class Daemon:
 
     def serve(self) -> None:
         """Until `stop`. A socket that another daemon answers on is left to it; one that nobody answers on is taken."""
-        server = self._listen()
-        thread = threading.Thread(target=self._sample, name="helio-meter", daemon=True)
-        thread.start()
+        server = listen(self.path, mode=0o666)  # readings are for every user of the node: that is what it is for
+        sampler = threading.Thread(target=self._sample, name="helio-meter", daemon=True)
+        sampler.start()
+        clients = selectors.DefaultSelector()
+        clients.register(server, selectors.EVENT_READ)
         try:
-            server.settimeout(0.2)
             while not self._ended.is_set():
-                try:
-                    client, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with client, contextlib.suppress(BrokenPipeError, ConnectionResetError, TimeoutError):
-                    client.settimeout(1.0)
-                    client.sendall(self.answer())
+                for key, _ in clients.select(0.2):
+                    link = key.fileobj
+                    assert isinstance(link, socket.socket)
+                    if link is server:
+                        client, _ = server.accept()
+                        client.setblocking(False)
+                        clients.register(client, selectors.EVENT_READ)
+                    elif not self._serve(link):
+                        clients.unregister(link)
+                        link.close()
         finally:
             self._ended.set()
-            thread.join()
-            server.close()
+            for key in list(clients.get_map().values()):
+                assert isinstance(key.fileobj, socket.socket)
+                key.fileobj.close()
+            clients.close()
+            sampler.join()
             self.path.unlink(missing_ok=True)
             for meter in self.meters:
                 meter.close()
 
-    def _listen(self) -> socket.socket:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            try:
-                ask(self.path)
-            except MeterError:
-                self.path.unlink()
-            else:
-                raise UsageError(f"a meter daemon serves {self.path} already")
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        server.bind(str(self.path))
-        # Readings are for every user of the node: that is what the daemon is for.
-        self.path.chmod(0o666)
-        server.listen(64)
-        return server
+    def _serve(self, client: socket.socket) -> bool:
+        """False when the client is gone, or does not take what it asked for: nobody is waited for."""
+        try:
+            asked = client.recv(LONGEST_ASK)
+            if not asked:
+                return False
+            for _ in range(asked.count(b"\n")):
+                answer = self.answer()
+                if client.send(answer) < len(answer):
+                    return False
+        except OSError:
+            return False
+        return True
 
     def _sample(self) -> None:
-        last_s = time.monotonic()
+        last_s = swept_s = time.monotonic()
         self.read(0.0)
         while not self._ended.wait(self.interval_s):
             now_s = time.monotonic()
             self.read(now_s - last_s)
             last_s = now_s
+            if now_s - swept_s > 60.0:
+                swept_s = now_s
+                with self._lock:
+                    for counter in self._told.counters:
+                        counter.forget(lambda pid: self._system.process(pid) is not None)
 
     def stop(self) -> None:
+        """May be called by a signal's handler."""
         self._ended.set()
+
+
+def listen(path: Path, *, mode: int) -> socket.socket:
+    """A Unix socket at `path`: taken over from a dead daemon, not from a living one; never open wider than `mode`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be served", cause=str(error), hint="run as root, or --socket PATH") from error
+    if path.exists():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            try:
+                other.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
+            except OSError as error:
+                raise UsageError(
+                    f"{path} is in the way", cause=str(error), hint="name another: --socket PATH"
+                ) from error
+            else:
+                raise UsageError(f"a meter daemon serves {path} already")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # It takes its name when it listens already: whoever sees it can connect.
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.unlink(missing_ok=True)
+    before = os.umask(0o777 & ~mode)
+    try:
+        server.bind(str(new))
+        server.listen(128)
+        new.replace(path)
+    except OSError as error:
+        server.close()
+        raise UsageError(f"{path} cannot be served", cause=str(error), hint="run as root, or --socket PATH") from error
+    finally:
+        os.umask(before)
+    return server
+
+
+class Client:
+    """Keeps its connection; asks again on a new one where the old broke."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._link: socket.socket | None = None
+        self._decode = msgspec.json.Decoder(Told).decode
+
+    def ask(self) -> Told:
+        try:
+            return self._asked()
+        except (OSError, msgspec.MsgspecError) as error:
+            self.close()
+            raise MeterError(
+                "the meter daemon does not answer", cause=f"{self.path}: {error}", hint="sudo helio meter serve"
+            ) from error
+
+    def _asked(self) -> Told:
+        if self._link is None:
+            self._link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._link.settimeout(2.0)
+            self._link.connect(self.path)
+        self._link.sendall(b"\n")
+        parts: list[bytes] = []
+        while not parts or not parts[-1].endswith(b"\n"):
+            part = self._link.recv(262144)
+            if not part:
+                raise ConnectionError("it hung up")
+            parts.append(part)
+        return self._decode(b"".join(parts))
+
+    def close(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
 
 def ask(path: str | Path) -> Told:
     """The counters as they are now."""
+    client = Client(str(path))
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(2.0)
-            client.connect(str(path))
-            parts = []
-            while part := client.recv(65536):
-                parts.append(part)
-        return msgspec.json.decode(b"".join(parts), type=Told)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise MeterError(
-            "the meter daemon does not answer", cause=f"{path}: {error}", hint="sudo helio meter serve"
-        ) from error
+        return client.ask()
+    finally:
+        client.close()

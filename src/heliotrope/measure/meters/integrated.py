@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import msgspec
+from typing import NamedTuple
 
 from heliotrope.errors import MeterError
 from heliotrope.measure.protocol import Draw, Usage
@@ -13,7 +12,7 @@ from heliotrope.model import Provenance
 ERROR = 0.05  # of a watt-meter in a machine, where its maker says nothing: assumed
 
 
-class Told(msgspec.Struct, frozen=True):
+class Told(NamedTuple):
     """One domain as its source tells it: a counter of joules, or watts."""
 
     domain: str

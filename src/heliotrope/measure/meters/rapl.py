@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+import os
 
 from heliotrope import facts
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
@@ -16,17 +16,37 @@ STUCK_S = 10.0
 GRANT = "sudo chmod -R a+r /sys/class/powercap/*/energy_uj   # or run `sudo helio meter` once for everybody"
 
 
-class Zone(msgspec.Struct):
-    """One counter, µJ, that starts again at `range_uj`."""
+class Zone:
+    """One counter, µJ, that starts again at `range_uj`. Its file stays open: it is read at every sample."""
 
-    folder: str
-    domain: str
-    counted: bool
-    range_uj: int
-    last_uj: int | None = None
-    unchanged_s: float = 0.0
-    least_w: float | None = None
-    lost: bool = False
+    __slots__ = ("_fd", "_path", "counted", "domain", "last_uj", "least_w", "lost", "range_uj", "unchanged_s")
+
+    def __init__(self, path: str, domain: str, *, counted: bool, range_uj: int) -> None:
+        self.domain, self.counted, self.range_uj = domain, counted, range_uj
+        self.last_uj: int | None = None
+        self.unchanged_s = 0.0
+        self.least_w: float | None = None
+        self.lost = False
+        self._path = path
+        self._fd: int | None = None
+
+    def now_uj(self) -> int | None:
+        """None where it cannot be read: taken away, forbidden, or not a number."""
+        try:
+            if self._fd is None:
+                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            value = int(os.pread(self._fd, 32, 0))
+            if os.fstat(self._fd).st_nlink:
+                return value
+        except (OSError, ValueError):
+            pass  # None says so, and the meter flags it
+        self.close()
+        return None
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
 
 class RaplMeter:
@@ -36,8 +56,7 @@ class RaplMeter:
     provenance = Provenance.MEASURED
     resolution_s = 0.001
 
-    def __init__(self, system: System, zones: list[Zone]) -> None:
-        self.system = system
+    def __init__(self, zones: list[Zone]) -> None:
         self.zones = zones
         kinds = {zone.domain.partition("-")[0] for zone in zones}
         self.covers = frozenset({"cpu"} if "package" in kinds else set()) | ({"dram"} if "dram" in kinds else set())
@@ -50,10 +69,7 @@ class RaplMeter:
         return tuple(draws)
 
     def _read(self, zone: Zone, usage: Usage) -> Draw | None:
-        try:
-            now_uj = self.system.number(f"{zone.folder}/energy_uj")
-        except PermissionError:
-            now_uj = None
+        now_uj = zone.now_uj()
         before_uj, zone.last_uj = zone.last_uj, now_uj
         if now_uj is None:
             zone.lost = True
@@ -105,7 +121,8 @@ class RaplMeter:
         )
 
     def close(self) -> None:
-        """Holds nothing open."""
+        for zone in self.zones:
+            zone.close()
 
 
 def find(system: System) -> list[Zone]:
@@ -124,11 +141,13 @@ def find(system: System) -> list[Zone]:
         domain = label if label.startswith("package") else f"{label}-{number}"
         packages += label.startswith("package")
         counted = label.startswith(("package", "dram"))
-        zones.append(Zone(folder, domain, counted, system.number(f"{folder}/max_energy_range_uj") or 0))
-    if packages:
-        return zones
-    # A machine that shows only its platform counter is counted by that.
-    return [msgspec.structs.replace(zone, counted=zone.domain.startswith(("psys", "dram"))) for zone in zones]
+        range_uj = system.number(f"{folder}/max_energy_range_uj") or 0
+        zones.append(Zone(system.path(f"{folder}/energy_uj"), domain, counted=counted, range_uj=range_uj))
+    if not packages:
+        # A machine that shows only its platform counter is counted by that.
+        for zone in zones:
+            zone.counted = zone.domain.startswith(("psys", "dram"))
+    return zones
 
 
 def probe(system: System) -> Probe:
@@ -142,10 +161,10 @@ def probe(system: System) -> Probe:
         )
         return Probe(NAME, False, (), why, hint)
     domains = tuple(zone.domain for zone in zones)
-    try:
-        for zone in zones:
-            system.number(f"{zone.folder}/energy_uj")
-    except PermissionError:
+    unread = [zone.domain for zone in zones if zone.now_uj() is None]
+    for zone in zones:
+        zone.close()
+    if unread:
         return Probe(NAME, False, domains, "the counters may only be read by root", GRANT)
     return Probe(NAME, True, domains)
 
@@ -153,4 +172,4 @@ def probe(system: System) -> Probe:
 def open_meter(opening: Opening) -> RaplMeter | None:
     if not probe(opening.system).available:
         return None
-    return RaplMeter(opening.system, find(opening.system))
+    return RaplMeter(find(opening.system))

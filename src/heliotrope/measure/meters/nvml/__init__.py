@@ -1,0 +1,59 @@
+"""NVIDIA GPUs by NVML: the energy counter where there is one, integrated power where there is none."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from heliotrope.errors import MissingExtra
+from heliotrope.measure.protocol import Meter, Opening, Probe
+from heliotrope.measure.system import System
+
+NAME = "nvml"
+
+
+def has_driver(system: System) -> bool:
+    """Known without loading anything: a driver's files, or a program that speaks to one already."""
+    return (
+        system.text("proc/driver/nvidia/version") is not None
+        or "nvidiactl" in system.names("dev")
+        or (not system.root and "pynvml" in sys.modules)
+    )
+
+
+def load() -> Any:
+    """NVML, ready to be asked."""
+    try:
+        import pynvml
+    except ImportError:
+        raise MissingExtra("nvidia-ml-py", "nvidia", needed_for="the NVIDIA meter") from None
+    pynvml.nvmlInit()
+    return pynvml
+
+
+def probe(system: System) -> Probe:
+    if not has_driver(system):
+        return Probe(NAME, False, (), "no NVIDIA driver is loaded", "install the NVIDIA driver, if there is such a GPU")
+    try:
+        library = load()
+    except MissingExtra as error:
+        return Probe(NAME, False, (), error.what, error.hint)
+    except Exception as error:  # every failure of NVML is a class of its own
+        return Probe(
+            NAME, False, (), f"NVML does not answer: {error}", "nvidia-smi   # says what is wrong with the driver"
+        )
+    from heliotrope.measure.meters.nvml.device import NvmlMeter
+
+    meter = NvmlMeter(library)
+    domains = tuple(f"{gpu.domain} ({gpu.model})" for gpu in meter.gpus)
+    meter.close()
+    return Probe(NAME, bool(domains), domains, "" if domains else "the driver shows no GPU")
+
+
+def open_meter(opening: Opening) -> Meter | None:
+    """None where there is no GPU; a GPU without the extra is told by `helio doctor` and by a flag of the session."""
+    if not probe(opening.system).available:
+        return None
+    from heliotrope.measure.meters.nvml.device import NvmlMeter
+
+    return NvmlMeter(load())
