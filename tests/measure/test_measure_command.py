@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 
@@ -154,3 +157,28 @@ def test_nothing_asked(home):
     done = helio()
     assert done.returncode == 2
     assert "helio measure -- CMD" in done.stderr
+
+
+def test_prometheus_may_look_while_it_runs(home):
+    child = subprocess.Popen(
+        [sys.executable, "-m", "heliotrope", "measure", "--json", "--metrics", "0", "--", *burn(1.5)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    address = child.stderr.readline().split()[-1]
+    time.sleep(1.2)
+    with urllib.request.urlopen(address, timeout=10) as page:
+        text = page.read().decode()
+    out, _ = child.communicate(timeout=60)
+    numbers = dict(re.findall(r"^(heliotrope_\w+)\{name=[^,\n]*\} (\S+)$", text, re.MULTILINE))
+    assert 0 < float(numbers["heliotrope_joules_total"]) < json.loads(out)["energy_j"]["value"]
+    assert float(numbers["heliotrope_watts"]) > 0
+    assert float(numbers["heliotrope_grams_total"]) > 0
+
+
+def test_a_port_that_is_no_port_or_is_taken(home):
+    assert "PORT or HOST:PORT" in helio("--metrics", "here", "--", "true").stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = helio("--metrics", str(taken.getsockname()[1]), "--", "echo", "ran")
+    assert done.returncode == 2
+    assert "cannot serve metrics" in done.stderr
+    assert "ran" not in done.stdout

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,11 +14,15 @@ from heliotrope.errors import UsageError
 from heliotrope.model import Estimate, Footprint, Measurement
 from heliotrope.units import show_carbon, show_duration, show_energy
 
+if TYPE_CHECKING:
+    from heliotrope.measure import Session
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--interval", type=float, metavar="S", help="Seconds between samples.")
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Keep every sample in this file.")
 @click.option("--meter", "meters", multiple=True, metavar="NAME", help="Only this meter, as NAME or NAME:TARGET.")
+@click.option("--metrics", metavar="[HOST:]PORT", help="Serve live numbers for Prometheus while CMD runs.")
 @click.option(
     "--recover", type=click.Path(dir_okay=False, path_type=Path), help="Read a journal instead, after a kill."
 )
@@ -27,6 +33,7 @@ def measure(
     interval: float | None,
     journal: Path | None,
     meters: tuple[str, ...],
+    metrics: str | None,
     recover: Path | None,
     command: tuple[str, ...],
 ) -> None:
@@ -44,12 +51,14 @@ def measure(
         measurement, exit_code = read_journal(recover), None
     else:
         wanted = context.settings.measure
-        measurement, exit_code = run(
-            command,
-            interval_s=wanted.interval_s if interval is None else interval,
-            meters=meters or wanted.meters,
-            journal=journal,
-        )
+        with _served(metrics, context) as began:
+            measurement, exit_code = run(
+                command,
+                interval_s=wanted.interval_s if interval is None else interval,
+                meters=meters or wanted.meters,
+                journal=journal,
+                began=began,
+            )
     footprint = worth(measurement, context.settings)
     if context.json:
         print_json(report(measurement, footprint, exit_code))
@@ -57,6 +66,24 @@ def measure(
         _summary(measurement, footprint, exit_code)
     if exit_code:
         click.get_current_context().exit(exit_code)
+
+
+@contextmanager
+def _served(address: str | None, context: Context) -> Iterator[Callable[[Session], None] | None]:
+    """The port is taken before the command starts, and given back when it has ended."""
+    if address is None:
+        yield None
+        return
+    from heliotrope.measure.scrape import Live, Scrape
+    from heliotrope.worth import worth
+
+    live = Live(lambda measurement: worth(measurement, context.settings).carbon_g)
+    scrape = Scrape(address, live.text)
+    say(f"metrics at http://{scrape.address}/metrics")
+    try:
+        yield live.follow
+    finally:
+        scrape.close()
 
 
 def report(measurement: Measurement, footprint: Footprint, exit_code: int | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -24,9 +25,17 @@ WAITED_OUT = (signal.SIGINT, signal.SIGQUIT)
 
 
 def run(
-    command: tuple[str, ...], *, interval_s: float, meters: tuple[str, ...], journal: Path | None
+    command: tuple[str, ...],
+    *,
+    interval_s: float,
+    meters: tuple[str, ...],
+    journal: Path | None,
+    began: Callable[[Session], object] | None = None,
 ) -> tuple[Measurement, int]:
-    """The exit code is the command's; 128 + N where signal N ended it, as shells say it."""
+    """The exit code is the command's; 128 + N where signal N ended it, as shells say it.
+
+    `began` is told of the session as soon as there is one.
+    """
     _adopt_orphans()
     opened = registry.open_all(System(), meters)
     child = _start(command)
@@ -46,6 +55,8 @@ def run(
             opened=opened,
             calibration=own_calibration(),
         )
+        if began is not None:
+            began(session)
         code = child.wait()
         return session.stop(), 128 - code if code < 0 else code
     except BaseException:

@@ -41,8 +41,8 @@ def to_parquet(measurement: Measurement, path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(_rows(measurement), schema), path)
 
 
-def to_prometheus(measurement: Measurement, carbon_g: Estimate | None = None) -> str:
-    """The text that Prometheus scrapes. `_watts` is the mean over the measurement."""
+def to_prometheus(measurement: Measurement, carbon_g: Estimate | None = None, *, watts: float | None = None) -> str:
+    """The text that Prometheus scrapes. `_watts` is the mean over the measurement, where nothing later is known."""
     name = _quoted(measurement.name)
     lines = ["# TYPE heliotrope_energy_joules_total counter"]
     for meter in measurement.meters:
@@ -58,7 +58,8 @@ def to_prometheus(measurement: Measurement, carbon_g: Estimate | None = None) ->
             "# TYPE heliotrope_grams_total counter",
             f'heliotrope_grams_total{{name="{name}"}} {carbon_g.value!r}',
         ]
-    watts = measurement.energy_j.value / measurement.duration_s if measurement.duration_s else 0.0
+    if watts is None:
+        watts = measurement.energy_j.value / measurement.duration_s if measurement.duration_s else 0.0
     lines += ["# TYPE heliotrope_watts gauge", f'heliotrope_watts{{name="{name}"}} {watts!r}']
     return "\n".join(lines) + "\n"
 
