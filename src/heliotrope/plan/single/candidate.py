@@ -15,12 +15,16 @@ ASSUMED_POWER_W = 100.0
 
 
 class Candidate(msgspec.Struct, frozen=True, eq=False):
-    """A site with its signals. `power_w`: IT watts of this work there at width 1, 0 for unknown."""
+    """A site with its signals. `power_w`: IT watts of this work there at width 1, 0 for unknown.
+
+    `busy`: epoch-second spans in which other work holds the site and this work may not run.
+    """
 
     site: Site
     carbon: Signal
     price: Signal | None = None
     power_w: float = 0.0
+    busy: tuple[tuple[float, float], ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +61,11 @@ def check_signals(candidates: Sequence[Candidate]) -> None:
                 found=float(signal.values.min()),
                 allowed="0 or more g/kWh",
             )
+        for start, end in candidate.busy:
+            if not start < end:
+                raise InvalidInput(
+                    "a busy span must end after it starts", field=candidate.site.name, found=f"{start} to {end}"
+                )
         if candidate.price is not None and candidate.price.kind.quantity is not Quantity.PRICE:
             raise SignalMismatch("a price signal is needed here", field=signal.zone, found=str(candidate.price.kind))
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from heliotrope.model import Outlook, Signal, Slot, Workload
+from heliotrope.model import Flexibility, Outlook, Signal, Slot, Workload
 from heliotrope.plan.single.candidate import Candidate, Progress, Refusal, Transfer
+from heliotrope.plan.single.contiguous import TOUCH_S
 from heliotrope.plan.single.timeline import Segment, timeline
 from heliotrope.units import J_PER_KWH, from_epoch, show_duration
 
@@ -47,15 +48,42 @@ class Option:
         *,
         work_s: float,
         first_s: float = 0.0,
+        pause_s: float = 0.0,
         running: bool = False,
     ) -> None:
         self.candidate, self.watts, self.window, self.origin_s, self.moving = candidate, watts, window, origin_s, moving
-        self.work_s, self.first_s, self.running = work_s, first_s, running
+        self.work_s, self.pause_s = work_s, pause_s
         site = candidate.site
         self.name = site.name
         self.grams_per_s = watts * site.cooling.pue / J_PER_KWH
-        self.line = timeline(candidate.carbon, self.grams_per_s, origin_s, window.start_s, window.end_s)
+        line = timeline(candidate.carbon, self.grams_per_s, origin_s, window.start_s, window.end_s)
+        self.line = line.without((start - origin_s, end - origin_s) for start, end in candidate.busy)
+        gaps = self.line.gaps()
+        self.running = running and bool(gaps) and gaps[0][0] == self.line.start
+        # Work that runs where others are due has to stop and start again.
+        self.first_s = pause_s if running and not self.running else first_s
         self.moving_g = self._moving_g()
+
+    @property
+    def fits_whole(self) -> bool:
+        """Whether it could run without a pause somewhere in its window."""
+        return any(end - start >= self.work_s + self.first_s - TOUCH_S for start, end in self.line.gaps())
+
+    def ending(self, end_s: float) -> Option | None:
+        """The same with its window cut short at `end_s`; None where nothing is left of it."""
+        if end_s - self.window.start_s < self.work_s + self.first_s:
+            return None
+        return Option(
+            self.candidate,
+            self.watts,
+            msgspec.structs.replace(self.window, end_s=end_s),
+            self.origin_s,
+            self.moving,
+            work_s=self.work_s,
+            first_s=self.first_s,
+            pause_s=self.pause_s,
+            running=self.running,
+        )
 
     def _over(self, signal: Signal, values: NDArray[np.float64], pieces: list[Segment]) -> float:
         """Integral of a signal's `values` over pieces: unit times seconds."""
@@ -118,6 +146,25 @@ def too_short(window: Window, needed_s: float, workload: Workload) -> Refusal | 
         )
     relax = f"a {window.end_by} {show_duration(missing_s)} longer, or shorter work"
     return Refusal(window.end_by, f"{has} before the {window.end_by} ends", relax, missing_s)
+
+
+def no_room(option: Option, flexibility: Flexibility) -> Refusal | None:
+    """Other work's promises are a limit too: unbroken work must fit between two of them."""
+    window, needed_s = option.window, option.work_s + option.first_s
+    gaps = option.line.gaps()
+    if option.running and not flexibility.pausable:
+        gaps = gaps[:1] if gaps and gaps[0][0] == option.line.start else []
+    free = [end - start for start, end in gaps]
+    room_s = max(free, default=0.0)
+    if flexibility.pausable:
+        # One piece a gap does most work; every one but the first begins with a resume.
+        worth = [gap for gap in free if gap > option.pause_s]
+        room_s = max(room_s, sum(worth) - option.pause_s * (len(worth) - 1)) if worth else room_s
+    missing_s = needed_s - room_s
+    if missing_s <= 1e-6:
+        return None
+    reason = f"needs {show_duration(needed_s)}, other work leaves {show_duration(room_s)} before the {window.end_by}"
+    return Refusal("capacity", reason, f"a {window.end_by} {show_duration(missing_s)} later", missing_s)
 
 
 class Choice(msgspec.Struct, frozen=True, eq=False):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from heliotrope.errors import InvalidInput
 from heliotrope.model import Plan, Workload
 from heliotrope.plan.single.candidate import (
@@ -19,8 +17,8 @@ from heliotrope.plan.single.candidate import (
     refusals,
     transfer,
 )
-from heliotrope.plan.single.contiguous import TIE, best_window
-from heliotrope.plan.single.option import Choice, Option, too_short, window_of
+from heliotrope.plan.single.contiguous import TIE, TOUCH_S, best_window
+from heliotrope.plan.single.option import Choice, Option, no_room, too_short, window_of
 from heliotrope.plan.single.reasons import alternatives, infeasible
 from heliotrope.plan.single.suspend import best_pieces, fill_cost
 from heliotrope.units import from_epoch, show_duration
@@ -70,7 +68,7 @@ def place(
         slots=winner.option.slots(winner.pieces),
         expected=expected,
         run_now=base.option.outlook(base.grams, base.pieces),
-        alternatives=alternatives(workload, winner, choices, at_once, base, refused),
+        alternatives=alternatives(winner, choices, at_once, base, refused),
         bound_g=bound_g,
         gap=(expected.carbon_g - bound_g) / bound_g if bound_g > 0 else 0.0,
         signal_kind=str(candidates[0].carbon.kind),
@@ -110,11 +108,27 @@ def _admit(
         if against:
             refused[name] = against
             continue
-        if window.length_s >= work_s + first_s + spare_s:
-            window = msgspec.structs.replace(window, end_s=window.end_s - spare_s)
+        option = Option(
+            candidate,
+            watts,
+            window,
+            now_s,
+            moving,
+            work_s=work_s,
+            first_s=first_s,
+            pause_s=workload.flexibility.pause_cost_s,
+            running=running,
+        )
+        held = no_room(option, workload.flexibility)
+        if held:
+            refused[name] = [held]
+            continue
+        earlier = option.ending(window.end_s - spare_s)
+        if earlier is not None and no_room(earlier, workload.flexibility) is None:
+            option = earlier
         else:
             flags.append(f"{name}: may end after the {window.end_by} if it takes longer than expected")
-        options[name] = Option(candidate, watts, window, now_s, moving, work_s=work_s, first_s=first_s, running=running)
+        options[name] = option
         flags += [f"power assumed: {watts:.0f} W"] if not stated else []
         flags += [f"{name}: link assumed for moving data"] if moving.assumed else []
         flags += [f"{name}: {flag}" for flag in candidate.carbon.quality.flags]
@@ -134,19 +148,17 @@ def _best_by_site(options: dict[str, Option], workload: Workload, step_s: float)
         found = None
         if bounds[name] <= limit + option.moving_g:
             # Unbroken is always allowed: pieces have to beat it.
-            whole_g, whole = best_window(option.line, option.work_s + option.first_s)
-            if option.running:
-                whole_g, whole = _now(option).grams, _now(option).pieces[0]
+            whole = _now(option) if option.running or not option.fits_whole else _window(option)
             found = best_pieces(
                 option.line.coarser(step_s),
                 option.work_s,
                 workload.flexibility.pause_cost_s,
                 first_cost=option.first_s,
                 running=option.running,
-                below=min(limit, whole_g),
+                below=min(limit, whole.grams),
             )
-            if found is None and whole_g <= limit:
-                found = whole_g, [whole]
+            if found is None and whole.grams <= limit:
+                found = whole.grams, whole.pieces
         if found is None:
             # It was proven that this site cannot be below the best; its own best lies at least there.
             choices[name] = Choice(option, max(bounds[name], best) - option.moving_g, [], exact=False)
@@ -158,17 +170,26 @@ def _best_by_site(options: dict[str, Option], workload: Workload, step_s: float)
 
 
 def _unbroken(option: Option) -> Choice:
-    if option.running:
-        return _now(option)
+    return _now(option) if option.running else _window(option)
+
+
+def _window(option: Option) -> Choice:
     grams, piece = best_window(option.line, option.work_s + option.first_s)
     return Choice(option, grams, [piece])
 
 
 def _now(option: Option) -> Choice:
-    """From the first possible moment, without a pause."""
-    start = option.line.start
-    piece = (start, start + option.first_s + option.work_s)
-    return Choice(option, option.line.integral(*piece), [piece])
+    """From the first possible moment, without a pause of its own choosing."""
+    line, needed_s = option.line, option.first_s + option.work_s
+    pieces = [(start, start + needed_s) for start, end in line.gaps() if end - start >= needed_s - TOUCH_S][:1]
+    if not pieces:
+        # Other work leaves no gap as long as that: the gaps in order, each resumed at its cost.
+        for start, end in line.gaps():
+            resume_s = option.pause_s if pieces else 0.0
+            if needed_s > TOUCH_S and end - start > resume_s:
+                pieces.append((start, min(end, start + resume_s + needed_s)))
+                needed_s -= pieces[-1][1] - start - resume_s
+    return Choice(option, line.over(pieces), pieces)
 
 
 def _winner(choices: dict[str, Choice], home: str) -> Choice:

@@ -13,7 +13,6 @@ from heliotrope.units import show_carbon, show_duration
 
 
 def alternatives(
-    workload: Workload,
     winner: Choice,
     choices: Mapping[str, Choice],
     at_once: Mapping[str, Choice],
@@ -28,7 +27,7 @@ def alternatives(
     home = choices[base.option.name]
     if home.option.name != winner.option.name:
         found.append(_lost("home-best", home, winner, f"the best time at {home.option.name}"))
-    if workload.flexibility.pausable and len(winner.pieces) > 1:
+    if len(winner.pieces) > 1 and winner.option.fits_whole:
         option = winner.option
         grams, piece = best_window(option.line, option.work_s + option.first_s)
         whole = Choice(option, grams, [piece])

@@ -37,14 +37,15 @@ def fill(line: Timeline, work: float) -> tuple[float, list[Segment]]:
     start, end = float(line.edges[partial]), float(line.edges[partial + 1])
     piece = (end - rest, end) if leads and not follows else (start, start + rest)
     pieces = merged([*zip(line.edges[:-1][used].tolist(), line.edges[1:][used].tolist(), strict=True), piece])
-    return float((line.rates * lengths)[used].sum() + line.rates[partial] * rest), pieces
+    return float((line.rates[used] * lengths[used]).sum() + line.rates[partial] * rest), pieces
 
 
 def fill_cost(line: Timeline, work: float) -> float:
     """What `fill` costs: no plan of this work, however it pauses, can be below it."""
     order = np.argsort(line.rates)
+    order = order[np.isfinite(line.rates[order])]
     done = np.concatenate(([0.0], np.cumsum(np.diff(line.edges)[order])))
-    spent = np.concatenate(([0.0], np.cumsum((line.rates * np.diff(line.edges))[order])))
+    spent = np.concatenate(([0.0], np.cumsum(line.rates[order] * np.diff(line.edges)[order])))
     return float(np.interp(work, done, spent))
 
 
@@ -111,7 +112,7 @@ class _Search:
         slope_low, value_low = self._net(0.0)
         if slope_low >= self.work - _EPS:
             return self._dual(0.0)
-        low, high = 0.0, max(self.rates) or 1.0
+        low, high = 0.0, max((rate for rate in self.rates if rate < float("inf")), default=0.0) or 1.0
         net_high, cost_high = self._net(high)
         for _ in range(60):
             if net_high >= self.work - _EPS:
@@ -239,6 +240,8 @@ class _Search:
             tail = self.starts[1] if state == _ON else extra
             for spent, partial, net, steps in ways:
                 keep(_FRESH if state == _FRESH else _OFF, net, spent, partial, steps)
+                if rate == float("inf"):
+                    continue
                 keep(_ON, net + length - extra, spent + rate * length, partial, (i, _WHOLE, steps))
                 if partial < 0:
                     keep(_OFF, net - extra, spent, i, (i, _HEAD, steps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,15 +19,25 @@ Segment = tuple[float, float]
 
 
 class Timeline:
-    """`rates[i]` per second over `[edges[i], edges[i+1])`; edges in seconds after `origin_s`, so floats stay exact."""
+    """`rates[i]` per second over `[edges[i], edges[i+1])`; edges in seconds after `origin_s`, so floats stay exact.
 
-    __slots__ = ("cumulative", "edges", "origin_s", "rates")
+    Where the site is `busy` (spans, in order, apart from each other) the rate is infinite: nothing may run there.
+    """
 
-    def __init__(self, origin_s: float, edges: Floats, rates: Floats) -> None:
+    __slots__ = ("busy", "cumulative", "edges", "origin_s", "rates")
+
+    def __init__(self, origin_s: float, edges: Floats, rates: Floats, busy: Sequence[Segment] = ()) -> None:
         self.origin_s = origin_s
         self.edges = edges
-        self.rates = rates
         self.cumulative = np.concatenate(([0.0], np.cumsum(rates * (edges[1:] - edges[:-1]))))
+        self.busy = tuple(busy)
+        self.rates = rates
+        if busy:
+            middles = (edges[1:] + edges[:-1]) / 2
+            held = np.zeros(len(rates), dtype=bool)
+            for start, end in busy:
+                held |= (middles > start) & (middles < end)
+            self.rates = np.where(held, np.inf, rates)
 
     @property
     def start(self) -> float:
@@ -43,14 +54,42 @@ class Timeline:
     def over(self, segments: list[Segment]) -> float:
         return sum(self.integral(start, end) for start, end in segments)
 
+    def without(self, spans: Iterable[Segment]) -> Timeline:
+        """The same, nothing allowed in `spans` (seconds after `origin_s`, in any order, overlapping or not)."""
+        busy: list[Segment] = []
+        for start, end in sorted((max(a, self.start), min(b, self.end)) for a, b in spans):
+            if end <= start:
+                continue
+            if busy and start <= busy[-1][1]:
+                busy[-1] = (busy[-1][0], max(busy[-1][1], end))
+            else:
+                busy.append((start, end))
+        if not busy:
+            return self
+        return self._at(np.union1d(self.edges, np.ravel(busy)), busy)
+
+    def _at(self, edges: Floats, busy: Sequence[Segment]) -> Timeline:
+        cumulative = np.interp(edges, self.edges, self.cumulative)
+        return Timeline(self.origin_s, edges, np.diff(cumulative) / np.diff(edges), busy)
+
+    def gaps(self) -> list[Segment]:
+        """Where work may run: what no busy span covers, in order."""
+        ends = [self.start, *(at for span in self.busy for at in span), self.end]
+        return [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if b > a]
+
+    def held_s(self, starts: Floats, length: float) -> Floats:
+        """Seconds of each [start, start + length) that are busy."""
+        held = np.zeros(len(starts))
+        for start, end in self.busy:
+            held += np.clip(np.minimum(starts + length, end) - np.maximum(starts, start), 0.0, None)
+        return held
+
     def coarser(self, step: float) -> Timeline:
         """Steps shorter than `step` merged into their mean, so that no decision is finer than `step`."""
         if len(self.rates) < 3 or float(np.diff(self.edges[1:-1]).min(initial=step)) >= step:
             return self
         inner = np.arange(self.start + step, self.end, step)
-        edges = np.concatenate(([self.start], inner, [self.end]))
-        cumulative = np.interp(edges, self.edges, self.cumulative)
-        return Timeline(self.origin_s, edges, np.diff(cumulative) / np.diff(edges))
+        return self._at(np.unique(np.concatenate(([self.start], inner, np.ravel(self.busy), [self.end]))), self.busy)
 
 
 def timeline(signal: Signal, per_unit: float, origin_s: float, start_s: float, end_s: float) -> Timeline:
