@@ -70,6 +70,13 @@ class ClaimSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auditors: tuple[str, ...] = ()
 
 
+class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Agents of sites elsewhere: how often they ask, and after how long cut off they have ended what they run."""
+
+    sync_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    lease_s: Annotated[float, msgspec.Meta(gt=0)] = 3600.0
+
+
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Loopback unless told otherwise."""
 
@@ -90,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prove: ProveSettings = ProveSettings()
     chain: ChainSettings = ChainSettings()
     claims: ClaimSettings = ClaimSettings()
+    agents: AgentSettings = AgentSettings()
     web: WebSettings = WebSettings()
 
     @property

@@ -16,7 +16,9 @@ HelioError                       what went wrong, why, and what to do about it
 ├── MeterError                   a meter that cannot be read
 ├── Infeasible                   no plan meets every limit: names those that clash and what would do
 ├── RunError                     a run that could not be carried out
-│   ├── EngineError              the engine refused or vanished
+│   ├── EngineError              the engine cannot do it now, or vanished
+│   │   └── EngineRefused        the engine will not have it, now or later
+│   ├── StaleRequest             said before something that was heard already
 │   └── IllegalTransition        the life cycle has no such step
 ├── StoreError                   the durable store
 ├── ProofError                   something that should be provable is not
@@ -140,6 +142,18 @@ class RunError(HelioError):
 
 class EngineError(RunError):
     pass
+
+
+class EngineRefused(EngineError):
+    pass
+
+
+class StaleRequest(RunError):
+    """`last`: the largest number that was used."""
+
+    def __init__(self, what: str, *, last: int) -> None:
+        super().__init__(what, cause=f"the last was {last}")
+        self.last = last
 
 
 class IllegalTransition(RunError):

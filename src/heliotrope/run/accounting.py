@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from heliotrope import footprint, measure
-from heliotrope.errors import ProviderError, SignalGap
+from heliotrope.errors import InvalidInput, ProviderError, SignalGap
 from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import PRICE, WATER, Measurement, Signal, SignalKind, Site, Workload, total
@@ -30,6 +30,9 @@ def measured(folders: list[Folder]) -> Measurement | None:
     """All segments of an attempt as one; a segment whose shepherd died is read from its journal."""
     parts = []
     for folder in folders:
+        refused = folder.read("refused", str)
+        if refused is not None:
+            raise InvalidInput(f"readings that cannot be true: {refused}")
         part = folder.measurement
         # A journal without a whole line is of a command that was never executed.
         if part is None and folder.journal.exists() and b"\n" in folder.journal.read_bytes():

@@ -261,6 +261,7 @@ class Controller(Desk):
             device_kind=workload.resources.device_kind,
             power_w=workload.resources.power_w,
             organisation=workload.organisation,
+            site=run.site,
             options=workload.engine_options,
         )
 

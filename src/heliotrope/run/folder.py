@@ -50,6 +50,7 @@ class Folder:
         self.path = path
         self.journal = path / "journal.jsonl"
         self.out = path / "out.log"
+        self.windows = path / "windows.jsonl"
         self.asked = path / "asked"
         self.before = path / "before"
 

@@ -92,7 +92,11 @@ def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
             signal.signal(number, signal.SIG_DFL)
         _limit(order)
         os.chdir(order.working_directory)
-        environment = order.environment | {"HELIO_CHECKPOINT": order.checkpoint, MARK: str(folder.path)}
+        environment = order.environment | {
+            "HELIO_CHECKPOINT": order.checkpoint,
+            "HELIO_WINDOWS": str(folder.windows),
+            MARK: str(folder.path),
+        }
         os.execvpe(order.command[0], list(order.command), environment)  # noqa: S606  no shell is meant
     except FileNotFoundError as error:
         os.write(2, f"error: {error}\n".encode())

@@ -14,7 +14,9 @@ from aiohttp import web
 
 from heliotrope import __version__
 from heliotrope.errors import HelioError, InvalidInput, UnknownName
+from heliotrope.run.agents.wire import MAX_BYTES
 from heliotrope.web import api, gather
+from heliotrope.web.agents import add_routes
 from heliotrope.web.house import House
 from heliotrope.web.pages import PAGES, render, run_page
 
@@ -35,8 +37,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(house: House) -> web.Application:
-    app = web.Application(middlewares=[_guard])
+    app = web.Application(middlewares=[_guard], client_max_size=MAX_BYTES)
     app[HOUSE] = house
+    add_routes(app, house.office)
     for path, page in PAGES.items():
         app.router.add_get(path, _page(page))
     app.router.add_get("/runs/{name}/page.html", _kept_page)

@@ -12,6 +12,7 @@ from heliotrope.config import Settings
 from heliotrope.errors import HelioError, ProviderError, SignalGap, UnknownName
 from heliotrope.model import Quality, Signal, Site
 from heliotrope.run import Controller
+from heliotrope.run.agents.office import Office
 from heliotrope.units import S_PER_DAY, hour_floor
 
 PAST_S = 2 * S_PER_DAY
@@ -58,6 +59,7 @@ class House:
         self.grid = self.controller.grid
         self.store = self.controller.store
         self.ledger = self.controller.ledger
+        self.office = Office(self.store, self.home, self.fleet, settings.agents)
         self._curves: dict[tuple[str, int], Curve] = {}
         self._lock = Lock()
 

@@ -46,6 +46,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device_kind: str | None = None
     power_w: float | None = None
     organisation: str = ""
+    site: str = ""
     options: dict[str, str] = msgspec.field(default_factory=dict)
 
 

@@ -1,0 +1,222 @@
+"""The side that does the work: asks the office what is wanted, makes its engine do so, reports how that stands.
+
+Level-triggered like the controller: at every look it compares what it was told last with what its engine sees. Cut off,
+it goes on with that; cut off for longer than its lease, it ends what it runs, for by then it may be begun elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from heliotrope.errors import EngineError, InvalidInput, ProviderDenied, ProviderDown, RunError
+from heliotrope.model import Site
+from heliotrope.run import accounting, engines
+from heliotrope.run.agents import wire
+from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Wish
+from heliotrope.run.folder import Exit, Folder
+from heliotrope.run.lifecycle import Seen
+
+if TYPE_CHECKING:
+    import aiohttp
+
+GRACE_S = 10.0  # to save and leave, when the lease is over
+ANSWER_S = 20.0
+
+
+class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """HOME/agent.json, its owner's alone: who it is to which office. `seed` signs."""
+
+    url: str
+    site: str
+    seed: bytes
+    lease_s: float
+    sync_s: float
+
+
+class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """HOME/errands.json: the last that the office said, and when it was asked."""
+
+    asked_s: float
+    number: int
+    errands: tuple[Errand, ...] = ()
+
+
+class Agent:
+    """One a home. `site` says by which engine things run here."""
+
+    def __init__(self, home: Path, site: Site, say: Callable[[str], None]) -> None:
+        self.home = home
+        self.say = say
+        member = Folder(home).read("agent", Membership)
+        if member is None:
+            raise RunError(f"{home} belongs to no site yet", hint="helio site join URL --token TOKEN")
+        self.membership = member
+        self.engine = engines.of(site)
+        self.orders = Folder(home).read("errands", Orders) or Orders(0.0, 0)
+        self._answered = time.monotonic() - max(0.0, time.time() - self.orders.asked_s)
+        self._cut_off = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        import aiohttp
+
+        patience = aiohttp.ClientTimeout(total=ANSWER_S)
+        async with aiohttp.ClientSession(self.membership.url, timeout=patience) as session:
+            while not stop.is_set():
+                reports = await asyncio.to_thread(self.look)
+                await self._sync(session, reports)
+                await asyncio.to_thread(self.act)
+                try:
+                    await asyncio.wait_for(stop.wait(), self.membership.sync_s)
+                except TimeoutError:
+                    continue
+
+    def look(self) -> tuple[Report, ...]:
+        return tuple(self._report(errand) for errand in self.orders.errands)
+
+    def act(self) -> None:
+        """What cannot be done now is tried at the next look, and keeps nothing else from being done."""
+        for errand in self.orders.errands:
+            try:
+                self._carry_out(errand, self._lapsed_wish(errand.wish))
+            except EngineError as error:
+                self.say(f"{errand.name}: {error.what}")
+
+    async def _sync(self, session: aiohttp.ClientSession, reports: tuple[Report, ...]) -> None:
+        import aiohttp
+
+        member = self.membership
+        asked, asked_s = time.monotonic(), time.time()
+        # Time makes a number that grows even where this home was restored from a copy.
+        number = max(self.orders.number + 1, int(asked_s * 1000))
+        body = msgspec.json.encode(Sync(member.site, number, asked_s, reports))
+        headers = {wire.SIGNATURE: wire.signed(member.seed, body)}
+        try:
+            async with session.post(wire.SYNC, data=body, headers=headers) as answer:
+                said = await answer.read()
+                if answer.status == 409:
+                    number = int(answer.headers.get(wire.LAST, number))
+                    self.orders = msgspec.structs.replace(self.orders, number=number)
+                    return
+                if answer.status == 403:
+                    raise ProviderDenied(f"{member.url} does not know this agent any more", cause=said.decode()[:300])
+                if answer.status != 200:
+                    raise ProviderDown(f"{member.url} answered {answer.status}", cause=said.decode()[:300])
+                told = wire.decoded(said, Synced)
+        except (aiohttp.ClientError, TimeoutError, ProviderDown, InvalidInput) as error:
+            if not self._cut_off:
+                self.say(f"cut off from {member.url}: {error or type(error).__name__}; what runs here goes on")
+            self._cut_off = True
+            return
+        if self._cut_off:
+            self.say(f"{member.url} answers again")
+        self._cut_off = False
+        # The lease runs from before the request was sent: here it is over no later than there.
+        self._answered = asked
+        self.orders = Orders(asked_s, number, told.errands)
+        await asyncio.to_thread(Folder(self.home).write, "errands", self.orders)
+
+    def _lapsed_wish(self, wish: Wish) -> Wish:
+        alone_s = time.monotonic() - self._answered
+        if alone_s > self.membership.lease_s + GRACE_S:
+            return Wish.KILL
+        if alone_s > self.membership.lease_s and wish in {Wish.RUN, Wish.PAUSE}:
+            return Wish.SAVE
+        return wish
+
+    def _carry_out(self, errand: Errand, wish: Wish) -> None:
+        handle = self._handle(errand)
+        seen = self.engine.observe(handle).seen
+        if seen is Seen.ABSENT:
+            if wish is Wish.RUN:
+                self.engine.launch(self._task(errand))
+            elif wish in {Wish.SAVE, Wish.KILL}:
+                # Never begun, and now never will be.
+                folder = Folder(Path(handle))
+                folder.path.mkdir(parents=True, exist_ok=True)
+                folder.write("exit", Exit(-15, time.time()))
+        elif seen is Seen.GONE:
+            self.engine.reap(handle)
+        elif seen in {Seen.ALIVE, Seen.QUEUED}:
+            match wish:
+                case Wish.RUN:
+                    self.engine.resume(handle)
+                case Wish.PAUSE:
+                    self.engine.pause(handle)
+                case Wish.SAVE:
+                    self.engine.save(handle)
+                case Wish.KILL:
+                    self.engine.kill(handle)
+
+    def _report(self, errand: Errand) -> Report:
+        handle = self._handle(errand)
+        folder = Folder(Path(handle))
+        try:
+            sight = self.engine.observe(handle)
+            if sight.seen is Seen.GONE:
+                self.engine.reap(handle)
+        except EngineError as error:
+            # Not known to be over: that is all the office needs to wait.
+            return Report(errand.name, Seen.ALIVE, error.what)
+        if sight.seen not in {Seen.EXITED, Seen.GONE}:
+            return Report(errand.name, sight.seen, sight.why)
+        # One whose keeper vanished was ended by nobody's wish: to the office it is as if by a signal.
+        code = -signal.SIGKILL if sight.seen is Seen.GONE else sight.code or 0
+        end = folder.exit or Exit(code, time.time(), sight.why)
+        try:
+            return Report(errand.name, Seen.EXITED, sight.why, end, accounting.measured([*folder.earlier(), folder]))
+        except InvalidInput as error:
+            return Report(errand.name, Seen.EXITED, f"not measured: {error.what}", end)
+
+    def _handle(self, errand: Errand) -> str:
+        run, _, slot = errand.name.partition("/")
+        if not (run and slot) or ".." in errand.name or run.startswith("/") or "/" in slot:
+            raise InvalidInput("not an errand's name", field="name", found=errand.name)
+        return str(self.home / "runs" / run / slot)
+
+    def _task(self, errand: Errand) -> engines.Task:
+        """The same work under this home's own paths."""
+        there = Path(errand.task.working_directory)
+        here = there if there.is_dir() else self.home / "work"
+        here.mkdir(parents=True, exist_ok=True)
+        return msgspec.structs.replace(
+            errand.task,
+            handle=self._handle(errand),
+            working_directory=str(here),
+            checkpoint=str(self.home / "checkpoints" / Path(errand.task.checkpoint).name),
+        )
+
+
+async def join(home: Path, url: str, token: str, site: Site) -> Joined:
+    """Makes a key, shows the token for it, and remembers who it is now."""
+    import aiohttp
+    from nacl.signing import SigningKey
+
+    key = SigningKey.generate()
+    body = msgspec.json.encode(Join(token, b64encode(bytes(key.verify_key)).decode(), site.devices))
+    try:
+        async with (
+            aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session,
+            session.post(wire.JOIN, data=body) as answer,
+        ):
+            said = await answer.read()
+            if answer.status != 200:
+                raise ProviderDenied(f"{url} lets nobody in with this", cause=said.decode()[:300])
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ProviderDown(f"{url} cannot be reached", cause=str(error) or type(error).__name__) from error
+    joined = wire.decoded(said, Joined)
+    await asyncio.to_thread(_remember, home, Membership(url, joined.site, bytes(key), joined.lease_s, joined.sync_s))
+    return joined
+
+
+def _remember(home: Path, membership: Membership) -> None:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Folder(home).write("agent", membership)
+    (home / "agent.json").chmod(0o600)

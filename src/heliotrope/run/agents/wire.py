@@ -1,0 +1,115 @@
+"""What an agent and the office say to each other: JSON, each request signed by its site's key, none taken twice."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from heliotrope.errors import BadSignature, InvalidInput
+from heliotrope.model import Device, Measurement
+from heliotrope.run.engines.protocol import Task
+from heliotrope.run.folder import Exit
+from heliotrope.run.lifecycle import Seen
+
+T = TypeVar("T")
+JOIN, SYNC = "/agent/v1/join", "/agent/v1/sync"
+SIGNATURE, LAST = "Helio-Signature", "Helio-Last"
+_DOMAIN = b"heliotrope agent v1\n"  # keeps a signature from meaning anything elsewhere
+MAX_BYTES = 64 << 20
+
+
+class Wish(StrEnum):
+    """How the office wants one to be. Said at every sync until it is so."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    SAVE = "save"
+    KILL = "kill"
+
+
+class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`token` lets one agent in, once. `key`: the public key that signs everything from now on."""
+
+    token: str
+    key: str
+    devices: tuple[Device, ...] = ()
+
+
+class Joined(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`lease_s`: an agent that is cut off for longer has ended what it runs; `sync_s`: how often it asks."""
+
+    site: str
+    lease_s: float
+    sync_s: float
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one stands at the site; `exit` and `measurement` once it is over."""
+
+    name: str
+    seen: Seen
+    why: str = ""
+    exit: Exit | None = None
+    measurement: Measurement | None = None
+
+
+class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`number` only grows. `at_s`: what the agent's clock says."""
+
+    site: str
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    at_s: float
+    reports: tuple[Report, ...] = ()
+
+
+class Errand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One attempt; `name` is the same at both ends, the folders that it names are not."""
+
+    name: str
+    wish: Wish
+    task: Task
+
+
+class Synced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that is this site's and not over. What is not named is not wanted any more."""
+
+    number: int
+    errands: tuple[Errand, ...]
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"not a {kind.__name__.lower()} request", cause=str(error)) from error
+
+
+def signed(seed: bytes, body: bytes) -> str:
+    from nacl.signing import SigningKey
+
+    return b64encode(SigningKey(seed).sign(_DOMAIN + body).signature).decode()
+
+
+def check(key: str, body: bytes, signature: str) -> None:
+    from nacl.exceptions import BadSignatureError
+    from nacl.signing import VerifyKey
+
+    try:
+        VerifyKey(b64decode(key, validate=True)).verify(_DOMAIN + body, b64decode(signature, validate=True))
+    except (BadSignatureError, NotBase64, ValueError) as error:
+        raise BadSignature(
+            "this was not signed by its site", hint="helio site token NAME lets an agent in anew"
+        ) from error
+
+
+def check_key(key: str) -> None:
+    try:
+        found = len(b64decode(key, validate=True))
+    except (NotBase64, ValueError) as error:
+        raise InvalidInput("not a key", field="key", cause=str(error)) from error
+    if found != 32:
+        raise InvalidInput("not a key", field="key", found=f"{found} bytes", allowed="32 bytes, base64")

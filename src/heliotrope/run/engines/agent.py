@@ -1,0 +1,113 @@
+"""A site elsewhere as an engine: what is asked is noted, its agent fetches it, what the agent reports is seen."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from heliotrope.errors import EngineError
+from heliotrope.run.agents.wire import Wish
+from heliotrope.run.engines.protocol import Capabilities, Task
+from heliotrope.run.engines.settings import Options, settings
+from heliotrope.run.folder import Folder
+from heliotrope.run.lifecycle import Seen, Sight
+from heliotrope.store import Store, agents
+from heliotrope.store.agents import Agent, Errand
+
+MARGIN_S = 60.0  # over the lease: what an agent that is cut off takes to end what it runs
+
+
+class AgentSettings(msgspec.Struct, frozen=True):
+    """None are needed here: the agent knows its engine."""
+
+
+class AgentEngine:
+    """A handle is the attempt's folder in HOME/runs; both ends call it by its path in there."""
+
+    name = "agent"
+    capabilities = Capabilities(suspend=True, checkpoint=True, measures=True, queues=True)
+
+    def __init__(self, options: Options) -> None:
+        settings(AgentSettings, options)
+
+    def launch(self, task: Task) -> None:
+        Path(task.handle).mkdir(parents=True, exist_ok=True)
+        with _store(task.handle).write() as tx:
+            agents.add_errand(tx, _name(task.handle), task.site, msgspec.json.encode(task).decode(), Wish.RUN)
+
+    def observe(self, handle: str) -> Sight:
+        ended = Folder(Path(handle)).exit
+        if ended is not None:
+            return Sight(Seen.EXITED, ended.code, ended.why)
+        errand, agent = self._found(handle)
+        if errand is None:
+            return Sight(Seen.ABSENT)
+        if errand.sent_s is None:
+            if errand.over:
+                return Sight(Seen.EXITED, -15)
+            return Sight(Seen.QUEUED, why=f"{errand.site} has not fetched it yet")
+        if _is_lost(agent):
+            return Sight(Seen.GONE)
+        return Sight(Seen(errand.seen) if errand.seen in {Seen.ALIVE, Seen.QUEUED} else Seen.QUEUED, why=errand.why)
+
+    def pause(self, handle: str) -> None:
+        self._wish(handle, Wish.PAUSE)
+
+    def resume(self, handle: str) -> None:
+        self._wish(handle, Wish.RUN)
+
+    def save(self, handle: str) -> None:
+        if not self._taken_back(handle):
+            self._wish(handle, Wish.SAVE)
+
+    def kill(self, handle: str) -> None:
+        if not self._taken_back(handle):
+            self._wish(handle, Wish.KILL)
+
+    def reap(self, handle: str) -> None:
+        """Another attempt may begin when its agent said that it is gone, or has been cut off for so long that it is."""
+        errand, agent = self._found(handle)
+        if errand is None or errand.over or Folder(Path(handle)).exit is not None:
+            return
+        self._wish(handle, Wish.KILL)
+        if not _is_lost(agent):
+            raise EngineError(
+                f"{errand.site} still has {errand.name}", hint="another attempt waits until it has ended it"
+            )
+
+    def _taken_back(self, handle: str) -> bool:
+        with _store(handle).write() as tx:
+            return agents.take_back(tx, _name(handle))
+
+    def _wish(self, handle: str, wish: Wish) -> None:
+        errand, _ = self._found(handle)
+        if errand is not None and not errand.over and errand.wish != wish:
+            with _store(handle).write() as tx:
+                agents.wish(tx, errand.name, wish)
+
+    def _found(self, handle: str) -> tuple[Errand | None, Agent | None]:
+        with _store(handle).read() as tx:
+            errand = agents.errand(tx, _name(handle))
+            return errand, agents.agent(tx, errand.site) if errand else None
+
+
+def _is_lost(agent: Agent | None) -> bool:
+    """Not heard for a lease and a bit: by then it has ended whatever it ran."""
+    return agent is not None and time.time() - agent.heard_s > agent.lease_s + MARGIN_S
+
+
+def _name(handle: str) -> str:
+    """RUN/SLOT."""
+    return "/".join(Path(handle).parts[-2:])
+
+
+def _store(handle: str) -> Store:
+    return _opened(Path(handle).parents[2])
+
+
+@cache
+def _opened(home: Path) -> Store:
+    return Store(home / "helio.db")

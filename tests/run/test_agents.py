@@ -1,0 +1,404 @@
+"""A site elsewhere: its agent is let in once, fetches work, reports it, goes on when cut off; nobody can speak for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nacl.signing import SigningKey
+
+from heliotrope.config import AgentSettings, MeasureSettings, Settings, WebSettings
+from heliotrope.errors import BadSignature, InvalidInput, StaleRequest, UnknownName
+from heliotrope.model import (
+    Device,
+    Estimate,
+    Flexibility,
+    Length,
+    Measurement,
+    PauseBy,
+    RunState,
+    Workload,
+    WorkloadKind,
+)
+from heliotrope.run.agents import wire
+from heliotrope.run.agents.belief import impossible
+from heliotrope.run.agents.wire import Join, Report, Sync
+from heliotrope.run.folder import Exit
+from heliotrope.run.lifecycle import Seen
+from heliotrope.run.views import run_view
+from heliotrope.units import from_epoch
+from heliotrope.web.app import Server
+from heliotrope.web.house import House
+
+PYTHON = (sys.executable, "-I", "-S", "-u", "-c")
+FLEET = """
+home = "hub"
+[[site]]
+name = "hub"
+zone = "DE"
+[[site]]
+name = "north"
+zone = "SE"
+engine = "agent"
+capacity = 8
+devices = [{ id = "cpu", model = "any", max_w = 200 }]
+"""
+
+
+class Hub:
+    """A house whose server runs on a thread, so that agents may be real processes."""
+
+    def __init__(self, home, fleet, lease_s=3600.0):
+        self.settings = Settings(
+            home=str(home),
+            fleet=str(fleet),
+            measure=MeasureSettings(interval_s=0.1),
+            agents=AgentSettings(sync_s=0.1, lease_s=lease_s),
+            web=WebSettings(port=0),
+        )
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        self.house = House(self.settings)
+        self.controller = self.house.controller
+        self.server = Server(self.house)
+        self.open()
+
+    def open(self):
+        asyncio.run_coroutine_threadsafe(self.server.start(), self.loop).result(20)
+
+    def cut(self):
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(20)
+
+    def close(self):
+        self.cut()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+        self.controller.close()
+
+    def token(self):
+        return self.house.office.token("north", valid_s=60, now_s=time.time())
+
+    def step_until(self, met, within_s=30.0):
+        assert self.controller.lead()
+        deadline = time.monotonic() + within_s
+        while not met():
+            assert time.monotonic() < deadline, "not in time"
+            self.controller.step()
+            time.sleep(0.02)
+
+    def state(self, name):
+        return run_view(self.controller.store, name).run.state
+
+
+@pytest.fixture
+def fleet_file(tmp_path):
+    path = tmp_path / "fleet.toml"
+    path.write_text(FLEET)
+    return path
+
+
+@pytest.fixture
+def hub(home, fleet_file):
+    made = Hub(home, fleet_file)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def agent(hub, tmp_path):
+    """Starts one as a person does; every one that is started is ended."""
+    started = []
+
+    def start(*words):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "heliotrope", "site", "join", hub.server.url.rstrip("/"), *words],
+            env=os.environ | {"HELIO_HOME": str(tmp_path / "north")},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        process.stderr.close()
+
+
+def work(name, code, **more):
+    return Workload(
+        id=name,
+        kind=WorkloadKind.BATCH,
+        command=(*PYTHON, code),
+        submitted_at=from_epoch(time.time()),
+        length=Length.known(60),
+        sites=("north",),
+        working_directory="/",
+        environment={"PATH": os.environ["PATH"]},
+        **more,
+    )
+
+
+def test_work_goes_to_a_site_elsewhere_and_its_receipt_comes_back(hub, agent, tmp_path):
+    agent("--token", hub.token())
+    hub.controller.submit(work("w", "import time; t=time.time()\nwhile time.time()-t<0.6: pass"), at_once=True)
+    hub.step_until(lambda: hub.state("w") is RunState.DONE)
+    view = run_view(hub.controller.store, "w")
+    assert view.run.site == "north"
+    assert view.run.engine == "agent"
+    assert view.measurement.energy_j.value > 0
+    assert view.receipt
+    assert (tmp_path / "north" / "runs" / "w-1" / "0" / "out.log").exists(), "it ran in the agent's home"
+
+
+def test_it_pauses_goes_on_and_is_cancelled_over_there(hub, agent, tmp_path):
+    agent("--token", hub.token())
+    began = tmp_path / "began"
+    code = f"""
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+pathlib.Path({str(began)!r}).touch()
+time.sleep(60)
+"""
+    flexible = Flexibility(pausable=True, pause_by=PauseBy.CHECKPOINT)
+    hub.controller.submit(work("w", code, flexibility=flexible), at_once=True)
+    hub.step_until(began.exists)
+    hub.controller.cancel("w")
+    hub.step_until(lambda: hub.state("w") is RunState.CANCELLED)
+    assert run_view(hub.controller.store, "w").run.exit_code == 75
+
+
+def test_cut_off_it_goes_on_and_tells_when_the_line_is_back(hub, agent, tmp_path):
+    agent("--token", hub.token())
+    began, done = tmp_path / "began", tmp_path / "done"
+    code = f"import pathlib, time; pathlib.Path({str(began)!r}).touch(); time.sleep(1.5); pathlib.Path({str(done)!r}).touch()"
+    hub.controller.submit(work("w", code), at_once=True)
+    hub.step_until(began.exists)
+    port = hub.server.url.rstrip("/").rsplit(":", 1)[1]
+    hub.cut()
+    deadline = time.monotonic() + 20
+    while not done.exists():
+        assert time.monotonic() < deadline
+        hub.controller.step()
+        time.sleep(0.05)
+    assert hub.state("w") in {RunState.STARTING, RunState.RUNNING}
+    hub.house.settings = msgspec.structs.replace(hub.settings, web=WebSettings(port=int(port)))
+    hub.open()
+    hub.step_until(lambda: hub.state("w") is RunState.DONE)
+    assert len(run_view(hub.controller.store, "w").attempts) == 1
+
+
+@pytest.mark.slow
+def test_an_agent_that_is_killed_goes_on_where_it_was(hub, agent, tmp_path):
+    log = tmp_path / "effects"
+    first = agent("--token", hub.token())
+    hub.step_until((tmp_path / "north" / "agent.json").exists)
+    code = f"import time; time.sleep(0.8); open({str(log)!r}, 'a').write('x')"
+    for i in range(6):
+        hub.controller.submit(work(f"w{i}", code), at_once=True)
+    for _ in range(5):
+        before = time.monotonic()
+        pause_s = random.uniform(0.1, 1.5)
+        hub.step_until(lambda before=before, pause_s=pause_s: time.monotonic() - before > pause_s)
+        first.kill()
+        first.wait(10)
+        first = agent()
+    hub.step_until(lambda: all(hub.state(f"w{i}") is RunState.DONE for i in range(6)), within_s=60)
+    assert log.read_text() == "x" * 6
+    assert all(len(run_view(hub.controller.store, f"w{i}").attempts) == 1 for i in range(6))
+
+
+def test_cut_off_for_longer_than_its_lease_it_ends_what_it_runs(home, fleet_file, tmp_path, monkeypatch):
+    hub = Hub(home, fleet_file, lease_s=1.0)
+    try:
+        began = tmp_path / "began"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "heliotrope", "site", "join", hub.server.url.rstrip("/"), "--token", hub.token()],
+            env=os.environ | {"HELIO_HOME": str(tmp_path / "north")},
+        )
+        code = f"import pathlib, time; pathlib.Path({str(began)!r}).touch(); time.sleep(60)"
+        hub.controller.submit(work("w", code, max_attempts=1), at_once=True)
+        hub.step_until(began.exists)
+        hub.cut()
+        over = tmp_path / "north" / "runs" / "w-1" / "0" / "exit.json"
+        deadline = time.monotonic() + 30
+        while not over.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # By its own clock the office may take it for gone only later than that.
+        monkeypatch.setattr("heliotrope.run.engines.agent.MARGIN_S", 1.0)
+        hub.step_until(lambda: hub.state("w") is RunState.FAILED)
+        assert "vanished" in run_view(hub.controller.store, "w").run.reason
+    finally:
+        process.terminate()
+        process.wait(20)
+        hub.open()
+        hub.close()
+
+
+# Who may speak
+
+
+class Site:
+    """An agent's hand without an agent: says whatever a test wants said."""
+
+    def __init__(self, office, token, now_s=None):
+        self.office, self.key, self.number = office, SigningKey.generate(), 0
+        self.now_s = time.time() if now_s is None else now_s
+        public = wire.b64encode(bytes(self.key.verify_key)).decode()
+        self.met = office.join(msgspec.json.encode(Join(token, public)), self.now_s)
+
+    def sync(self, *reports, number=None, site="north", at_s=None):
+        self.number += 1
+        body = msgspec.json.encode(Sync(site, number or self.number, at_s or time.time(), reports))
+        return self.office.sync(body, wire.signed(bytes(self.key), body), time.time())
+
+
+def test_a_token_lets_one_in_once(hub):
+    token = hub.token()
+    Site(hub.house.office, token)
+    for wrong in (token, "helio-guess", ""):
+        with pytest.raises(BadSignature, match="lets nobody in"):
+            Site(hub.house.office, wrong)
+    late = hub.house.office.token("north", valid_s=-1, now_s=time.time())
+    with pytest.raises(BadSignature):
+        Site(hub.house.office, late)
+    with pytest.raises(UnknownName, match="no site called hub is reached by an agent"):
+        hub.house.office.token("hub", valid_s=60, now_s=0)
+
+
+def test_a_new_agent_of_a_site_shuts_the_old_one_out(hub):
+    old = Site(hub.house.office, hub.token())
+    old.sync()
+    new = Site(hub.house.office, hub.token())
+    with pytest.raises(BadSignature):
+        old.sync()
+    new.sync()
+
+
+def test_nobody_speaks_for_another_and_nothing_is_heard_twice(hub):
+    site = Site(hub.house.office, hub.token())
+    site.sync(number=10)
+    for stale in (10, 3):
+        with pytest.raises(StaleRequest):
+            site.sync(number=stale)
+    with pytest.raises(BadSignature, match="no agent of south"):
+        site.sync(site="south", number=11)
+    body = msgspec.json.encode(Sync("north", 12, 0.0))
+    for signature in ("", "AAAA", "not base64!", wire.signed(bytes(SigningKey.generate()), body)):
+        with pytest.raises(BadSignature):
+            hub.house.office.sync(body, signature, time.time())
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_it_fall_over(data):
+    for kind in (Join, Sync):
+        try:
+            wire.decoded(data, kind)
+        except InvalidInput:
+            continue
+
+
+def measured(watts, seconds=10.0, start_s=None):
+    start_s = time.time() - seconds if start_s is None else start_s
+    return Measurement("w", start_s, start_s + seconds, seconds, Estimate.exact(watts * seconds))
+
+
+def test_readings_that_its_devices_could_not_have_made_are_refused(hub):
+    site = Site(hub.house.office, hub.token())
+    hub.controller.submit(work("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    (errand,) = site.sync().errands
+    assert errand.task.command == work("w", "pass").command
+    site.sync(Report(errand.name, Seen.EXITED, "", Exit(0, time.time()), measured(5000.0, seconds=1.0)))
+    hub.step_until(lambda: hub.state("w") is RunState.DONE)
+    view = run_view(hub.controller.store, "w")
+    assert view.footprint is None
+    told = next(event.text for event in view.events if event.name == "not measured")
+    assert "north: 5000 W on average, and its devices draw 250 W at most" in told
+
+
+def test_a_clock_that_is_wrong_bills_the_right_hours(hub):
+    site = Site(hub.house.office, hub.token())
+    hub.controller.submit(work("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    (errand,) = site.sync(at_s=time.time() + 7200).errands
+    ahead = measured(20.0, seconds=1.0, start_s=time.time() + 7199)
+    site.sync(Report(errand.name, Seen.EXITED, "", Exit(0, time.time() + 7200), ahead), at_s=time.time() + 7200)
+    hub.step_until(lambda: hub.state("w") is RunState.DONE)
+    view = run_view(hub.controller.store, "w")
+    assert abs(view.measurement.end_s - time.time()) < 60
+    assert any("the clock of north was +7200 s off" in flag for flag in view.measurement.flags)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "longest_s", "told"),
+    [
+        (measured(-1.0), 10, "below nothing"),
+        (measured(10.0, seconds=500), 10, "it ran for 500 s, 10 s after"),
+        (measured(10.0, seconds=-5), 10, "ended before it began"),
+        (measured(300.0), 10, "300 W on average"),
+        (measured(240.0), 10, ""),
+    ],
+)
+def test_what_is_believed(measurement, longest_s, told):
+    found = impossible(measurement, (Device("c", "any", max_w=200.0),), longest_s)
+    assert told in found
+    assert bool(told) == bool(found)
+
+
+def test_what_was_not_fetched_is_taken_back(hub):
+    site = Site(hub.house.office, hub.token())
+    hub.controller.submit(work("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    assert hub.state("w") is RunState.STARTING
+    hub.controller.cancel("w")
+    hub.step_until(lambda: hub.state("w") is RunState.CANCELLED)
+    assert site.sync().errands == ()
+
+
+def test_over_http_a_stranger_is_told_no_and_a_garbled_request_what_is_wrong(hub):
+    def post(path, body):
+        request = urllib.request.Request(hub.server.url.rstrip("/") + path, data=body)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+        with refused.value as answer:
+            return answer.code, answer.read().decode()
+
+    assert post(wire.JOIN, b'{"token": "x", "key": "' + wire.b64encode(bytes(32)) + b'"}')[0] == 403
+    assert post(wire.JOIN, b"{")[0] == 400
+    assert post(wire.SYNC, json.dumps({"site": "north", "number": 1, "at_s": 1.0}).encode())[0] == 403
+
+
+def test_a_site_describes_itself(tmp_path):
+    from click.testing import CliRunner
+
+    from heliotrope import fleet
+    from heliotrope.cli.root import helio
+
+    told = CliRunner().invoke(helio, ["site", "init", "--name", "attic", "--zone", "NL", "--home", str(tmp_path)])
+    assert told.exit_code == 0, told.output
+    path = tmp_path / "fleet.toml"
+    path.write_text(told.output)
+    site = fleet.load(path).site("attic")
+    assert site.zone == "NL"
+    assert site.devices[0].max_w > site.devices[0].idle_w > 0
