@@ -125,6 +125,24 @@ def test_unknown_hardware_and_cooling_give_intervals_and_flags():
     assert all(factor.source for factor in result.factors)
 
 
+def test_two_vcpus_of_unknown_make_are_not_charged_a_server():
+    """A year on both threads of a small guest: their share of a machine, with bounds that hold a laptop's and a rack's."""
+    year_s = 365 * 86_400
+    m = measured([(START, START + 3600, KWH)])
+    both = footprint.compute(m, Site(name="here", zone="DE", capacity=2), signal([1] * HOURS), device_s=2 * year_s)
+    assert 1e3 < both.carbon_embodied_g.low < both.carbon_embodied_g.value < 10e3
+    assert both.carbon_embodied_g.high < 763e3 / 4
+    threads = Device("cpu", "some cpu", count=2, max_w=4.0)
+    told = footprint.compute(m, site(devices=(threads,), capacity=2), signal([1] * HOURS), device_s=2 * year_s)
+    assert told.carbon_embodied_g.value == pytest.approx(both.carbon_embodied_g.value, rel=0.5)
+    host = Device("h", "some host", max_w=400.0)
+    whole = footprint.compute(m, site(devices=(host,), capacity=1), signal([1] * HOURS), device_s=4 * year_s)
+    assert whole.carbon_embodied_g.value == pytest.approx(763e3, rel=0.01)
+    for result in (both, told, whole):
+        assert result.carbon_embodied_g.provenance is Provenance.ASSUMED
+        assert any("embodied carbon assumed" in flag for flag in result.flags)
+
+
 def test_water_and_cost():
     m = measured([(START, START + 3600, 1000 * KWH)])
     result = footprint.compute(

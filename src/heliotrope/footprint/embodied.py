@@ -5,9 +5,12 @@ from __future__ import annotations
 from heliotrope import facts
 from heliotrope.model import Device, Estimate, Factor, Provenance, Site, total
 
-# Hosts of unknown make lie between a laptop and a large two-socket server.
-HOST_LOW, HOST, HOST_HIGH = "laptop", "server/arm-2021", "server/apollo-6500"
-GPU_LOW, GPU, GPU_HIGH = "gpu/a100-pcie-40gb", "gpu/generic-80gb", "gpu/a100-with-server-share"
+# low, middle, high: rows of facts/embodied_carbon
+THREAD = ("thread/dense-server", "thread/server", "thread/laptop")
+WATT = ("watt/dense-server", "watt/server", "watt/laptop")
+HOST = ("laptop", "server/arm-2021", "server/apollo-6500")
+GPU = ("gpu/a100-pcie-40gb", "gpu/generic-80gb", "gpu/a100-with-server-share")
+POWER_NOT_SAID = 1.0  # a device's `max_w` where nobody wrote one
 LIFETIME_S = 4 * 365 * 86_400.0
 
 
@@ -15,12 +18,14 @@ def embodied(site: Site, held_s: float) -> tuple[Estimate, tuple[Factor, ...], t
     """Grams for one unit of the site's capacity held for `held_s` seconds, with factors and flags.
 
     Every device's grams spread evenly over its life and over the capacity it serves, so a site that is wholly
-    used for a whole life has given out exactly what its devices cost; idle time is the site's own.
+    used for a whole life has given out exactly what its devices cost; idle time is the site's own. Where no device
+    is written down, a unit of capacity is a hardware thread: its share of a server, never the whole of one.
     """
     share_s = held_s / max(site.capacity, 1)
     if not site.devices:
-        each, factors = _typical(HOST_LOW, HOST, HOST_HIGH)
-        return each * (share_s / LIFETIME_S), factors, ("embodied carbon assumed: hardware unknown",)
+        each, factors = _typical(THREAD)
+        flag = "embodied carbon assumed: hardware unknown, charged by the share of a hardware thread"
+        return each * (held_s / LIFETIME_S), factors, (flag,)
     parts: list[Estimate] = []
     used: list[Factor] = []
     flags: list[str] = []
@@ -37,10 +42,16 @@ def _of(device: Device) -> tuple[Estimate, tuple[Factor, ...]]:
     if device.embodied_g is not None:
         each = device.embodied_g
         return each, (Factor(f"embodied/{device.model}", each.value, "g", "cradle to gate", "fleet file"),)
-    return _typical(GPU_LOW, GPU, GPU_HIGH) if device.kind == "gpu" else _typical(HOST_LOW, HOST, HOST_HIGH)
+    if device.kind == "gpu":
+        return _typical(GPU)
+    if device.max_w == POWER_NOT_SAID:
+        return _typical(HOST)
+    # Whether a thread or a whole host is meant, its power says how much of a machine it is.
+    each, factors = _typical(WATT)
+    return each * device.max_w, factors
 
 
-def _typical(low: str, middle: str, high: str) -> tuple[Estimate, tuple[Factor, ...]]:
-    rows = tuple(facts.fact("embodied_carbon", name) for name in (low, middle, high))
-    each = Estimate(rows[1].value, rows[0].value, rows[2].value, Provenance.ASSUMED)
+def _typical(names: tuple[str, str, str]) -> tuple[Estimate, tuple[Factor, ...]]:
+    low, middle, high = rows = tuple(facts.fact("embodied_carbon", name) for name in names)
+    each = Estimate(middle.value, low.value, high.value, Provenance.ASSUMED)
     return each, tuple(Factor.of(row) for row in rows)
