@@ -28,7 +28,8 @@ def lowest_slot(batch: Batch, world: World) -> Slots:
 
 def _stepped(batch: Batch, world: World, lengths: Floats, *, per_time: bool) -> Slots:
     start = np.empty(len(batch))
-    starts.stepped(world.curves.lines, EVERY_S, batch.home, batch.jobs, lengths, per_time, start)
+    tries = np.empty(int(batch.slack_s.max(initial=0.0) / EVERY_S) + 1)
+    starts.stepped(world.curves.lines, EVERY_S, batch.home, batch.jobs, lengths, per_time, tries, start)
     return Slots.whole(batch, start)
 
 

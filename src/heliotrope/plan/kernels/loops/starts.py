@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heliotrope.plan.kernels.jit import compiled
+from heliotrope.plan.kernels.loops.pieces import integral
 from heliotrope.plan.kernels.loops.window import TIE
 from heliotrope.plan.kernels.shapes import Floats, Ints, Jobs, Lines
 
@@ -23,37 +24,57 @@ def lowest_slot(lines: Lines, home: Ints, jobs: Jobs, out: Floats) -> None:
 
 
 @compiled
-def stepped(lines: Lines, every: float, home: Ints, jobs: Jobs, assumed: Floats, per_time: bool, out: Floats) -> None:
+def _grams_later(lines: Lines, z: int, start: float, length: float, every: float, cost: Floats) -> None:
+    """Fills cost[k] with the integral of intensity over a job that starts k·every later than `start`."""
+    step = lines.step
+    stride = int(every / step)
+    if stride * step != every:
+        for k in range(len(cost)):
+            cost[k] = integral(lines, z, start + k * every, start + k * every + length)
+        return
+    # The start moves on by whole steps: the parts of a step at either end stay as long as they are.
+    g, h = int(start / step), int((start + length) / step)
+    head, tail = start - g * step, start + length - h * step
+    before, after = lines.values[z, g:], lines.values[z, h:]
+    from_start, to_end = lines.area[z, g:], lines.area[z, h:]
+    for k in range(len(cost)):
+        s = k * stride
+        cost[k] = to_end[s] - from_start[s] + after[s] * tail - before[s] * head
+
+
+@compiled
+def stepped(
+    lines: Lines,
+    every: float,
+    home: Ints,
+    jobs: Jobs,
+    assumed: Floats,
+    per_time: bool,
+    scratch: Floats,
+    out: Floats,
+) -> None:
     """Of the starts submitted + k·every, the one of least carbon for a job of the `assumed` length;
     `per_time`: of most carbon saved per second until done. A start whose assumed end passes the grid's is left out.
+
+    `scratch`: a number for each start.
     """
-    values, area, step = lines
-    submitted, slack = jobs.submitted, jobs.slack
-    limit = (values.shape[1] - 1) * step
-    stride = int(every / step)
-    aligned = stride * step == every
-    for i in range(len(submitted)):
-        z, now, length = home[i], submitted[i], assumed[i]
+    limit = (lines.values.shape[1] - 1) * lines.step
+    for i in range(len(jobs.submitted)):
+        now, length = jobs.submitted[i], assumed[i]
         out[i] = now
         if now + length > limit:
             continue
-        g, h = int(now / step), int((now + length) / step)
-        before, after = now - g * step, now + length - h * step
-        at_once = area[z, h] - area[z, g] + values[z, h] * after - values[z, g] * before
-        best = 0.0 if per_time else at_once
-        chosen = 0
-        for k in range(1, min(int(slack[i] / every), int((limit - now - length) / every)) + 1):
-            if aligned:
-                g += stride
-                h += stride
-            else:
-                start = now + k * every
-                g, h = int(start / step), int((start + length) / step)
-                before, after = start - g * step, start + length - h * step
-            score = area[z, h] - area[z, g] + values[z, h] * after - values[z, g] * before
-            if per_time:
-                score = (score - at_once) / (k * every + length)
-            if score < best - TIE * abs(best):
-                best = score
-                chosen = k
-        out[i] = now + chosen * every
+        cost = scratch[: min(int(jobs.slack[i] / every), int((limit - now - length) / every)) + 1]
+        _grams_later(lines, home[i], now, length, every, cost)
+        if per_time:
+            at_once = cost[0]
+            for k in range(len(cost)):
+                cost[k] = (cost[k] - at_once) / (k * every + length)
+        least = cost[0]
+        for k in range(len(cost)):
+            least = min(least, cost[k])
+        enough = least + TIE * abs(least)
+        k = 0
+        while cost[k] > enough:
+            k += 1
+        out[i] = now + k * every
