@@ -101,7 +101,7 @@ def history(
 @shared_options
 def world_map(context: Context, providers: tuple[str, ...]) -> None:
     """Show this hour in every zone that can be asked, on a map of the world."""
-    from heliotrope.grid import world
+    from heliotrope.grid.show import world
 
     door, kind = _door(context, providers, None)
     at = int(time.time())
@@ -117,7 +117,7 @@ def world_map(context: Context, providers: tuple[str, ...]) -> None:
 @shared_options
 def providers(context: Context) -> None:
     """Who can be asked, what each gives, and whether it is configured here."""
-    from heliotrope.grid import listing
+    from heliotrope.grid.show import listing
 
     for row in listing.rows(context.settings.grid, context.settings.home_path):
         if context.json:
@@ -261,7 +261,7 @@ def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -
 
 def _show(context: Context, signals: list[Signal], as_csv: bool) -> None:
     """One JSON object a zone, or one CSV table, or a strip a zone."""
-    from heliotrope.grid import strip
+    from heliotrope.grid.show import strip
 
     if as_csv and not context.json:
         click.echo("time,zone,value,low,high")
@@ -278,7 +278,7 @@ def _show(context: Context, signals: list[Signal], as_csv: bool) -> None:
 
 
 def _now_line(signal: Signal) -> str:
-    from heliotrope.grid import strip
+    from heliotrope.grid.show import strip
 
     value, low, high = (float(series[0]) for series in (signal.values, signal.low, signal.high))
     cleaner = int((signal.values < value).sum())

@@ -1,17 +1,23 @@
-"""A forecast for providers that publish none: from their own history on this machine, by the built-in model."""
+"""A forecast for providers that publish none: from their own history on this machine, by the built-in models."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from heliotrope.errors import SignalGap
-from heliotrope.grid.forecast import backtest, ridge
+from heliotrope.grid.forecast import backtest, ridge, sources
 from heliotrope.grid.forecast.features import DAY, REACH, scale
+from heliotrope.grid.forecast.sources import Published
+from heliotrope.grid.wire.points import POSSIBLE
 from heliotrope.model import Quality, QualityKind, Signal
-from heliotrope.units import S_PER_DAY, S_PER_HOUR
+from heliotrope.units import S_PER_HOUR, hour_floor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,59 +25,51 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 LEAST_DAYS = 23  # features look 21 days back
-GOOD_DAYS = 75  # enough to fit, and to judge the fit by its own errors
+GOOD_DAYS = 75  # of history, where there is so much: enough to fit, and to judge the fit by its own errors
 JUDGED_H = 28 * DAY
 BAND_WITHOUT_ERRORS = 3.0  # spreads of the last week, where the model's own errors are not known yet
+REMEMBERED = 256  # forecasts; the same history asked about again within the hour is not fitted again
+COVERED = 0.9  # of the history must have a column's published forecasts for the column to be of use
+
+Drivers = Mapping[str, Mapping[int, float]]  # column → hour → value
+_remembered: OrderedDict[bytes, tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]] = OrderedDict()
 
 
-def expect(history: Signal, start_s: int, end_s: int, issued_at_s: int) -> Signal:
-    """Hours of [start, end), from `history`, whose end is the issue or before it.
+def expect(history: Signal, start_s: int, end_s: int, issued_at_s: int, drivers: Drivers | None = None) -> Signal:
+    """Hours of [start, end), from `history`, whose end is the issue or before it, and what was published about them.
 
     Hours between the history's end and `start` are forecast too and dropped: late data only lengthen the horizon.
     """
-    values = history.values
-    known = len(values)
-    first = (start_s // S_PER_HOUR * S_PER_HOUR - history.end_s) // S_PER_HOUR
-    count = -(-(end_s - start_s // S_PER_HOUR * S_PER_HOUR) // S_PER_HOUR)
+    known = len(history.values)
+    first = (hour_floor(start_s) - history.end_s) // S_PER_HOUR
+    count = (-hour_floor(-end_s) - hour_floor(start_s)) // S_PER_HOUR
     if known < LEAST_DAYS * DAY or first < 0:
         raise SignalGap(
             f"{known // DAY} days of history are too few to forecast from",
             field=history.zone,
             allowed=f"at least {LEAST_DAYS} days before the issue",
         )
-    horizons = np.arange(first + count)
-    padded = np.concatenate([values, np.full(len(horizons), values[-1])])
-    hour0 = history.start_s // S_PER_HOUR
-    longest = int(horizons[-1])
-    start = known - JUDGED_H
-    flags = [*history.quality.flags]
-    if start - longest > REACH and ridge.enough(start, longest):
-        rolled = backtest.roll(padded, hour0, known, known + len(horizons), horizons, every=6, fit=backtest.fit_own)
-        forecast, low, high = (array[0] for array in (rolled.forecast, rolled.low, rolled.high))
-    else:
-        flags.append(f"short history ({known // DAY} days): yesterday repeats, with a wide interval")
-        series = scale(padded, hour0, known)
-        issue = np.array([known])
-        x = backtest.Yesterday().predict(series, issue, horizons)[0]
-        band = BAND_WITHOUT_ERRORS * float(series.spread(issue)[0])
-        forecast, low, high = series.back(x), series.back(x - band), series.back(x + band)
+    published = _beside(history, first + count, drivers or {})
+    forecast, low, high, flags = _remember(history, first + count, published)
+    least, most = POSSIBLE[history.kind.quantity]
+    part = slice(first, first + count)
+    value = np.clip(forecast[part], least, most)
     quality = Quality(
         QualityKind.FORECAST,
         f"heliotrope forecast from {history.quality.source}",
         history.quality.licence,
         issued_at_s,
         history.quality.year,
-        tuple(flags),
+        (*history.quality.flags, *flags),
     )
-    part = slice(first, first + count)
     return Signal(
         history.kind,
         history.zone,
-        start_s // S_PER_HOUR * S_PER_HOUR,
+        hour_floor(start_s),
         S_PER_HOUR,
-        forecast[part],
-        np.minimum(low, forecast)[part],
-        np.maximum(high, forecast)[part],
+        value,
+        np.clip(np.minimum(low[part], value), least, most),
+        np.clip(np.maximum(high[part], value), least, most),
         quality,
     )
 
@@ -96,7 +94,72 @@ def prolong(published: Signal, own: Signal) -> Signal:
     )
 
 
-def window(issued_at_s: int) -> tuple[int, int]:
-    """Of history: the days that a fit wants, up to the last whole hour before the issue."""
-    end = issued_at_s // S_PER_HOUR * S_PER_HOUR
-    return end - GOOD_DAYS * S_PER_DAY, end
+def _remember(
+    history: Signal, hours: int, published: Published | None
+) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
+    digest = hashlib.blake2b(history.values.tobytes())
+    digest.update(repr((history.start_s, hours, published and published.names)).encode())
+    if published is not None:
+        digest.update(published.columns.tobytes())
+    key = digest.digest()
+    if key not in _remembered:
+        _remembered[key] = _forecast(history, hours, published)
+        if len(_remembered) > REMEMBERED:
+            _remembered.popitem(last=False)
+    return _remembered[key]
+
+
+def _forecast(
+    history: Signal, hours: int, published: Published | None
+) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
+    """The `hours` that follow the history, with what must be said of them."""
+    values, known = history.values, len(history.values)
+    horizons = np.arange(hours)
+    padded = np.concatenate([values, np.full(hours, values[-1])])
+    hour0 = history.start_s // S_PER_HOUR
+    start = known - JUDGED_H
+    if start - hours > REACH and ridge.enough(start, hours - 1):
+        fit: backtest.Fit = backtest.fit_own
+        flags: tuple[str, ...] = ()
+        if published is not None:
+            fit, flags = _with(published), (f"with published forecasts: {', '.join(published.names)}",)
+        rolled = backtest.roll(padded, hour0, known, known + hours, horizons, every=6, fit=fit)
+        return rolled.forecast[0], rolled.low[0], rolled.high[0], flags
+    series = scale(padded, hour0, known)
+    issue = np.array([known])
+    x = backtest.Yesterday().predict(series, issue, horizons)[0]
+    band = BAND_WITHOUT_ERRORS * float(series.spread(issue)[0])
+    flag = f"short history ({known // DAY} days): yesterday repeats, with a wide interval"
+    return series.back(x), series.back(x - band), series.back(x + band), (flag,)
+
+
+def _with(published: Published) -> backtest.Fit:
+    return lambda series, known, horizons: sources.fit(series, known, horizons, published)
+
+
+def _beside(history: Signal, hours: int, drivers: Drivers) -> Published | None:
+    """Columns laid beside the history and the hours to come; holes of two hours filled, columns mostly empty dropped.
+
+    Where load, wind and sun are all forecast, what is left of the load is one more source.
+    """
+    known = len(history.values)
+    at = history.start_s + S_PER_HOUR * np.arange(known + hours)
+    columns = {}
+    for name, told in drivers.items():
+        column = np.array([told.get(hour, np.nan) for hour in at.tolist()])
+        if np.isfinite(column[:known]).mean() >= COVERED:
+            columns[name] = _filled(column)
+    made = [column for name, column in columns.items() if name.endswith("_production_forecast")]
+    if made and "forecast_load" in columns:
+        columns["rest_production_forecast"] = np.maximum(columns["forecast_load"] - np.sum(made, axis=0), 0.0)
+    return Published(np.column_stack(list(columns.values())), tuple(columns)) if columns else None
+
+
+def _filled(column: FloatArray) -> FloatArray:
+    """Holes of at most two hours between known ones interpolated; longer ones and the end stay unknown."""
+    known = np.flatnonzero(np.isfinite(column))
+    out = column.copy()
+    for before, after in itertools.pairwise(known):
+        if 1 < after - before <= 3:
+            out[before:after] = np.linspace(column[before], column[after], after - before, endpoint=False)
+    return out

@@ -11,14 +11,17 @@ from heliotrope import facts
 from heliotrope.config import GridSettings
 from heliotrope.errors import ProviderError, SignalGap, SignalMismatch, UnknownZone, nearest
 from heliotrope.grid import expect, zones
-from heliotrope.grid.providers import Provider, build
+from heliotrope.grid.correct import corrected
+from heliotrope.grid.merge import flagged, merge
+from heliotrope.grid.providers import Provider, Publishes, Remembers, build
 from heliotrope.grid.providers.file import FileProvider
 from heliotrope.grid.zones import Zone
 from heliotrope.model import CARBON, Quality, QualityKind, Quantity, Signal, SignalKind
-from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, hour_floor
 
 # No free source of prices may be shipped: a wide guess, marked as one, until a provider or the fleet file says more.
 ASSUMED_PRICE_EUR_PER_MWH = (20.0, 120.0, 400.0)
+JUDGING_DAYS = 13  # of history, to judge a published forecast by: one call to most services
 
 
 class Grid:
@@ -58,22 +61,45 @@ class Grid:
         return self._first(self.zone(zone), kind, start_s, end_s, issued_at_s)
 
     def _first(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:
+        """The first provider's answer; hours that it does not know from the next of the same kind, flagged."""
         if end_s <= start_s:
             raise SignalGap("an empty time span", field=zone.name, found=f"{start_s} to {end_s}")
+        first, last = hour_floor(start_s), -hour_floor(-end_s)
         setbacks: list[str] = []
-        last: ProviderError | SignalGap | None = None
+        parts: list[Signal] = []
+        error: ProviderError | SignalGap | None = None
         for provider in self.providers:
             if not provider.serves(zone, kind):
                 continue
             try:
-                signal = _ask(provider, zone, kind, start_s, end_s, issued_at_s)
-            except (ProviderError, SignalGap) as error:
-                setbacks.append(f"{provider.name}: {error.what}")
-                last = error
+                if issued_at_s is None:
+                    found = provider.history(zone, kind, first, last)
+                else:
+                    found = self._forecast(provider, zone, kind, first, last, issued_at_s)
+            except (ProviderError, SignalGap) as raised:
+                setbacks.append(f"{provider.name}: {raised.what}")
+                error = error or raised
+                if issued_at_s is None and isinstance(raised, SignalGap) and isinstance(provider, Remembers):
+                    parts += provider.parts(zone, kind, first, last)
                 continue
-            return _flagged(signal, setbacks)
-        if last is not None:
-            raise last
+            if not parts and found.end_s >= last:
+                return flagged(found, setbacks)
+            parts.append(found)
+            if issued_at_s is None or found.end_s >= last:
+                break
+            setbacks.append(f"{provider.name} forecasts {len(found.values)} h only")
+            error = error or SignalGap(setbacks[-1], field=zone.name, hint="shorten the horizon")
+        if parts:
+            try:
+                return flagged(merge(parts, first, last, zone=zone.name), setbacks)
+            except SignalGap:
+                if error is None:
+                    raise
+        if error is not None:
+            raise error
+        return self._without_provider(zone, kind, start_s, end_s)
+
+    def _without_provider(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int) -> Signal:
         if kind.quantity is Quantity.PRICE:
             return _assumed_price(zone, kind, start_s, end_s)
         if kind.quantity is Quantity.WATER:
@@ -90,57 +116,71 @@ class Grid:
             hint="ask for one of these with --kind or grid.kind, or add a provider (`helio grid providers` lists them)",
         )
 
+    def _forecast(
+        self, provider: Provider, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int
+    ) -> Signal:
+        """The provider's own forecast, corrected by its record; carried on by ours where it has none or ends too soon.
 
-def _ask(provider: Provider, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:
-    """History, or the provider's own forecast, carried on by ours where it has none or ends too soon."""
-    if issued_at_s is None:
-        return provider.history(zone, kind, start_s, end_s)
-    signal = provider.forecast(zone, kind, start_s, end_s, issued_at_s)
-    if signal is not None and signal.end_s >= end_s:
-        return signal
-    try:
-        own = expect.expect(_past(provider, zone, kind, issued_at_s), start_s, end_s, issued_at_s)
-    except (ProviderError, SignalGap) as error:
-        if signal is None:
-            raise
-        raise SignalGap(
-            f"{provider.name} forecasts {len(signal.values)} h only, and its history cannot be carried on",
-            field=zone.name,
-            cause=error.what,
-            hint="shorten the horizon, or name `model` after it in grid.providers",
-        ) from error
-    return own if signal is None else expect.prolong(signal, own)
-
-
-def _past(provider: Provider, zone: Zone, kind: SignalKind, issued_at_s: int) -> Signal:
-    """As much history as a fit wants and the provider has, ending at the issue or up to a day before it."""
-    start_s, end_s = expect.window(issued_at_s)
-    if isinstance(provider, FileProvider):
-        first, last = provider.covers(zone)
-        start_s = max(start_s, -(-first // S_PER_HOUR) * S_PER_HOUR)
-        end_s = min(end_s, last // S_PER_HOUR * S_PER_HOUR)
-        if start_s >= end_s or issued_at_s - end_s > S_PER_DAY:
-            raise SignalGap(
-                "no values just before the issue to forecast from",
-                field=zone.name,
-                cause=f"the file covers {from_epoch(first):%Y-%m-%dT%H:%MZ} to {from_epoch(last):%Y-%m-%dT%H:%MZ}",
-                hint='if the file is a forecast itself: [grid.options.file] role = "forecast"',
-            )
-        return provider.history(zone, kind, start_s, end_s)
-    for late_h in (0, 3, 12, 24):  # data come late: the newest hours may not be there yet
+        A forecast that cannot be carried on ends where it ends: another provider may.
+        """
+        published = provider.forecast(zone, kind, start_s, end_s, issued_at_s)
+        if not isinstance(provider, Remembers):
+            if published is None:
+                raise SignalGap(f"{provider.name} has no forecast for this issue", field=zone.name)
+            return published
+        if published is not None and isinstance(provider, FileProvider) and published.end_s >= end_s:
+            return published
+        days = JUDGING_DAYS if published is not None and published.end_s >= end_s else expect.GOOD_DAYS
         try:
-            return provider.history(zone, kind, start_s, end_s - late_h * S_PER_HOUR)
-        except SignalGap:
-            if late_h == 24:
+            past = provider.past(zone, kind, hour_floor(issued_at_s) - days * S_PER_DAY, hour_floor(issued_at_s))
+        except (ProviderError, SignalGap) as error:
+            if published is None:
                 raise
-    raise AssertionError("the loop returns or raises")
+            return _proven(provider, published, zone, {}, issued_at_s, (f"no history to judge it by: {error.what}",))
+        own: Signal | None = None
+        if published is None or published.end_s < end_s:
+            try:
+                drivers, notes = self._drivers(zone, past, end_s)
+                own = flagged(expect.expect(past, start_s, end_s, issued_at_s, drivers), notes)
+            except SignalGap as error:
+                if published is None:
+                    raise
+                published = flagged(published, (f"not carried on: {error.what}",))
+        if published is None:
+            assert own is not None
+            return own
+        actual = dict(zip(range(past.start_s, past.end_s, S_PER_HOUR), past.values.tolist(), strict=True))
+        proven = _proven(provider, published, zone, actual, issued_at_s, ())
+        return proven if own is None else expect.prolong(proven, own)
+
+    def _drivers(self, zone: Zone, past: Signal, end_s: int) -> tuple[expect.Drivers, list[str]]:
+        """What is published of sources, load and weather, by whichever configured provider; a failure is a note."""
+        found: dict[str, dict[int, float]] = {}
+        notes: list[str] = []
+        for provider in self.providers:
+            if not isinstance(provider, Publishes):
+                continue
+            try:
+                columns = provider.drivers(zone, past.start_s, end_s)
+            except ProviderError as error:
+                notes.append(f"without {provider.name}'s forecasts: {error.what}")
+                continue
+            found |= {name: column for name, column in columns.items() if name not in found}
+        return found, notes
 
 
-def _flagged(signal: Signal, flags: list[str]) -> Signal:
-    if not flags:
-        return signal
-    quality = msgspec.structs.replace(signal.quality, flags=(*signal.quality.flags, *flags))
-    return msgspec.structs.replace(signal, quality=quality)
+def _proven(
+    provider: Provider,
+    published: Signal,
+    zone: Zone,
+    actual: dict[int, float],
+    issued_at_s: int,
+    flags: tuple[str, ...],
+) -> Signal:
+    if not isinstance(provider, Publishes):
+        return flagged(published, flags)
+    issues = provider.issues(zone, published.kind, issued_at_s)
+    return flagged(corrected(published, issues, actual, issued_at_s), flags)
 
 
 def _constant(

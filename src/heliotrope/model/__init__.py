@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from heliotrope.model.run import Run, RunState
     from heliotrope.model.signal import (
         CARBON,
+        CARBON_FREE,
+        CARBON_PRICE,
         PRICE,
         WATER,
         Basis,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CARBON",
+    "CARBON_FREE",
+    "CARBON_PRICE",
     "PRICE",
     "WATER",
     "ZERO",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Quantity(StrEnum):
     CARBON = "carbon"
     PRICE = "price"
+    CARBON_PRICE = "carbon_price"
     WATER = "water"
     CARBON_FREE = "carbon_free"
     WIND_SPEED = "wind_speed"
@@ -91,6 +92,8 @@ class SignalKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             found.setdefault("basis", "average")
             found.setdefault("scope", "lifecycle")
             found.setdefault("frame", "production")
+        if quantity is Quantity.CARBON_FREE:
+            found.setdefault("frame", "production")
         return cls(
             quantity,
             UNIT_OF[quantity],
@@ -103,6 +106,7 @@ class SignalKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 UNIT_OF = {
     Quantity.CARBON: "g/kWh",
     Quantity.PRICE: "EUR/MWh",
+    Quantity.CARBON_PRICE: "EUR/t",
     Quantity.WATER: "L/kWh",
     Quantity.CARBON_FREE: "fraction",
     Quantity.WIND_SPEED: "m/s",
@@ -114,6 +118,8 @@ UNIT_OF = {
 
 CARBON = SignalKind(Quantity.CARBON, "g/kWh", Basis.AVERAGE, Scope.LIFECYCLE, Frame.PRODUCTION)
 PRICE = SignalKind(Quantity.PRICE, "EUR/MWh")
+CARBON_PRICE = SignalKind(Quantity.CARBON_PRICE, "EUR/t")
+CARBON_FREE = SignalKind(Quantity.CARBON_FREE, "fraction", frame=Frame.PRODUCTION)
 WATER = SignalKind(Quantity.WATER, "L/kWh")
 
 

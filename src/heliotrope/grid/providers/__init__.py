@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -13,6 +13,9 @@ from heliotrope.config import GridSettings
 from heliotrope.errors import UnknownName, nearest
 from heliotrope.grid.zones import Zone
 from heliotrope.model import Signal, SignalKind
+
+if TYPE_CHECKING:
+    from heliotrope.grid.wire.archive import Issue
 
 GROUP = "heliotrope.grid_providers"
 
@@ -39,6 +42,28 @@ class Provider(Protocol):
 
     def forecast(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int) -> Signal | None:
         """What it expects, knowing only what was known at `issued_at_s`; None where it publishes no forecast."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A provider that can say what it knows piece by piece; one without is asked for whole spans alone."""
+
+    def parts(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int) -> list[Signal]:
+        """The unbroken stretches of [start, end) that it knows; none where it knows nothing."""
+
+    def past(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int) -> Signal:
+        """The newest unbroken stretch of [start, end), up to a day before its end: what a forecast starts from."""
+
+
+@runtime_checkable
+class Publishes(Protocol):
+    """A provider whose forecasts are kept, and who publishes what drives the power: wind, sun, load."""
+
+    def issues(self, zone: Zone, kind: SignalKind, before_s: int) -> list[Issue]:
+        """What it forecast before, oldest first."""
+
+    def drivers(self, zone: Zone, start_s: int, end_s: int) -> dict[str, dict[int, float]]:
+        """By column (`wind_production_forecast`, `forecast_load` …) and hour, of days gone by too."""
 
 
 def known() -> tuple[str, ...]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from heliotrope.errors import ConfigError
 from heliotrope.grid.providers import Setup
-from heliotrope.grid.web import Point, WebProvider
+from heliotrope.grid.wire.points import Point
+from heliotrope.grid.wire.web import Said, WebProvider, stamp
 from heliotrope.grid.zones import Zone
 from heliotrope.model import SignalKind
-from heliotrope.units import S_PER_HOUR, from_epoch
+from heliotrope.units import S_PER_HOUR
 
 
 class CarbonAwareSdk(WebProvider):
@@ -31,25 +32,23 @@ class CarbonAwareSdk(WebProvider):
         return self.options.zones.get(zone.name) or zone.name
 
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
-        query = {"location": theirs, "time": _stamp(start_s), "toTime": _stamp(end_s)}
-        rows = self.ask("/emissions/bylocation", query)
+        query = {"location": theirs, "time": stamp(start_s), "toTime": stamp(end_s)}
+        rows = self.rows(self.ask("/emissions/bylocation", query))
         at = [self.instant(self.field(row, "time")) for row in rows]
         step_s = min((b - a for a, b in itertools.pairwise(at) if b > a), default=S_PER_HOUR)
         return [
             Point(second, step_s, self.number(self.field(row, "rating"))) for second, row in zip(at, rows, strict=True)
         ]
 
-    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Iterable[Point]:
+    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said:
+        """`optimalDataPoints` (some pages say `optimalDataPoint`) is not needed: the planner chooses itself."""
         answer = self.ask("/emissions/forecasts/current", {"location": theirs})
-        return [
+        found = [
             Point(
                 self.instant(self.field(row, "timestamp")),
-                int(self.field(row, "duration")) * 60,
+                int(self.number(self.field(row, "duration")) or 0) * 60,
                 self.number(self.field(row, "value")),
             )
-            for row in self.field(answer, 0, "forecastData")
+            for row in self.rows(answer, 0, "forecastData")
         ]
-
-
-def _stamp(at_s: int) -> str:
-    return f"{from_epoch(at_s):%Y-%m-%dT%H:%M:%SZ}"
+        return Said(found, self.instant(self.field(answer, 0, "generatedAt")))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
 
-from heliotrope.grid.mix import Mix, points_of
-from heliotrope.grid.web import Point, WebProvider
+from heliotrope.grid.mix import Mix
+from heliotrope.grid.wire.points import Point
+from heliotrope.grid.wire.web import WebProvider
 from heliotrope.grid.zones import Zone
-from heliotrope.model import SignalKind
-from heliotrope.units import from_epoch
+from heliotrope.model import CARBON_FREE, SignalKind
+from heliotrope.units import S_PER_HOUR, from_epoch
 
 # Their codes of energy sources → ours; what is in neither is not counted and noted.
 FUELS = {"COL": "coal", "NG": "gas", "NUC": "nuclear", "OIL": "oil", "WAT": "hydro", "SUN": "solar", "WND": "wind"}
@@ -24,15 +25,36 @@ class Eia(WebProvider):
     name = "eia"
     url = "https://api.eia.gov"
     licence = "US public domain (EIA-930); factors: IPCC AR5"
-    kinds = tuple(SignalKind.parse(f"carbon/average/{scope}/production") for scope in ("lifecycle", "direct"))
+    kinds = (
+        *(SignalKind.parse(f"carbon/average/{scope}/production") for scope in ("lifecycle", "direct")),
+        CARBON_FREE,
+    )
     needs_key = True
     days_a_call = 14
+    driver_kinds: ClassVar[Mapping[str, SignalKind]] = {"forecast_load": SignalKind.parse("load")}
 
     def their_zone(self, zone: Zone) -> str | None:
         return self.options.zones.get(zone.name) or RESPONDENTS.get(zone.name)
 
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
-        mix = Mix()
+        """Values come as strings; a fuel may come twice under names of another case, so its code alone counts, once."""
+        told: dict[tuple[int, str], float | None] = {}
+        for row in self._all("fuel-type-data", {}, theirs, start_s, end_s):
+            told[self._hour(row), str(self.field(row, "fueltype")).upper()] = self.number(self.field(row, "value"))
+        mix = Mix(self.name)
+        for (at, code), value in told.items():
+            mix.add(at, FUELS.get(code), value)
+        return mix.points(kind)
+
+    def _driver(self, theirs: str, column: str, start_s: int, end_s: int) -> Iterable[Point]:
+        """Each balancing authority's own forecast of its demand, made the day before."""
+        for row in self._all("region-data", {"facets[type][]": "DF"}, theirs, start_s, end_s):
+            yield Point(self._hour(row), S_PER_HOUR, self.number(self.field(row, "value")))
+
+    def _all(
+        self, table: str, facets: Mapping[str, str], theirs: str, start_s: int, end_s: int
+    ) -> Iterator[dict[str, Any]]:
+        """Every row of a span, page by page."""
         offset = 0
         while True:
             query = {
@@ -40,21 +62,17 @@ class Eia(WebProvider):
                 "frequency": "hourly",
                 "data[0]": "value",
                 "facets[respondent][]": theirs,
+                **facets,
                 "start": f"{from_epoch(start_s):%Y-%m-%dT%H}",
                 "end": f"{from_epoch(end_s - 1):%Y-%m-%dT%H}",
                 "offset": offset,
                 "length": ROWS_A_CALL,
             }
-            rows = self.field(self.ask("/v2/electricity/rto/fuel-type-data/data", query), "response", "data")
-            for row in rows:
-                self._add(mix, row)
+            rows = self.rows(self.ask(f"/v2/electricity/rto/{table}/data", query), "response", "data")
+            yield from rows
             if len(rows) < ROWS_A_CALL:
-                return points_of(mix, kind.scope.value)
+                return
             offset += ROWS_A_CALL
 
-    def _add(self, mix: Mix, row: dict[str, Any]) -> None:
-        """Values come as strings; types come in more than one spelling, so the code alone is trusted."""
-        value = self.number(self.field(row, "value"))
-        code = str(self.field(row, "fueltype")).upper()
-        if value is not None:
-            mix.add(self.instant(f"{self.field(row, 'period')}:00Z"), FUELS.get(code), max(value, 0.0))
+    def _hour(self, row: dict[str, Any]) -> int:
+        return self.instant(f"{self.field(row, 'period')}:00Z")

@@ -6,16 +6,18 @@ Imports are not traced: the intensity is that of what is made in the zone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
 from xml.etree import ElementTree as ET
 
 from heliotrope import facts
 from heliotrope.errors import ProviderGarbled
-from heliotrope.grid.mix import Mix, points_of
-from heliotrope.grid.web import Point, WebProvider
+from heliotrope.grid.mix import Mix
+from heliotrope.grid.wire.points import Point
+from heliotrope.grid.wire.web import Said, WebProvider
 from heliotrope.grid.zones import Zone
-from heliotrope.model import PRICE, Quantity, SignalKind
-from heliotrope.units import S_PER_HOUR, from_epoch
+from heliotrope.model import CARBON_FREE, PRICE, Quantity, SignalKind
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
 
 # Type of plant → fuel. Peat, oil shale and coal gas burn like coal; waste like biomass; storage makes nothing new.
 FUEL_OF = {"B01": "biomass", "B02": "coal", "B03": "coal", "B04": "gas", "B05": "coal", "B06": "oil", "B07": "coal"}
@@ -29,9 +31,18 @@ class Entsoe(WebProvider):
     name = "entsoe"
     url = "https://web-api.tp.entsoe.eu"
     licence = "ENTSO-E Transparency Platform (free re-use with attribution for most data; see its list)"
-    kinds = (*(SignalKind.parse(f"carbon/average/{scope}/production") for scope in ("lifecycle", "direct")), PRICE)
+    kinds = (
+        *(SignalKind.parse(f"carbon/average/{scope}/production") for scope in ("lifecycle", "direct")),
+        CARBON_FREE,
+        PRICE,
+    )
     needs_key = True
     days_a_call = 30
+    driver_kinds: ClassVar[Mapping[str, SignalKind]] = {
+        "wind_production_forecast": SignalKind.parse("generation"),
+        "solar_production_forecast": SignalKind.parse("generation"),
+        "forecast_load": SignalKind.parse("load"),
+    }
 
     def their_zone(self, zone: Zone) -> str | None:
         codes = {fact.name: fact.more["eic"] for fact in facts.table("entsoe_areas")}
@@ -40,7 +51,7 @@ class Entsoe(WebProvider):
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
         if kind.quantity is Quantity.PRICE:
             return self._prices(theirs, start_s, end_s)
-        mix = Mix()
+        mix = Mix(self.name)
         query = {"documentType": "A75", "processType": "A16", "in_Domain": theirs}
         for series in self._series(query, start_s, end_s):
             if series.find("{*}outBiddingZone_Domain.mRID") is not None:
@@ -50,13 +61,28 @@ class Entsoe(WebProvider):
                 continue
             for at, length_s, quantity in self._steps(series, "quantity"):
                 mix.add(at, FUEL_OF.get(plant), quantity * length_s / S_PER_HOUR)
-        return points_of(mix, kind.scope.value)
+        return mix.points(kind)
 
-    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Iterable[Point] | None:
-        """Prices of the day ahead; generation has no forecast by type here."""
+    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said | None:
+        """Prices of the day ahead; of the mix only wind, sun and load are forecast: see `_driver`."""
         if kind.quantity is not Quantity.PRICE:
             return None
-        return self._prices(theirs, now_s // S_PER_HOUR * S_PER_HOUR, now_s + 2 * 86_400)
+        return Said(self._prices(theirs, hour_floor(now_s), now_s + 2 * S_PER_DAY))
+
+    def _driver(self, theirs: str, column: str, start_s: int, end_s: int) -> Iterable[Point]:
+        """Day-ahead forecasts of wind and sun (A69) and of load (A65, process A01)."""
+        if column == "forecast_load":
+            query = {"documentType": "A65", "processType": "A01", "outBiddingZone_Domain": theirs}
+            types = {""}
+        else:
+            query = {"documentType": "A69", "processType": "A01", "in_Domain": theirs}
+            types = {"B16"} if column.startswith("solar") else {"B18", "B19"}
+        sums: dict[tuple[int, int], float] = {}
+        for series in self._series(query, start_s, end_s):
+            if (series.findtext("{*}MktPSRType/{*}psrType") or "") in types:
+                for at, length_s, quantity in self._steps(series, "quantity"):
+                    sums[at, length_s] = sums.get((at, length_s), 0.0) + quantity
+        return [Point(at, length_s, total) for (at, length_s), total in sums.items()]
 
     def _prices(self, theirs: str, start_s: int, end_s: int) -> list[Point]:
         query = {"documentType": "A44", "in_Domain": theirs, "out_Domain": theirs}
@@ -81,7 +107,8 @@ class Entsoe(WebProvider):
         return root.findall("{*}TimeSeries")
 
     def _steps(self, series: ET.Element, name: str) -> Iterator[tuple[int, int, float]]:
-        """(start, length, value) of each position. A position left out repeats the one before (curve type A03)."""
+        """(start, length, value) of each position. With curve type A03 one left out repeats the one before."""
+        repeats = series.findtext("{*}curveType") == "A03"
         for period in series.findall("{*}Period"):
             start = self.instant(period.findtext("{*}timeInterval/{*}start"))
             end = self.instant(period.findtext("{*}timeInterval/{*}end"))
@@ -96,6 +123,6 @@ class Entsoe(WebProvider):
                     given[int(point.findtext("{*}position") or 0) - 1] = value
             last = None
             for i in range((end - start) // length_s):
-                last = given.get(i, last)
+                last = given.get(i, last if repeats else None)
                 if last is not None:
                     yield start + i * length_s, length_s, last

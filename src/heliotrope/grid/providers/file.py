@@ -16,7 +16,7 @@ from heliotrope.grid.providers import Setup
 from heliotrope.grid.tables import Column, Table
 from heliotrope.grid.zones import Zone
 from heliotrope.model import Quality, QualityKind, Signal, SignalKind
-from heliotrope.units import S_PER_HOUR
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
 
 
 class FileOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +66,25 @@ class FileProvider:
         if column.at_s[-1] < start_s:
             return None
         return self._signal(zone, start_s, end_s, QualityKind.FORECAST, issued_at_s)
+
+    def parts(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int) -> list[Signal]:
+        """The whole hours of [start, end) within the file, where no hole among them is longer than may be filled."""
+        first, last = self.covers(zone)
+        begin, end = max(hour_floor(start_s), -hour_floor(-first)), min(-hour_floor(-end_s), hour_floor(last))
+        return [self.history(zone, kind, begin, end)] if begin < end else []
+
+    def past(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int) -> Signal:
+        """What the file knows of [start, end), up to a day before its end."""
+        first, last = self.covers(zone)
+        begin, end = max(hour_floor(start_s), -hour_floor(-first)), min(hour_floor(end_s), hour_floor(last))
+        if begin >= end or end_s - end > S_PER_DAY:
+            raise SignalGap(
+                "no values just before the issue to forecast from",
+                field=zone.name,
+                cause=f"the file covers {from_epoch(first):%Y-%m-%dT%H:%MZ} to {from_epoch(last):%Y-%m-%dT%H:%MZ}",
+                hint='if the file is a forecast itself: [grid.options.file] role = "forecast"',
+            )
+        return self.history(zone, kind, begin, end)
 
     def covers(self, zone: Zone) -> tuple[int, int]:
         """Start of the first value and end of the last, epoch seconds."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from heliotrope.errors import ProviderDenied, ProviderGarbled
 from heliotrope.grid.providers import Setup
-from heliotrope.grid.web import Point, WebProvider
+from heliotrope.grid.wire.points import Point
+from heliotrope.grid.wire.web import Said, WebProvider
 from heliotrope.model import SignalKind
 from heliotrope.units import from_epoch, g_per_kwh_from_lb_per_mwh
 
@@ -36,9 +37,9 @@ class WattTime(WebProvider):
         span = {"start": from_epoch(start_s).isoformat(), "end": from_epoch(end_s).isoformat()}
         return self._points(self._ask("/v3/historical", {"region": theirs, "signal_type": "co2_moer", **span}))
 
-    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Iterable[Point]:
-        query = {"region": theirs, "signal_type": "co2_moer", "horizon_hours": 72}
-        return self._points(self._ask("/v3/forecast", query))
+    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said:
+        answer = self._ask("/v3/forecast", {"region": theirs, "signal_type": "co2_moer", "horizon_hours": 72})
+        return Said(self._points(answer), self.instant(self.field(answer, "meta", "generated_at")))
 
     def _ask(self, path: str, query: Mapping[str, Any]) -> Any:
         try:
@@ -60,9 +61,9 @@ class WattTime(WebProvider):
         unit = self.field(answer, "meta", "units")
         if unit != UNIT:
             raise ProviderGarbled(f"{self.name}: an unknown unit", cause=f"found {unit}, expected {UNIT}")
-        step_s = int(answer["meta"].get("data_point_period_seconds", 300))
+        step_s = int(self.number(self.field(answer, "meta", "data_point_period_seconds")) or 0)
         points = []
-        for row in self.field(answer, "data"):
+        for row in self.rows(answer, "data"):
             pounds = self.number(self.field(row, "value"))
             value = None if pounds is None else g_per_kwh_from_lb_per_mwh(pounds)
             points.append(Point(self.instant(self.field(row, "point_time")), step_s, value))

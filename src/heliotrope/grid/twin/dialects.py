@@ -11,6 +11,7 @@ from heliotrope.grid.twin.faults import Points
 from heliotrope.units import G_PER_LB, S_PER_HOUR, from_epoch
 
 Shape = dict[str, float]  # fuel → share
+Mixes = list[tuple[int, Shape | None]]  # as it comes: hours may be missing, or there twice
 
 
 def zulu(at_s: int) -> str:
@@ -50,7 +51,43 @@ def neso_region(points: Points, region: int) -> str:
     return json.dumps({"data": {"regionid": region, "shortname": f"Region {region}", "data": rows}})
 
 
-def electricity_maps(points: Points, zone: str, scope: str, key: str) -> str:
+def neso_generation(mixes: Mixes) -> str:
+    rows = [
+        {
+            "from": zulu(at + half),
+            "to": zulu(at + half + 1800),
+            "generationmix": [
+                {"fuel": fuel, "perc": None if mix is None else round(100 * mix.get(fuel, 0.0), 1)}
+                for fuel in ("gas", "coal", "biomass", "nuclear", "hydro", "imports", "other", "wind", "solar")
+            ],
+        }
+        for at, mix in mixes
+        for half in (0, 1800)
+    ]
+    return json.dumps({"data": rows})
+
+
+def neso_factors() -> str:
+    return json.dumps({"data": [{"Biomass": 120, "Coal": 937, "Gas (Combined Cycle)": 394, "Nuclear": 0, "Wind": 0}]})
+
+
+def power_breakdown(mixes: Mixes, zone: str, key: str, issued_s: int) -> str:
+    rows = [
+        {
+            "zone": zone,
+            "datetime": iso(at),
+            "updatedAt": iso(at + 2 * S_PER_HOUR),
+            "fossilFreePercentage": None if mix is None else round(100 * mix["wind"], 2),
+            "renewablePercentage": None if mix is None else round(100 * mix["wind"], 2),
+            "isEstimated": False,
+            "estimationMethod": None,
+        }
+        for at, mix in mixes
+    ]
+    return json.dumps(rows[0] if key == "latest" else {"zone": zone, key: rows, "updatedAt": iso(issued_s)})
+
+
+def electricity_maps(points: Points, zone: str, scope: str, key: str, issued_s: int) -> str:
     rows = [
         {
             "zone": zone,
@@ -66,7 +103,10 @@ def electricity_maps(points: Points, zone: str, scope: str, key: str) -> str:
     ]
     if key == "forecast":
         rows = [{"carbonIntensity": row["carbonIntensity"], "datetime": row["datetime"]} for row in rows]
-    return json.dumps({"zone": zone, key: rows, "temporalGranularity": "hourly"})
+    if key == "latest":
+        return json.dumps({**rows[0], "temporalGranularity": "hourly"})
+    answer = {"zone": zone, key: rows, "temporalGranularity": "hourly"}
+    return json.dumps(answer | ({"updatedAt": iso(issued_s)} if key == "forecast" else {}))
 
 
 def watttime(points: Points, region: str, now_s: int, step_s: int) -> str:
@@ -102,10 +142,22 @@ def energy_charts(points: Points, now_s: int) -> str:
     )
 
 
-def energy_charts_price(points: Points) -> str:
+def energy_charts_power(mixes: Mixes) -> str:
+    types = {"Fossil gas": "gas", "Wind onshore": "wind", "Solar": "solar", "Hydro Run-of-River": "hydro"}
+    columns = [
+        {"name": name, "data": [None if mix is None else round(20_000 * mix.get(fuel, 0.0), 1) for _, mix in mixes]}
+        for name, fuel in types.items()
+    ]
+    load = [{"name": "Load", "data": [20_000.0] * len(mixes)}]
+    share = [{"name": "Renewable share of load", "data": [None] * len(mixes)}]
+    times = [at for at, _ in mixes]
+    return json.dumps({"unix_seconds": times, "production_types": [*columns, *load, *share], "deprecated": False})
+
+
+def energy_charts_price(points: Points, zone: str) -> str:
     return json.dumps(
         {
-            "license_info": "CC BY 4.0 from Bundesnetzagentur | SMARD.de",
+            "license_info": f"{zone}: CC BY 4.0 from Bundesnetzagentur | SMARD.de",
             "unix_seconds": [at for at, _ in points],
             "price": [value for _, value in points],
             "unit": "EUR / MWh",
@@ -114,9 +166,11 @@ def energy_charts_price(points: Points) -> str:
     )
 
 
-def open_meteo(points: Points, variable: str) -> str:
-    times = [f"{from_epoch(at):%Y-%m-%dT%H:%M}" for at, _ in points]
-    return json.dumps({"hourly": {"time": times, variable: [value for _, value in points]}})
+def open_meteo(columns: Mapping[str, Points]) -> str:
+    first = next(iter(columns.values()))
+    times = [f"{from_epoch(at):%Y-%m-%dT%H:%M}" for at, _ in first]
+    hourly: dict[str, Any] = {name: [value for _, value in points] for name, points in columns.items()}
+    return json.dumps({"utc_offset_seconds": 0, "timezone": "GMT", "hourly": {"time": times, **hourly}})
 
 
 def carbon_aware(points: Points, location: str) -> str:
@@ -145,42 +199,83 @@ def carbon_aware_forecast(points: Points, location: str, now_s: int) -> str:
     return json.dumps([document])
 
 
-def eia(mixes: Mapping[int, Shape | None], respondent: str) -> str:
-    """Values as strings, as the API sends them; power in MWh of the hour."""
+def eia(mixes: Mixes, respondent: str) -> list[dict[str, Any]]:
+    """Values as strings, as the API sends them, in MWh of the hour; wind comes under two spellings of its name."""
     codes = {"coal": "COL", "gas": "NG", "nuclear": "NUC", "oil": "OIL", "hydro": "WAT", "solar": "SUN", "wind": "WND"}
-    rows = [
+    return [
         {
             "period": f"{from_epoch(at):%Y-%m-%dT%H}",
             "respondent": respondent,
             "fueltype": codes[fuel],
-            "type-name": fuel.title(),
+            "type-name": name,
             "value": None if mix is None else str(round(20_000 * mix.get(fuel, 0.0))),
             "value-units": "megawatthours",
         }
-        for at, mix in mixes.items()
+        for at, mix in mixes
         for fuel in codes
+        for name in ((fuel.title(), fuel.upper()) if fuel == "wind" else (fuel.title(),))
     ]
-    return json.dumps({"response": {"total": str(len(rows)), "dateFormat": 'YYYY-MM-DD"T"HH24', "data": rows}})
+
+
+def eia_demand(points: Points, respondent: str, kind: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "period": f"{from_epoch(at):%Y-%m-%dT%H}",
+            "respondent": respondent,
+            "type": kind,
+            "type-name": "Day-ahead demand forecast",
+            "value": None if value is None else str(round(value)),
+            "value-units": "megawatthours",
+        }
+        for at, value in points
+    ]
+
+
+def eia_page(rows: list[dict[str, Any]], offset: int, length: int) -> str:
+    page = rows[offset : offset + length]
+    return json.dumps({"response": {"total": str(len(rows)), "dateFormat": 'YYYY-MM-DD"T"HH24', "data": page}})
 
 
 PSR = {"coal": "B05", "gas": "B04", "nuclear": "B14", "oil": "B06", "hydro": "B11", "solar": "B16", "wind": "B19"}
+CURVE = "<curveType>A03</curveType>"  # a position that repeats the value before it is left out
 
 
-def entsoe_generation(mixes: Mapping[int, Shape | None], area: str) -> str:
-    at = sorted(mixes)
-    series = "".join(
-        f"<TimeSeries><inBiddingZone_Domain.mRID>{escape(area)}</inBiddingZone_Domain.mRID>"
-        f"<MktPSRType><psrType>{code}</psrType></MktPSRType>"
-        + _periods([(t, None if (mix := mixes[t]) is None else 20_000 * mix.get(fuel, 0.0)) for t in at], "quantity")
-        + "</TimeSeries>"
-        for fuel, code in PSR.items()
+def entsoe_generation(mixes: Mixes, area: str) -> str:
+    return _document(
+        "GL_MarketDocument",
+        "451-6:generationloaddocument:3:0",
+        "".join(
+            _typed(code, area, [(at, None if mix is None else 20_000 * mix.get(fuel, 0.0)) for at, mix in mixes])
+            for fuel, code in PSR.items()
+        ),
     )
+
+
+def entsoe_wind_and_sun(wind: Points, area: str) -> str:
+    dark: Points = [(at, 0.0) for at, _ in wind]
+    return _document(
+        "GL_MarketDocument",
+        "451-6:generationloaddocument:3:0",
+        _typed(PSR["wind"], area, wind) + _typed(PSR["solar"], area, dark),
+    )
+
+
+def entsoe_load(points: Points, area: str) -> str:
+    domain = f"<outBiddingZone_Domain.mRID>{escape(area)}</outBiddingZone_Domain.mRID>"
+    series = f"<TimeSeries>{domain}{CURVE}{_periods(points, 'quantity')}</TimeSeries>"
     return _document("GL_MarketDocument", "451-6:generationloaddocument:3:0", series)
+
+
+def _typed(code: str, area: str, points: Points) -> str:
+    return (
+        f"<TimeSeries><inBiddingZone_Domain.mRID>{escape(area)}</inBiddingZone_Domain.mRID>"
+        f"<MktPSRType><psrType>{code}</psrType></MktPSRType>{CURVE}{_periods(points, 'quantity')}</TimeSeries>"
+    )
 
 
 def entsoe_prices(points: Points, area: str) -> str:
     domain = f"<in_Domain.mRID>{escape(area)}</in_Domain.mRID>"
-    series = f"<TimeSeries>{domain}{_periods(points, 'price.amount')}</TimeSeries>"
+    series = f"<TimeSeries>{domain}{CURVE}{_periods(points, 'price.amount')}</TimeSeries>"
     return _document("Publication_MarketDocument", "451-3:publicationdocument:7:3", series)
 
 
@@ -194,7 +289,7 @@ def _document(name: str, schema: str, inner: str) -> str:
 
 
 def _periods(points: Points, name: str) -> str:
-    """One period for each unbroken run of hours; a null is left out of its run."""
+    """One period for each unbroken run of hours; a null ends its run."""
     runs: list[Points] = []
     for at, value in points:
         if value is None:
@@ -210,6 +305,7 @@ def _periods(points: Points, name: str) -> str:
         + "".join(
             f"<Point><position>{i}</position><{name}>{value:.2f}</{name}></Point>"
             for i, (_, value) in enumerate(run, 1)
+            if i == 1 or value != run[i - 2][1]
         )
         + "</Period>"
         for run in runs

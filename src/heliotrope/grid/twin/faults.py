@@ -61,13 +61,25 @@ def dst(points: Points, _now_s: int) -> Points:
     return [(at if at < turn else at - S_PER_HOUR, value) for at, value in points]
 
 
+def spring(points: Points, _now_s: int) -> Points:
+    """A spring night of a local clock: an hour is skipped, and all later ones come an hour early."""
+    if not points:
+        return points
+    turn = points[len(points) // 2][0] // S_PER_DAY * S_PER_DAY + 2 * S_PER_HOUR
+    return [(at if at < turn else at + S_PER_HOUR, value) for at, value in points]
+
+
 ON_POINTS: dict[str, Callable[[Points, int], Points]] = {
-    fault.__name__: fault for fault in (nulls, late, revised, gap, duplicate, absurd, negative, dst)
+    fault.__name__: fault for fault in (nulls, late, revised, gap, duplicate, absurd, negative, dst, spring)
 }
 ON_TEXT = ("truncated", "renamed", "html", "empty")
-ON_CONNECTION = ("unauthorized", "forbidden", "busy", "down", "broken", "slow", "clock")
-NAMES = (*ON_POINTS, *ON_TEXT, *ON_CONNECTION)
-RENAMED = ("carbonIntensity", "intensity", "value", "co2eq", "price", "rating", "quantity", "hourly", "token")
+ON_CONNECTION = ("unauthorized", "forbidden", "busy", "down", "moved", "broken", "slow", "clock")
+ON_ISSUE = ("old",)  # a forecast says that it was made 30 h ago
+NAMES = (*ON_POINTS, *ON_TEXT, *ON_CONNECTION, *ON_ISSUE)
+RENAMED = (
+    *("carbonIntensity", "intensity", "value", "co2eq", "price", "rating", "quantity", "hourly", "token"),
+    *("fossilFreePercentage", "generationmix", "production_types", "price.amount"),
+)
 
 
 def on_text(name: str, body: str) -> str:

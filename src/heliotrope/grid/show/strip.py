@@ -1,0 +1,49 @@
+"""A series as a strip of cells in the terminal: darker is more, and every day its own row, with a fixed legend."""
+
+from __future__ import annotations
+
+from heliotrope.model import Signal
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch
+
+SHADES = "·░▒▓█"
+# Near white to dark brown in even steps of lightness: readable without colour sight; 256-colour codes.
+RAMP = (230, 229, 222, 179, 172, 130, 94, 52)
+MARGIN = 12
+
+
+def draw(signal: Signal, *, colour: bool) -> str:
+    """One row a UTC day, one cell an hour (two columns wide), the range and the source below."""
+    low, high = float(signal.values.min()), float(signal.values.max())
+    rows: dict[int, list[tuple[int, float]]] = {}
+    for i, value in enumerate(signal.values.tolist()):
+        at = signal.start_s + i * signal.step_s
+        rows.setdefault(at // S_PER_DAY, []).append((at % S_PER_DAY // S_PER_HOUR, value))
+    hours = "".join(f"{hour:<6}" for hour in range(0, 24, 3))
+    lines = [" " * MARGIN + hours.rstrip() + " UTC"]
+    for day, cells in sorted(rows.items()):
+        shown = dict(cells)
+        row = "".join(_cell(shown.get(hour), low, high, colour) for hour in range(24))
+        lines.append(f"{from_epoch(day * S_PER_DAY):%a %d %b}".ljust(MARGIN) + row.rstrip())
+    lines.append(" " * MARGIN + legend(low, high, signal.kind.unit, colour))
+    lines.append(f"{signal.zone}: {signal.kind}, {signal.quality.kind.value}, {signal.quality.source}")
+    lines.extend(f"note: {flag}" for flag in signal.quality.flags)
+    return "\n".join(lines)
+
+
+def _cell(value: float | None, low: float, high: float, colour: bool) -> str:
+    if value is None:
+        return "  "
+    return paint((value - low) / (high - low) if high > low else 0.0, colour)
+
+
+def paint(level: float, colour: bool) -> str:
+    """`level` from 0 (least) to 1 (most)."""
+    if colour:
+        return f"\x1b[48;5;{RAMP[min(int(level * len(RAMP)), len(RAMP) - 1)]}m  \x1b[0m"
+    return SHADES[min(int(level * len(SHADES)), len(SHADES) - 1)] * 2
+
+
+def legend(low: float, high: float, unit: str, colour: bool) -> str:
+    steps = len(RAMP) if colour else len(SHADES)
+    ramp = "".join(paint((i + 0.5) / steps, colour) for i in range(steps))
+    return f"{low:.4g} {ramp} {high:.4g} {unit}"

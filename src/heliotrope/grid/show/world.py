@@ -1,0 +1,61 @@
+"""Every zone at once: its hour, on a map of the world in the terminal."""
+
+from __future__ import annotations
+
+from heliotrope.errors import HelioError
+from heliotrope.grid.grid import Grid
+from heliotrope.grid.show.strip import legend, paint
+from heliotrope.grid.zones import all_zones
+from heliotrope.model import Signal, SignalKind
+from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
+
+ROWS, COLUMNS = 30, 60
+NORTH, SOUTH = 75.0, -58.0  # nobody beyond them has a grid that facts know
+
+
+def survey(door: Grid, kind: SignalKind, at_s: int) -> list[Signal]:
+    """The hour of `at_s` in each zone; those that no provider covers are left out, unless all are."""
+    start = hour_floor(at_s)
+    found: list[Signal] = []
+    last: HelioError | None = None
+    for zone in door.zones():
+        if not any(provider.serves(zone, kind) for provider in door.providers):
+            continue
+        try:
+            found.append(door.forecast(zone.name, start, start + S_PER_HOUR, issued_at_s=at_s, kind=kind))
+        except HelioError as error:
+            last = error
+            if not found:
+                break  # a provider that is down would be asked two hundred times
+    if not found and last is not None:
+        raise last
+    return found
+
+
+def draw(signals: list[Signal], *, colour: bool) -> str:
+    """A cell holds the mean of the zones in it; longitude runs -180 to 180, north is up."""
+    if not signals:
+        return "no zone is covered by the configured providers"
+    cells: dict[tuple[int, int], list[float]] = {}
+    for signal in signals:
+        place = all_zones()[signal.zone].place
+        if place is None:
+            continue
+        row = int((NORTH - place.latitude) / (NORTH - SOUTH) * ROWS)
+        column = int((place.longitude + 180) / 360 * COLUMNS)
+        cells.setdefault((min(max(row, 0), ROWS - 1), min(column, COLUMNS - 1)), []).append(float(signal.values[0]))
+    means = {cell: sum(values) / len(values) for cell, values in cells.items()}
+    low, high = min(means.values()), max(means.values())
+    lines = []
+    for row in range(ROWS):
+        shown = [means.get((row, column)) for column in range(COLUMNS)]
+        text = "".join(
+            "  " if v is None else paint((v - low) / (high - low) if high > low else 0.0, colour) for v in shown
+        )
+        lines.append(text.rstrip())
+    one = signals[0]
+    lines.append(legend(low, high, one.kind.unit, colour))
+    lines.append(
+        f"{len(signals)} zones, {from_epoch(one.start_s):%Y-%m-%d %H:00} UTC, {one.kind}, {one.quality.kind.value}"
+    )
+    return "\n".join(lines)
