@@ -59,11 +59,19 @@ class PauseBy(StrEnum):
     CHECKPOINT = "checkpoint"
 
 
+class PowerCap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A cap the work may run under. `power_w`: IT watts of width 1 then; `speed`: relative to no cap."""
+
+    power_w: Positive
+    speed: Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
 class Flexibility(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the work allows and what each costs.
 
     `pause_cost_s`: seconds of running lost by one pause and resume (start-up, re-reading, repeated steps).
-    `speedup[k-1]`: speed at width k relative to width 1; concavity is checked where it matters.
+    `speedup[k-1]`: speed at width k relative to width 1, of any shape. `caps`: power caps it may be run under.
+    Who may pause may change width and cap at the same cost; else one width and cap hold throughout.
     """
 
     pausable: bool = False
@@ -72,6 +80,7 @@ class Flexibility(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     movable: bool = False
     move_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     speedup: tuple[Positive, ...] = (1.0,)
+    caps: tuple[PowerCap, ...] = ()
 
     @property
     def max_width(self) -> int:
