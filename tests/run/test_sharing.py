@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -144,6 +145,29 @@ def test_a_quota_holds_one_back_until_there_is_room_in_it(controller):
     controller.step()
     assert states(controller)["third"] == "waiting"
     step_until(controller, lambda: states(controller)["third"] == "done")
+
+
+def test_two_are_not_promised_the_same_hours(controller):
+    """Long work of hours to come: whoever is planned later looks around what was promised before."""
+    later = {"not_before": from_epoch(time.time() + 40 * 3600), "deadline": from_epoch(time.time() + 60 * 3600)}
+    hours = {"length": Length.known(4 * 3600)}
+    spans = []
+    for i in range(6):
+        plan, _ = controller.submit(msgspec.structs.replace(work(f"w{i}", "firm"), **later, **hours))
+        spans += [(slot.start, slot.end) for slot in plan.slots]
+    for start, _ in spans:
+        assert sum(a <= start < b for a, b in spans) <= 2, "the lab has room for two at once"
+    assert len({start for start, _ in spans}) >= 3
+
+
+def test_an_owner_plans_as_if_no_borrower_were_there(controller):
+    later = {"not_before": from_epoch(time.time() + 40 * 3600), "deadline": from_epoch(time.time() + 60 * 3600)}
+    hours = {"length": Length.known(4 * 3600)}
+    for i in range(6):
+        controller.submit(msgspec.structs.replace(work(f"g{i}", "uni"), **later, **hours))
+    mine, _ = controller.submit(msgspec.structs.replace(work("mine", "firm"), **later, **hours))
+    first = run_view(controller.store, "g0").plan
+    assert mine.slots[0].start == first.slots[0].start, "the cleanest hours are its own to take"
 
 
 def test_nobody_shares_nothing_is_said(tmp_path):

@@ -132,7 +132,7 @@ class Controller(Desk):
         """The world may look different by now; a plan that says the same is not written again."""
         run, workload, old, now_s = case.run, case.workload, case.plan, case.now_s
         try:
-            new, strips = self.plan(workload, now_s, case.fleet)
+            new, strips = self.plan(workload, now_s, case.fleet, clock=case.clock)
         except Infeasible:
             # The old plan met every limit when it was made: it stands.
             return old

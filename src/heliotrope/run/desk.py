@@ -17,10 +17,13 @@ from heliotrope.grid import Grid
 from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
 from heliotrope.plan import Candidate, place
 from heliotrope.prove import Ledger, plan_statement
+from heliotrope.run import sharing
 from heliotrope.run.clock import Clock
 from heliotrope.store import Store, runs
 from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
+
+WALL = Clock()
 
 
 class Desk:
@@ -44,7 +47,7 @@ class Desk:
         Its clock runs `factor` times as fast as the wall from here on: planning took none of its time.
         """
         self._check_command(workload)
-        plan, strips = self.plan(workload, time.time(), self.fleet, at_once=at_once)
+        plan, strips = self.plan(workload, time.time(), self.fleet, at_once=at_once, clock=Clock(factor))
         clock = Clock.starting_now(factor)
         run = attempt_of(workload, plan, self.fleet, 1, clock)
         with self.store.write() as tx:
@@ -58,11 +61,12 @@ class Desk:
         return plan, clock
 
     def plan(
-        self, workload: Workload, now_s: float, fleet: Fleet, *, at_once: bool = False
+        self, workload: Workload, now_s: float, fleet: Fleet, *, at_once: bool = False, clock: Clock = WALL
     ) -> tuple[Plan, list[Strip]]:
+        """What was asked for at once is planned for now: where there is no room, it waits for its turn."""
         for name in workload.sites:
             fleet.site(name)
-        candidates, horizon_s = self.candidates(workload, now_s, fleet)
+        candidates, horizon_s = self.candidates(workload, now_s, fleet, clock=None if at_once else clock)
         if at_once:
             here = workload.sites[0] if workload.sites else fleet.home
             candidates = [c for c in candidates if c.site.name == here]
@@ -77,12 +81,22 @@ class Desk:
         )
         return plan, [_strip(c) for c in candidates]
 
-    def candidates(self, workload: Workload, now_s: float, fleet: Fleet) -> tuple[list[Candidate], float]:
-        """Every site under what is expected there, and how far ahead that reaches."""
+    def candidates(
+        self, workload: Workload, now_s: float, fleet: Fleet, *, clock: Clock | None = WALL
+    ) -> tuple[list[Candidate], float]:
+        """Every site under what is expected there and what others were promised, and how far ahead that reaches."""
         ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
         span = (hour_floor(now_s), int(ends_s) + S_PER_HOUR)
+        live: list[sharing.Case] = []
+        if clock is not None:
+            with self.store.read() as tx:
+                live = sharing.cases(tx)
         found = [
-            Candidate(site=site, carbon=self.grid.forecast(site.zone, *span, issued_at_s=int(now_s), kind=self.kind))
+            Candidate(
+                site=site,
+                carbon=self.grid.forecast(site.zone, *span, issued_at_s=int(now_s), kind=self.kind),
+                busy=sharing.busy(live, workload, site, self.fleet.sharing, clock) if clock else (),
+            )
             for site in fleet.sites
         ]
         return found, ends_s - now_s

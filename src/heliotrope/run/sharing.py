@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import msgspec
 
 from heliotrope.fleet import Fleet
-from heliotrope.fleet.shares import Organisation
-from heliotrope.model import Plan, Run, RunState, Workload
+from heliotrope.fleet.shares import Organisation, Sharing
+from heliotrope.model import Plan, Run, RunState, Site, Workload
 from heliotrope.plan.share import Ask, Pool, Standing, Turns, Use, dominant, standings, total, turns
 from heliotrope.run.clock import Clock
 from heliotrope.run.lifecycle import Turn
@@ -104,6 +104,47 @@ def _pools(cases: Sequence[Case], fleet: Fleet) -> list[Pool]:
     sites = {site.name: site for case in cases for site in case.fleet.sites}
     sites.update({site.name: site for site in fleet.sites})
     return [Pool(site.name, site.capacity, site.power_cap_w) for site in sites.values()]
+
+
+def busy(
+    live: Sequence[Case], workload: Workload, site: Site, sharing: Sharing, clock: Clock
+) -> tuple[tuple[float, float], ...]:
+    """Spans in which other work's plans leave too little of a site for one unit of this work.
+
+    Who owns enough of the site looks at its own plans alone: borrowers make room. Work on another clock lives in
+    another time, and is not looked at.
+    """
+    organisation = workload.organisation.partition("/")[0]
+    needed = max(1, workload.resources.devices)
+    room = int(sharing.organisation(organisation).owns.get(site.name, 0.0) * site.capacity + 1e-9)
+    owner = room >= needed
+    edges: Counter[float] = Counter()
+    for case in live:
+        other = case.workload
+        if other.id == workload.id or case.clock != clock or case.cancel_s is not None:
+            continue
+        if owner and other.organisation.partition("/")[0] != organisation:
+            continue
+        for slot in case.plan.slots[case.slot_number :]:
+            if slot.site == site.name:
+                used = max(1, other.resources.devices) * slot.width
+                edges[slot.start.timestamp()] += used
+                edges[slot.end.timestamp()] -= used
+    return _over(edges, (room if owner else site.capacity) - needed)
+
+
+def _over(edges: Counter[float], limit: int) -> tuple[tuple[float, float], ...]:
+    """Where the sum of what begins and ends is above the limit; spans that touch are one."""
+    spans: list[tuple[float, float]] = []
+    used, since = 0, None
+    for at_s in sorted(edges):
+        used += edges[at_s]
+        if used > limit and since is None:
+            since = at_s
+        elif used <= limit and since is not None:
+            spans.append((since, at_s))
+            since = None
+    return tuple(spans)
 
 
 class Waiting(msgspec.Struct, frozen=True):
