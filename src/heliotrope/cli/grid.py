@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,8 @@ from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, from_epoch, hour_floor, parse_duration_s, parse_instant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from heliotrope.grid import Grid
     from heliotrope.model import Signal, SignalKind
 
@@ -28,7 +31,19 @@ kind_option = click.option(
 )
 
 
-csv_option = click.option("--csv", "as_csv", is_flag=True, help="time,zone,value,low,high as CSV.")
+csv_option = click.option("--csv", "as_csv", is_flag=True, help="A row an hour, with its provenance.")
+
+
+def _out(_context: click.Context, _parameter: click.Parameter, name: str | None) -> Path | None:
+    """Refused before anybody is asked for anything."""
+    if name is None:
+        return None
+    from heliotrope.grid.show import table
+
+    return table.check(Path(name))
+
+
+out_option = click.option("--out", callback=_out, metavar="FILE", help="Write .csv, .parquet or .json instead.")
 
 
 @grid.command()
@@ -55,6 +70,7 @@ def now(context: Context, zones: tuple[str, ...], providers: tuple[str, ...], ki
 @provider_option
 @kind_option
 @csv_option
+@out_option
 @shared_options
 def forecast(
     context: Context,
@@ -63,37 +79,47 @@ def forecast(
     providers: tuple[str, ...],
     kind_text: str | None,
     as_csv: bool,
+    out: Path | None,
 ) -> None:
     """The hours to come in each ZONE."""
     door, kind = _door(context, providers, kind_text)
     at = int(time.time())
     start = hour_floor(at)
     end = start + max(int(parse_duration_s(hours, field="--hours")), S_PER_HOUR)
-    _show(context, [door.forecast(zone, start, end, issued_at_s=at, kind=kind) for zone in zones], as_csv)
+    _show(context, [door.forecast(zone, start, end, issued_at_s=at, kind=kind) for zone in zones], as_csv, out)
 
 
 @grid.command()
-@click.argument("zones", nargs=-1, required=True, metavar="ZONE...")
+@click.argument("zones", nargs=-1, metavar="ZONE...")
 @click.option("--from", "start_text", metavar="TIME", help="ISO 8601 with a zone (24 h ago).")
 @click.option("--to", "end_text", metavar="TIME", help="ISO 8601 with a zone (now).")
+@click.option("--kept", is_flag=True, help="What this machine was ever told, with revisions; asks nobody.")
 @provider_option
 @kind_option
 @csv_option
+@out_option
 @shared_options
 def history(
     context: Context,
     zones: tuple[str, ...],
     start_text: str | None,
     end_text: str | None,
+    kept: bool,
     providers: tuple[str, ...],
     kind_text: str | None,
     as_csv: bool,
+    out: Path | None,
 ) -> None:
     """The hours that were in each ZONE."""
-    door, kind = _door(context, providers, kind_text)
     end = epoch_s(parse_instant(end_text, field="--to")) if end_text else hour_floor(time.time())
     start = epoch_s(parse_instant(start_text, field="--from")) if start_text else end - S_PER_DAY
-    _show(context, [door.history(zone, start, end, kind=kind) for zone in zones], as_csv)
+    if kept:
+        _show_kept(context, zones, start if start_text else 0, end, out)
+        return
+    if not zones:
+        raise click.UsageError("name a ZONE, or ask for what is --kept here")
+    door, kind = _door(context, providers, kind_text)
+    _show(context, [door.history(zone, start, end, kind=kind) for zone in zones], as_csv, out)
 
 
 @grid.command(name="map")
@@ -135,8 +161,6 @@ def providers(context: Context) -> None:
 @shared_options
 def twin(context: Context, series_file: str | None, host: str, port: int, fault_names: tuple[str, ...]) -> None:
     """Serve a loopback twin of the grid APIs, with faults on demand."""
-    from pathlib import Path
-
     from heliotrope.grid import hourly
     from heliotrope.grid.twin import app, faults
 
@@ -215,8 +239,6 @@ def backtest(
 
     mape and yesterday_mape are in %, coverage90 and kept_share are shares of 1, mae and pinball in the series' unit.
     """
-    from pathlib import Path
-
     from heliotrope.grid import replay
 
     score = replay.score(
@@ -259,22 +281,47 @@ def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -
     return door, kind
 
 
-def _show(context: Context, signals: list[Signal], as_csv: bool) -> None:
-    """One JSON object a zone, or one CSV table, or a strip a zone."""
-    from heliotrope.grid.show import strip
+def _show(context: Context, signals: list[Signal], as_csv: bool, out: Path | None) -> None:
+    """Into a file; or one JSON object a zone, or one CSV table, or a strip a zone."""
+    from heliotrope.grid.show import strip, table
 
-    if as_csv and not context.json:
-        click.echo("time,zone,value,low,high")
-    for signal in signals:
-        if context.json:
+    if out is not None:
+        _write(context, table.rows_of(signals), out)
+    elif context.json:
+        for signal in signals:
             print_json(_series(signal))
-        elif as_csv:
-            rows = zip(signal.values, signal.low, signal.high, strict=True)
-            for i, (value, low, high) in enumerate(rows):
-                at = from_epoch(signal.start_s + i * signal.step_s)
-                click.echo(f"{at:%Y-%m-%dT%H:%MZ},{signal.zone},{value:.6g},{low:.6g},{high:.6g}")
-        else:
-            click.echo(strip.draw(signal, colour=_colour()))
+    elif as_csv:
+        for line in table.csv_lines(table.rows_of(signals)):
+            click.echo(line, nl=False)
+    else:
+        for signal in signals:
+            click.echo(strip.draw(signal, colour=_colour(), columns=_columns()))
+
+
+def _show_kept(context: Context, zones: tuple[str, ...], start_s: int, end_s: int, out: Path | None) -> None:
+    from heliotrope.grid.show import table
+    from heliotrope.grid.wire import archive
+
+    path = context.settings.home_path / archive.FILE
+    found = archive.Archive(path if path.is_file() else None).everything(zones, start_s, end_s)
+    if out is not None:
+        _write(context, table.rows_kept(found), out)
+    elif context.json:
+        for one in found:
+            print_json(one)
+    else:
+        for line in table.csv_lines(table.rows_kept(found)):
+            click.echo(line, nl=False)
+
+
+def _write(context: Context, rows: Iterable[dict[str, Any]], out: Path) -> None:
+    from heliotrope.grid.show import table
+
+    count = table.write(rows, out)
+    if context.json:
+        print_json({"file": str(out), "rows": count})
+    else:
+        say(f"{count} rows in {out}")
 
 
 def _now_line(signal: Signal) -> str:
@@ -283,8 +330,9 @@ def _now_line(signal: Signal) -> str:
     value, low, high = (float(series[0]) for series in (signal.values, signal.low, signal.high))
     cleaner = int((signal.values < value).sum())
     return (
-        f"{signal.zone}  {value:.0f} {signal.kind.unit}  ({low:.0f} to {high:.0f}, {signal.quality.kind.value})  "
-        f"{cleaner} of the next {len(signal.values) - 1} hours are lower\n" + strip.draw(signal, colour=_colour())
+        f"{signal.zone}  {value:.3g} {signal.kind.unit}  ({low:.3g} to {high:.3g}, {signal.quality.kind.value})  "
+        f"{cleaner} of the next {len(signal.values) - 1} hours are lower\n"
+        + strip.draw(signal, colour=_colour(), columns=_columns())
     )
 
 
@@ -293,6 +341,12 @@ def _colour() -> bool:
     import sys
 
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _point(signal: Signal) -> dict[str, Any]:

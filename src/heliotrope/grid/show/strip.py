@@ -11,18 +11,19 @@ RAMP = (230, 229, 222, 179, 172, 130, 94, 52)
 MARGIN = 12
 
 
-def draw(signal: Signal, *, colour: bool) -> str:
-    """One row a UTC day, one cell an hour (two columns wide), the range and the source below."""
+def draw(signal: Signal, *, colour: bool, columns: int = 80) -> str:
+    """One row a UTC day, one cell an hour (two columns wide where the screen is), the range and the source below."""
+    wide = 2 if columns >= MARGIN + 2 * 24 else 1
     low, high = float(signal.values.min()), float(signal.values.max())
     rows: dict[int, list[tuple[int, float]]] = {}
     for i, value in enumerate(signal.values.tolist()):
         at = signal.start_s + i * signal.step_s
         rows.setdefault(at // S_PER_DAY, []).append((at % S_PER_DAY // S_PER_HOUR, value))
-    hours = "".join(f"{hour:<6}" for hour in range(0, 24, 3))
+    hours = "".join(f"{hour:<{6 * wide}}" for hour in range(0, 24, 6))
     lines = [" " * MARGIN + hours.rstrip() + " UTC"]
     for day, cells in sorted(rows.items()):
         shown = dict(cells)
-        row = "".join(_cell(shown.get(hour), low, high, colour) for hour in range(24))
+        row = "".join(_cell(shown.get(hour), low, high, colour, wide) for hour in range(24))
         lines.append(f"{from_epoch(day * S_PER_DAY):%a %d %b}".ljust(MARGIN) + row.rstrip())
     lines.append(" " * MARGIN + legend(low, high, signal.kind.unit, colour))
     lines.append(f"{signal.zone}: {signal.kind}, {signal.quality.kind.value}, {signal.quality.source}")
@@ -30,17 +31,17 @@ def draw(signal: Signal, *, colour: bool) -> str:
     return "\n".join(lines)
 
 
-def _cell(value: float | None, low: float, high: float, colour: bool) -> str:
+def _cell(value: float | None, low: float, high: float, colour: bool, wide: int) -> str:
     if value is None:
-        return "  "
-    return paint((value - low) / (high - low) if high > low else 0.0, colour)
+        return " " * wide
+    return paint((value - low) / (high - low) if high > low else 0.0, colour, wide)
 
 
-def paint(level: float, colour: bool) -> str:
+def paint(level: float, colour: bool, wide: int = 2) -> str:
     """`level` from 0 (least) to 1 (most)."""
     if colour:
-        return f"\x1b[48;5;{RAMP[min(int(level * len(RAMP)), len(RAMP) - 1)]}m  \x1b[0m"
-    return SHADES[min(int(level * len(SHADES)), len(SHADES) - 1)] * 2
+        return f"\x1b[48;5;{RAMP[min(int(level * len(RAMP)), len(RAMP) - 1)]}m{' ' * wide}\x1b[0m"
+    return SHADES[min(int(level * len(SHADES)), len(SHADES) - 1)] * wide
 
 
 def legend(low: float, high: float, unit: str, colour: bool) -> str:

@@ -1,0 +1,106 @@
+"""Series as tables for other tools: CSV, Parquet or JSON lines; each row carries where its value comes from."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from heliotrope.errors import InvalidInput, MissingExtra
+from heliotrope.grid.wire.archive import Kept
+from heliotrope.model import Signal
+from heliotrope.units import from_epoch
+
+SUFFIXES = (".csv", ".parquet", ".json")
+Row = dict[str, Any]
+
+
+def rows_of(signals: Iterable[Signal]) -> Iterator[Row]:
+    """A row an hour. `time,zone,value,unit` are what the file provider reads back."""
+    for signal in signals:
+        quality = signal.quality
+        stated = {
+            "unit": signal.kind.unit,
+            "kind": str(signal.kind).partition(" ")[0],
+            "quality": quality.kind.value,
+            "source": quality.source,
+            "licence": quality.licence,
+            "issued": None if quality.issued_at_s is None else from_epoch(quality.issued_at_s),
+            "flags": "; ".join(quality.flags),
+        }
+        bounds = zip(signal.values.tolist(), signal.low.tolist(), signal.high.tolist(), strict=True)
+        for i, (value, low, high) in enumerate(bounds):
+            at = from_epoch(signal.start_s + i * signal.step_s)
+            yield {"time": at, "zone": signal.zone, "value": value, "low": low, "high": high, **stated}
+
+
+def rows_kept(kept: Iterable[Kept]) -> Iterator[Row]:
+    """A row for each value that a provider ever told; `replaced` ones were revised since."""
+    for one in kept:
+        yield {
+            "time": from_epoch(one.start_s),
+            "zone": one.zone,
+            "value": one.value,
+            "kind": one.kind,
+            "provider": one.provider,
+            "fetched": from_epoch(one.fetched_s),
+            "note": one.note,
+            "replaced": one.replaced,
+        }
+
+
+def check(path: Path) -> Path:
+    """Refused before anything is asked for."""
+    if path.suffix not in SUFFIXES:
+        raise InvalidInput("no such format", field="--out", found=path.name, allowed=", ".join(SUFFIXES))
+    return path
+
+
+def write(rows: Iterable[Row], path: Path) -> int:
+    """The format is the name's ending. Returns how many rows there are."""
+    found = list(rows)
+    try:
+        if path.suffix == ".parquet":
+            _write_parquet(found, path)
+        elif path.suffix == ".csv":
+            path.write_text("".join(csv_lines(found)), encoding="utf-8")
+        else:
+            path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in found))
+    except OSError as error:
+        raise InvalidInput(
+            "cannot be written", field="--out", found=path, cause=error.strerror or str(error)
+        ) from error
+    return len(found)
+
+
+def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """The header, then a line a row."""
+    names: list[str] = []
+    for row in rows:
+        if not names:
+            names = list(row)
+            yield ",".join(names) + "\n"
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow([_plain(value) for value in row.values()])
+        yield text.getvalue()
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:%Y-%m-%dT%H:%MZ}" if hasattr(value, "tzinfo") else str(value)
+
+
+def _write_parquet(rows: list[Row], path: Path) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "parquet", needed_for="writing Parquet") from None
+    parquet.write_table(pa.Table.from_pylist(rows), path)
