@@ -11,6 +11,7 @@ import msgspec
 
 from heliotrope.cli.anchor import SIGNATURES, open_chain, print_slips, slips_of
 from heliotrope.cli.log import open_ledger
+from heliotrope.cli.programme import COMMANDS, settled
 from heliotrope.cli.shared import Context, F, print_json, say, shared_options
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.units import epoch_s, parse_instant, show_carbon
@@ -35,6 +36,10 @@ def _period(command: F) -> F:
 @click.group()
 def claims() -> None:
     """Avoided-emissions claims: mint once, transfer, retire. Never an offset, never subtracted from an inventory."""
+
+
+for _command in COMMANDS:
+    claims.add_command(_command)
 
 
 @claims.command(name="list")
@@ -107,6 +112,7 @@ def mint(context: Context, programme: str, start: str, end: str, owner: str | No
     chain, book = _open(context)
     name = book.of_period(programme, start_s, end_s)
     if name is None:
+        settled(context, book.ledger, programme)
         evidence = Office(book.ledger, programme).history().gather(start_s, end_s)
         claim, _ = book.issue(evidence, owner or chain.registry.outbox.wallet.address)
         name = claim.name
@@ -131,7 +137,9 @@ def agree(
     """As an auditor: recompute a claim from the log's records, and print this key's signature if it is right."""
     from heliotrope.prove.chain import book as books
     from heliotrope.prove.chain.typed import Role
+    from heliotrope.prove.claims import outcomes
     from heliotrope.prove.claims.history import History
+    from heliotrope.prove.claims.outcomes import Runs
     from heliotrope.prove.claims.reading import Elsewhere
 
     start_s, end_s = _seconds(start, end)
@@ -145,8 +153,9 @@ def agree(
         return
     log = Elsewhere(where or "", vkeys=vkeys, quorum=quorum)
     claim, index = books.find(log.leaves, chain.registry.seal, programme, start_s, end_s)
-    history = History(programme, log.entries())
-    print_slips([books.agree(claim, index, history, chain.registry.seal, wallet) for wallet in wallets], "auditor")
+    history, recorded = History(programme, log.entries()), Runs(log.entries(outcomes.KINDS), log.evidence)
+    slips = [books.agree(claim, index, history, recorded, chain.registry.seal, wallet) for wallet in wallets]
+    print_slips(slips, "auditor")
 
 
 @claims.command()

@@ -15,12 +15,13 @@ from heliotrope.prove.chain.node import Mined
 from heliotrope.prove.chain.registry import Registry
 from heliotrope.prove.chain.typed import Role, Seal
 from heliotrope.prove.chain.wallet import Wallet
-from heliotrope.prove.claims import leaf
+from heliotrope.prove.claims import leaf, outcomes
 from heliotrope.prove.claims.assess import Assessment, assess
 from heliotrope.prove.claims.evidence import Evidence
 from heliotrope.prove.claims.history import History
 from heliotrope.prove.claims.leaf import Claim
-from heliotrope.prove.claims.reading import from_ledger
+from heliotrope.prove.claims.outcomes import Runs
+from heliotrope.prove.claims.reading import from_ledger, own_evidence
 from heliotrope.units import from_epoch
 
 
@@ -86,7 +87,8 @@ class Book:
             leaves = list(enumerate(sequencer.read_entries(tx, 0, sequencer.size(tx))))
         logged, index = find(leaves, self.registry.seal, programme, claim.start_s, claim.end_s)
         history = History(programme, from_ledger(self.ledger))
-        return agree(logged, index, history, self.registry.seal, auditor)
+        recorded = Runs(from_ledger(self.ledger, outcomes.KINDS), lambda name: own_evidence(self.ledger, name))
+        return agree(logged, index, history, recorded, self.registry.seal, auditor)
 
     def mint(self, name: str, slips: Iterable[Slip]) -> Mined:
         """Under the newest anchor, which must hold the claim's leaf."""
@@ -187,8 +189,12 @@ def find(
     raise UnknownName(f"no claim of {programme} for this period in the log", hint="helio claims mint makes it")
 
 
-def agree(claim: Claim, index: int, history: History, seal: Seal, auditor: Wallet) -> Slip:
-    """An auditor's part: gathers the evidence out of what it read itself, assesses it anew, signs if equal."""
+def agree(claim: Claim, index: int, history: History, recorded: Runs, seal: Seal, auditor: Wallet) -> Slip:
+    """An auditor's part: gathers the evidence out of what it read itself, assesses it anew, signs if equal.
+
+    What jobs of the log's own controller emitted, and when they started, must be what their run records come to.
+    """
+    outcomes.check(history, recorded, before=index)
     mine = history.gather(claim.start_s, claim.end_s, before=index)
     rebuilt = make_claim(mine, assess(mine), claim.owner)
     if rebuilt.evidence != claim.evidence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,7 +29,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The forecast of running at once, µg, before anything runs."""
+    """The forecast of running at once, µg, before anything runs.
+
+    `recorded`: a job of this log's own controller. What it emitted is in the log's run records, and nobody's word.
+    """
 
     programme: str
     job: str
@@ -37,6 +41,7 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: Action
     average_ug: int
     marginal_ug: int | None
+    recorded: bool = False
 
 
 class Close(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +94,7 @@ class History:
         self._revealed = _first((entry.index, _read(entry, Reveal)) for entry in kept["reveal"])
         self._emitted = [(entry.index, _read(entry, Emitted)) for entry in kept["outcome"]]
 
+    @cached_property
     def epochs(self) -> dict[int, Epoch]:
         """Those whose draw is known: closed, and revealed after that."""
         return {
@@ -100,7 +106,7 @@ class History:
     def held_out(self, registration: int) -> bool:
         """Whether the job must run at once; known only once its epoch's seeds are."""
         entry, job = self.registration(registration)
-        epoch = self.epochs().get(job.epoch)
+        epoch = self.epochs.get(job.epoch)
         if epoch is None or not registration < epoch.closed_at < epoch.revealed_at:
             raise UnknownName(
                 f"the draw of {job.job} is not known yet", hint="it is once its epoch is closed and its seeds revealed"
@@ -108,14 +114,29 @@ class History:
         seeds = {name: bytes.fromhex(seed) for name, seed in epoch.seeds.items()}
         return draw.held_out(self.name, entry.leaf, seeds, self.programme.holdout)
 
+    def registrations(self) -> dict[int, Registration]:
+        """By log index."""
+        return {index: found for index, (_, found) in self._registered.items()}
+
+    def settled(self) -> frozenset[int]:
+        """The registrations that have an outcome."""
+        return frozenset(body.registration for _, body in self._emitted)
+
+    def undrawn(self) -> dict[int, int]:
+        """Closed epochs whose seeds were never logged, with the index of their close."""
+        return {number: index for number, (index, _) in self._closed.items() if number not in self._revealed}
+
     def registration(self, index: int) -> tuple[Entry, Registration]:
         if index not in self._registered:
             raise UnknownName(f"entry {index} registers no job of {self.name}")
         return self._registered[index]
 
-    def gather(self, start_s: int, end_s: int, *, before: int | None = None) -> Evidence:
-        """What the log knew of the period below an index, whatever came after."""
-        outcomes = self._outcomes(before)
+    def gather(self, start_s: int, end_s: int, *, before: int | None = None, only_settled: bool = False) -> Evidence:
+        """What the log knew of the period below an index, whatever came after.
+
+        `only_settled` leaves out jobs that are not over: enough for an estimate, never for a claim.
+        """
+        outcomes = self.outcomes(before)
         for index, (_, found) in self._registered.items():
             if self._elsewhere.get(found.job, index) < index:
                 raise InvalidInput("a job was registered by another programme before", field=found.job)
@@ -132,19 +153,21 @@ class History:
                 outcomes.get(index),
             )
             for index, (entry, found) in self._registered.items()
-            if start_s * MICRO <= found.registered_us < end_s * MICRO and (before is None or index < before)
+            if start_s * MICRO <= found.registered_us < end_s * MICRO
+            and (before is None or index < before)
+            and (index in outcomes or not only_settled)
         )
         drawn = {job.epoch for job in jobs}
         epochs = tuple(
             epoch
-            for number, epoch in sorted(self.epochs().items())
+            for number, epoch in sorted(self.epochs.items())
             if number in drawn and (before is None or epoch.revealed_at < before)
         )
         records = 1 + 2 * len(epochs) + 2 * len(jobs)
         ledger_ug = round(ledger_g(records) * MICRO)
         return Evidence(self.programme, self.declared_at, start_s, end_s, epochs, jobs, ledger_ug)
 
-    def _outcomes(self, before: int | None) -> dict[int, Outcome]:
+    def outcomes(self, before: int | None = None) -> dict[int, Outcome]:
         """By registration; a second outcome of one job is refused, whichever was the kinder."""
         found: dict[int, Outcome] = {}
         for index, body in self._emitted:

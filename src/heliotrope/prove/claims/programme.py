@@ -15,6 +15,7 @@ from heliotrope.prove.claims.history import Close, Emitted, History, Registratio
 from heliotrope.prove.claims.reading import from_ledger, has_programme
 from heliotrope.prove.ledger import Ledger
 from heliotrope.prove.record import Statement
+from heliotrope.store import Transaction
 from heliotrope.units import MICRO
 
 
@@ -27,6 +28,10 @@ class Office:
 
     def history(self) -> History:
         return History(self.name, from_ledger(self.ledger))
+
+    def programme(self) -> Programme:
+        index = self.ledger.find(self.name, "programme")
+        return msgspec.convert(self.ledger.open(index).body["predicate"], Programme)
 
     def declare(self, programme: Programme) -> int:
         if programme.name != self.name:
@@ -46,17 +51,50 @@ class Office:
         action: Action = Action.VOLUNTARY,
     ) -> int:
         """The log index that the job's outcome refers to. Grams: the forecast of running at once."""
-        marginal_ug = None if marginal_g is None else _micro(marginal_g)
-        body = Registration(self.name, job, epoch, _micro(registered_s), action, _micro(average_g), marginal_ug)
+        body = Registration(
+            self.name, job, epoch, _micro(registered_s), action, _micro(average_g), _micro_or_none(marginal_g)
+        )
         return self._add("registration", job, body)
+
+    def enter(
+        self, job: str, *, registered_s: float, average_g: float, marginal_g: float | None
+    ) -> tuple[int, int, int]:
+        """A job of this log's own controller, in an epoch of its own: epoch, index of registration, index of close."""
+        with self.ledger.store.write() as tx:
+            epoch = self._next_epoch(tx)
+            body = Registration(
+                self.name,
+                job,
+                epoch,
+                _micro(registered_s),
+                Action.VOLUNTARY,
+                _micro(average_g),
+                _micro_or_none(marginal_g),
+                recorded=True,
+            )
+            registration = self.ledger.add(tx, _statement("registration", job, body))
+            closed = self.ledger.add(tx, self._close(epoch))
+        return epoch, registration, closed
+
+    def _next_epoch(self, tx: Transaction) -> int:
+        first, last = f"{self.name} ", f"{self.name} :"  # the digits of an epoch sort in between
+        rows = tx.all(
+            "SELECT subject FROM log_record WHERE kind = 'close' AND subject > ? AND subject < ?", (first, last)
+        )
+        numbers = (str(row[0]).removeprefix(first) for row in rows)
+        return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
     def close(self, epoch: int) -> int:
         """Ends an epoch's registrations, before any auditor reveals its seed."""
-        return self._add("close", f"{self.name} {epoch}", Close(self.name, epoch))
+        with self.ledger.store.write() as tx:
+            return self.ledger.add(tx, self._close(epoch))
+
+    def _close(self, epoch: int) -> Statement:
+        return _statement("close", f"{self.name} {epoch}", Close(self.name, epoch))
 
     def reveal(self, epoch: int, seeds: Mapping[str, bytes], *, revealed_s: float) -> int:
         """What the auditors handed over after they saw the epoch closed."""
-        promised = self.history().programme.commitments
+        promised = self.programme().commitments
         if seeds.keys() != promised.keys():
             raise InvalidInput(
                 "every auditor's seed is needed, and no other",
@@ -85,11 +123,18 @@ class Office:
         return self._add("outcome", job, body)
 
     def _add(self, kind: str, subject: str, struct: msgspec.Struct) -> int:
-        body: dict[str, Any] = msgspec.to_builtins(struct)
-        digest = record.digest(record.canonical(body))
         with self.ledger.store.write() as tx:
-            return self.ledger.add(tx, Statement(kind, subject, record.statement(kind, subject, digest, body)))
+            return self.ledger.add(tx, _statement(kind, subject, struct))
+
+
+def _statement(kind: str, subject: str, struct: msgspec.Struct) -> Statement:
+    body: dict[str, Any] = msgspec.to_builtins(struct)
+    return Statement(kind, subject, record.statement(kind, subject, record.digest(record.canonical(body)), body))
 
 
 def _micro(value: float) -> int:
     return round(value * MICRO)
+
+
+def _micro_or_none(value: float | None) -> int | None:
+    return None if value is None else _micro(value)

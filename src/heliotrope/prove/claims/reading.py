@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from heliotrope.errors import BadSignature, InvalidInput, ProofError
+from heliotrope.errors import BadSignature, InvalidInput, ProofError, UnknownName
 from heliotrope.prove import merkle, sequencer
 from heliotrope.prove.audit import follow
 from heliotrope.prove.audit.source import Source, open_source
@@ -18,14 +18,21 @@ from heliotrope.prove.record import Opened
 from heliotrope.prove.trust import Trust
 
 
-def from_ledger(ledger: Ledger) -> Iterator[Entry]:
-    """The records of programmes in this home's own log, in its order."""
-    marks = ", ".join("?" * len(KINDS))
+def from_ledger(ledger: Ledger, kinds: Sequence[str] = KINDS) -> Iterator[Entry]:
+    """The records of these kinds in this home's own log, in its order."""
+    marks = ", ".join("?" * len(kinds))
     with ledger.store.read() as tx:
-        rows = tx.all(f"SELECT idx FROM log_record WHERE kind IN ({marks}) ORDER BY idx", KINDS)
+        rows = tx.all(f"SELECT idx FROM log_record WHERE kind IN ({marks}) ORDER BY idx", kinds)
         leaves = {row["idx"]: sequencer.read_entries(tx, row["idx"], row["idx"] + 1)[0] for row in rows}
     for index, leaf in leaves.items():
         yield _entry(index, leaf, ledger.open(index))
+
+
+def own_evidence(ledger: Ledger, digest: str) -> bytes | None:
+    try:
+        return ledger.evidence(digest)
+    except UnknownName:
+        return None
 
 
 def has_programme(ledger: Ledger, name: str) -> bool:
@@ -51,7 +58,7 @@ class Elsewhere:
         self.tree: Checkpoint = self._trust.check(Note.parse(raw)).tree
         self.leaves = tuple(follow.entries(self._source, self.tree, 0))
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, kinds: Sequence[str] = KINDS) -> Iterator[Entry]:
         shown = self._source.fetch([f"record/{index}" for index, _ in self.leaves])
         for (index, leaf), raw in zip(self.leaves, shown, strict=True):
             if raw is None:
@@ -60,11 +67,15 @@ class Elsewhere:
             if kept.entry != leaf:
                 raise ProofError(f"the record shown for entry {index} is another's")
             opened = kept.open()
-            if opened is None or opened.kind not in KINDS:
+            if opened is None or opened.kind not in kinds:
                 continue
             if self._trust.sites and opened.key not in self._trust.sites:
                 raise BadSignature(f"entry {index} is signed by an unknown site", cause=str(opened.key))
             yield _entry(index, leaf, opened)
+
+    def evidence(self, digest: str) -> bytes | None:
+        (raw,) = self._source.fetch([f"evidence/{digest}"])
+        return raw
 
 
 def _entry(index: int, leaf: bytes, opened: Opened) -> Entry:
