@@ -16,7 +16,7 @@ def doctor(context: Context) -> None:
     probes = probe()
     zone = context.settings.zone
     if context.json:
-        print_json({"meters": probes, "zone": zone or None, "home": context.settings.home})
+        print_json({"meters": [one._asdict() for one in probes], "zone": zone or None, "home": context.settings.home})
         return
     for one in probes:
         mark = click.style("yes", fg="green") if one.available else click.style("no ", fg="yellow")

@@ -13,7 +13,11 @@ from heliotrope.units import show_energy, show_power
 
 @click.command()
 @click.option(
-    "--by", "kind", type=click.Choice(["process", "cgroup", "pod", "slurm"]), default="process", show_default=True
+    "--by",
+    "kind",
+    type=click.Choice(["process", "cgroup", "container", "pod", "slurm"]),
+    default="process",
+    show_default=True,
 )
 @click.option("--interval", type=click.FloatRange(min=0.1), default=2.0, show_default=True, metavar="S")
 @click.option("--times", type=click.IntRange(min=1), help="Stop after so many looks.")
@@ -32,7 +36,8 @@ def watch(context: Context, kind: str, interval: float, times: int | None, rows:
             shares = node.read()
             looks += 1
             if context.json:
-                print_json({"by": kind, "node_j": node.node_j, "shares": shares, "flags": node.flags})
+                named = [share._asdict() for share in shares]
+                print_json({"by": kind, "node_j": node.node_j, "shares": named, "flags": node.flags})
                 continue
             span_s = time.monotonic() - began
             if sys.stdout.isatty():

@@ -49,7 +49,7 @@ class System:
     def path(self, name: str) -> str:
         return f"{self.root}/{name}"
 
-    def text(self, name: str) -> str | None:
+    def data(self, name: str) -> bytes | None:
         try:
             fd = os.open(f"{self.root}/{name}", os.O_RDONLY)
         except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
@@ -58,11 +58,15 @@ class System:
             chunks = []
             while chunk := os.read(fd, 65536):
                 chunks.append(chunk)
-            return b"".join(chunks).decode("utf-8", "replace")
+            return b"".join(chunks)
         except ProcessLookupError:
             return None
         finally:
             os.close(fd)
+
+    def text(self, name: str) -> str | None:
+        data = self.data(name)
+        return None if data is None else data.decode("utf-8", "replace")
 
     def number(self, name: str) -> int | None:
         """The integer in a file; None where there is no such file or no such integer."""
@@ -77,6 +81,14 @@ class System:
             with os.scandir(f"{self.root}/{folder}") as entries:
                 return sorted(entry.name for entry in entries)
         except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
+            return []
+
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder; links are not followed."""
+        try:
+            with os.scandir(f"{self.root}/{folder}") as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
 
     def cpus(self) -> int:
