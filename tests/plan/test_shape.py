@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from heliotrope.plan.shape.elastic import fill, hull
 from heliotrope.plan.shape.modes import Mode
 from heliotrope.plan.shape.walk import Ground, best_walk
-from heliotrope.plan.single.timeline import Timeline
+from heliotrope.plan.timeline import Timeline
 
 rates = st.lists(st.integers(0, 50), min_size=2, max_size=6)
 curves = st.lists(st.floats(0.3, 5.0), min_size=1, max_size=6)
@@ -175,7 +175,7 @@ def test_no_walk_tried_one_by_one_is_better(values, units, lost_s, fee, ways):
 @given(rates, st.floats(0.3, 3.0), st.floats(1.0, 1000.0))
 @settings(max_examples=40)
 def test_one_way_to_run_equals_the_kernel_for_pauses(values, hours, pause_s):
-    from heliotrope.plan.single.suspend import best_pieces
+    from heliotrope.plan.shape.suspend import best_pieces
 
     work = min(hours, len(values) - 0.3) * HOUR
     known = best_pieces(line(values), work, pause_s)

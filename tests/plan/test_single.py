@@ -23,9 +23,9 @@ from heliotrope.model import (
     SignalKind,
 )
 from heliotrope.plan import Candidate, Progress, place
-from heliotrope.plan.single.contiguous import best_window
-from heliotrope.plan.single.suspend import best_pieces, fill
-from heliotrope.plan.single.timeline import Timeline
+from heliotrope.plan.shape.contiguous import best_window
+from heliotrope.plan.shape.suspend import best_pieces, fill
+from heliotrope.plan.timeline import Timeline
 from heliotrope.units import from_epoch
 
 CELL = 1800.0

@@ -108,8 +108,16 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost: Positive | None = None
 
 
+class Lateness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A deadline with a price: each hour after `due` counts as `g_per_h` grams and `cost_per_h` EUR."""
+
+    due: Aware
+    g_per_h: NonNegative = 0.0
+    cost_per_h: NonNegative = 0.0
+
+
 class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`not_before` and `deadline` bound when it runs; both may be absent.
+    """`not_before` and `deadline` bound when it runs; both may be absent. `late`: a deadline that has a price instead.
 
     `engine_options`: what only one kind of engine understands, as in `slurm.partition`; the others pass over it.
     """
@@ -123,6 +131,7 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flexibility: Flexibility = Flexibility()
     not_before: Aware | None = None
     deadline: Aware | None = None
+    late: Lateness | None = None
     sites: tuple[str, ...] = ()
     data: tuple[DataNeed, ...] = ()
     latency: LatencyBound | None = None

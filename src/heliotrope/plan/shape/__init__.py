@@ -1,1 +1,1 @@
-"""How wide, how hot and where next: work that may change its width, its power or its site as it goes."""
+"""Exact kernels on one line of rates: when to run, with which pauses, how wide, how hot, and where next."""

@@ -1,8 +1,9 @@
-"""Width and power chosen freely step by step: exact for any speed-up curve; CarbonScaler's greedy if it is concave.
+"""Width and power chosen freely step by step: exact for any speed-up curve.
 
 Changes are free, so time within a step can be shared between two ways to run: what a step can do for its grams is the
 lower convex hull of (speed, power). Its edges, each a bit more speed for a bit more power, are taken over all steps
-by grams per unit of work. That is a linear programme over a sum of convex sets, which greedy solves exactly.
+by grams per unit of work. That is a linear programme over a sum of convex sets, which greedy solves exactly; where the
+curve is concave it is CarbonScaler's rule.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from heliotrope.plan.shape.modes import Mode
-from heliotrope.plan.single.timeline import Timeline
+from heliotrope.plan.timeline import Timeline
 
 # (index of the mode, start, end), seconds after the timeline's origin.
 Leg = tuple[int, float, float]

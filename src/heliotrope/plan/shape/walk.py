@@ -83,6 +83,7 @@ class _Search:
         self.cost = np.vstack((ground.cost + ground.hold, np.zeros(steps)))
         self.ground, self.work, self.start, self.lengths = ground, work, start, ground.lengths
         self.done, self.price, self.exhaustive = states, 0.0, True
+        self.dust = 1e-12 * float(np.abs(self.cost[np.isfinite(self.cost)]).max())  # what sums near 0 may be off by
         self.rest: Floats = np.zeros((steps + 1, states + 1))
 
     def best(self, below: float) -> Walk | None:
@@ -153,7 +154,7 @@ class _Search:
         return best[0]
 
     def _within(self, limit: float) -> tuple[float, list[Stay]] | None:
-        limit += _SLACK * abs(limit)
+        limit += _SLACK * abs(limit) + self.dust
         self.exhaustive = True
         labels = [_Label(self.start, 0.0, 0.0, None)]
         for i in range(len(self.lengths)):
@@ -200,7 +201,7 @@ class _Search:
         return grown
 
     def _sharing(self, j: int, i: int) -> Floats:
-        """[a, b]: least reduced cost from step i on if it begins in a and ends in b; infinite where nothing is decided."""
+        """[a, b]: least reduced cost from step i on if it begins in a and ends in b; infinite for no choice."""
         length, price = float(self.lengths[i]), self.price
         reduced = self.cost[:, i] - price * self.speed * length
         enter = self.fee + price * self.lost

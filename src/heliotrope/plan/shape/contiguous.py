@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from heliotrope.plan.single.timeline import Segment, Timeline
+from heliotrope.plan.timeline import Segment, Timeline
 
 # Costs within this share of each other are a tie; the earlier start wins.
 TIE = 1e-12
 TOUCH_S = 1e-6
+# When it should be done, in the line's seconds, and the cost of each second later.
+Due = tuple[float, float]
 
 
-def best_window(line: Timeline, length: float) -> tuple[float, Segment]:
+def best_window(line: Timeline, length: float, due: Due | None = None) -> tuple[float, Segment]:
     """Least cost and its window. Breakpoints: where the start or the end crosses a step; the caller checks it fits."""
     latest = max(line.start, line.end - length)
-    starts = np.concatenate((line.edges, line.edges - length, (latest,)))
+    starts = np.concatenate((line.edges, line.edges - length, (latest,), () if due is None else (due[0] - length,)))
     starts = np.sort(starts[(starts >= line.start) & (starts <= latest)])
     if line.busy:
         starts = starts[line.held_s(starts, length) <= TOUCH_S]
     costs = np.interp(starts + length, line.edges, line.cumulative) - np.interp(starts, line.edges, line.cumulative)
+    if due is not None:
+        costs += due[1] * np.clip(starts + length - due[0], 0.0, None)
     least = float(costs.min())
     chosen = int(np.argmax(costs <= least + TIE * max(abs(least), float(line.cumulative[-1]))))
     start = float(starts[chosen])

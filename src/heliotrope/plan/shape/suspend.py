@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from heliotrope.plan.single.timeline import Segment, Timeline
+from heliotrope.plan.timeline import Segment, Timeline
 
 _FRESH, _OFF, _ON = 0, 1, 2
 _EPS = 1e-6  # seconds
@@ -99,6 +99,7 @@ class _Search:
         self.running = running
         self.rates = line.rates.tolist()
         self.lengths = np.diff(line.edges).tolist()
+        self.dust = 1e-12 * float(np.abs(np.diff(line.cumulative)).max())  # what sums near 0 may be off by
         self.ceiling = float("inf")  # cost of the best plan known so far
         self.price = 0.0
         self.rest: list[tuple[float, float, float]] = []
@@ -204,7 +205,7 @@ class _Search:
 
     def within(self, limit: float) -> tuple[float, list[Segment]] | None:
         """The best plan that costs at most `limit`; every label that could still become one is kept."""
-        limit += _SLACK * abs(limit)
+        limit += _SLACK * abs(limit) + self.dust
         labels: _Labels = {(self.initial, 0, False): [(0.0, -1, 0.0, None)]}
         for i in range(len(self.rates)):
             labels = self._grown(labels, i, limit)
