@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from heliotrope.errors import InvalidInput
+from heliotrope.errors import EngineError, InvalidInput
+from heliotrope.model import Provenance
 from heliotrope.run import accounting, engines
 from heliotrope.run.engines.queued import name_of
-from heliotrope.run.folder import Folder, numbered
+from heliotrope.run.engines.slurm.asked import minutes
+from heliotrope.run.folder import Folder, folders_of, numbered
 from heliotrope.run.lifecycle import Seen
 
 pytestmark = pytest.mark.xdist_group("slurm")
@@ -123,7 +127,7 @@ def test_a_script_that_saves_and_requeues_itself_goes_on_within_its_attempt(engi
     assert int(lines[-2].split()[2].rstrip(",")) > 0
     assert lines[-1] == "done at 40"
     run = Path(one.handle).parent
-    first, second = accounting.folders_of(run.parent, run.name)
+    first, second = folders_of(run.parent, run.name)
     assert first.path == Path(one.handle) / "before" / "1"
     whole, part = accounting.measured([first, second]), accounting.measured([second])
     assert whole.energy_j.value > part.energy_j.value > 0
@@ -139,3 +143,104 @@ def test_what_was_asked_to_leave_stays_away_even_if_slurm_requeues_it(engine, ta
     wait_for(lambda: job(slurm, one) == "FAILED")
     assert out(one).count("began") == 1
     assert numbered(Folder(Path(one.handle)).before) == []
+
+
+def test_its_kwh_are_written_to_the_job(engine, task, until, wait_for, slurm):
+    one = task("t = __import__('time').time()\nwhile __import__('time').time() < t + 0.5: pass")
+    engine.launch(one)
+    until(engine, one, Seen.EXITED)
+    wait_for(lambda: job(slurm, one) == "COMPLETED")
+    told = slurm.ask("north", "scontrol", "show", "job", job(slurm, one, "%i"))
+    energy = Folder(Path(one.handle)).measurement.energy_j
+    comment = next(line.strip() for line in told.splitlines() if "Comment=" in line)
+    assert comment.startswith(f"Comment=helio kwh={energy.value / 3.6e6:.9f} low=")
+    assert comment.endswith(energy.provenance.value)
+
+
+def test_the_nodes_meter_is_shared_with_whoever_was_there(slurm, task, until, wait_for):
+    """South's two nodes draw 350 W each; two jobs on one node share it, and a job alone has it all."""
+    engine = engines.engine("slurm", **slurm.options("south"), meter="sacct")
+    pair = [task("import time; time.sleep(4)", cpus=4, options={"slurm.flags": "--nodelist=south1"}) for _ in "ab"]
+    alone = task("import time; time.sleep(4)", options={"slurm.flags": "--nodelist=south2"})
+    for one in (*pair, alone):
+        engine.launch(one)
+    for one in (*pair, alone):
+        until(engine, one, Seen.EXITED, within_s=60)
+    first, second, whole = (Folder(Path(one.handle)).measurement for one in (*pair, alone))
+    assert whole.energy_j.provenance is Provenance.MEASURED
+    assert first.energy_j.provenance is Provenance.MODELLED
+    drawn = [m.meters[0].energy_j for m in (first, second, whole)]
+    # Whole seconds, and a start that is not the same: south1's two jobs together draw about what south2's one does.
+    assert 0.6 < (drawn[0] + drawn[1]) / drawn[2] < 1.7
+    assert max(drawn[:2]) < 0.8 * drawn[2]
+    for measurement in (first, second, whole):
+        assert measurement.energy_j.low <= sum(r.energy_j for r in measurement.readings) <= measurement.energy_j.high
+
+
+def test_a_crash_before_it_was_noted_sends_it_once(engine, task, until, slurm, out):
+    one = task("print('ran')")
+    engine.launch(one)
+    (Path(one.handle) / "sent.json").unlink()
+    engine.launch(one)
+    assert until(engine, one, Seen.EXITED).code == 0
+    assert job(slurm, one, "%i").count("\n") == 0, "one job"
+    assert out(one) == "ran\n"
+
+
+def test_two_jobs_of_one_attempt_run_it_once(engine, task, until, wait_for, slurm, out):
+    """What no care can rule out: one attempt sent twice. The second finds the folder taken, and leaves."""
+    one = task("import time; print('ran'); time.sleep(2)")
+    engine.launch(one)
+    until(engine, one, Seen.ALIVE)
+    slurm.ask(
+        "north", "sbatch", f"--job-name={name_of(one.handle)}", "--output=/dev/null", "--wrap",
+        shlex.join([sys.executable, "-m", "heliotrope.run.engines.slurm.node", one.handle]),
+    )  # fmt: skip
+    assert until(engine, one, Seen.EXITED).code == 0
+    wait_for(lambda: set(job(slurm, one).split()) <= {"COMPLETED", "FAILED"})
+    assert out(one) == "ran\n"
+
+
+def test_who_is_cancelled_at_the_cluster_fails_and_says_so(engine, task, until, slurm):
+    one = task("import time; time.sleep(60)")
+    engine.launch(one)
+    until(engine, one, Seen.ALIVE)
+    slurm.ask("north", "scancel", job(slurm, one, "%i"))
+    assert "CANCELLED" in until(engine, one, Seen.EXITED).why
+
+
+def test_slurm_itself_can_suspend(slurm, task, until, wait_for, out):
+    engine = engines.engine("slurm", **slurm.options("north"), suspend="slurm")
+    one = task("import time\nwhile True:\n    print('.', end='', flush=True); time.sleep(0.02)")
+    engine.launch(one)
+    wait_for(lambda: len(out(one)) > 3)
+    engine.pause(one.handle)
+    wait_for(lambda: job(slurm, one) == "SUSPENDED")
+    engine.pause(one.handle)
+    engine.kill(one.handle)
+    assert until(engine, one, Seen.EXITED).code == -signal.SIGKILL
+
+
+def test_a_controller_of_slurm_that_dies_loses_nothing(engine, task, until, wait_for, slurm, out):
+    one = task(GO_ON + "\nprint('done')")
+    engine.launch(one)
+    until(engine, one, Seen.ALIVE)
+    slurm.kill("slurmctld-north")
+    with pytest.raises(EngineError, match="squeue"):
+        wait_for(lambda: engine.observe(one.handle).seen is not Seen.ALIVE)
+    slurm.start_controller("north")
+    (Path(one.working_directory) / "enough").touch()
+    assert until(engine, one, Seen.EXITED, within_s=60).code == 0
+    assert out(one) == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("60", 60), ("1:30", 2), ("1:30:00", 90), ("2-12", 3600), ("1-0:30", 1470), ("0-0:0:1", 1)]
+)
+def test_slurms_lengths(text, wanted):
+    assert minutes(text) == wanted
+
+
+def test_what_is_no_length_says_what_is():
+    with pytest.raises(InvalidInput, match="not a length of time"):
+        minutes("soon")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from heliotrope import footprint, measure
@@ -12,7 +10,7 @@ from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import PRICE, WATER, Measurement, Signal, SignalKind, Site, Workload, total
 from heliotrope.run.clock import Clock
-from heliotrope.run.folder import Folder, numbered
+from heliotrope.run.folder import Folder
 from heliotrope.store.runs import Account
 
 
@@ -112,8 +110,3 @@ def _carbon(grid: Grid, zone: str, span: tuple[int, int], kind: SignalKind) -> S
             signal.quality, flags=(*signal.quality.flags, "accounted with a forecast: no history yet")
         )
         return msgspec.structs.replace(signal, quality=quality)
-
-
-def folders_of(runs: Path, run_id: str) -> list[Folder]:
-    """In the order of the slots that they are named by; each behind what its cluster took back of it."""
-    return [folder for slot in numbered(runs / run_id) for folder in (*slot.earlier(), slot)]

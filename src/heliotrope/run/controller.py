@@ -19,6 +19,7 @@ from heliotrope.run import accounting, engines, lifecycle, sharing
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of
 from heliotrope.run.engines.protocol import Task
+from heliotrope.run.folder import folders_of
 from heliotrope.run.lifecycle import Turn
 from heliotrope.run.sharing import Case
 from heliotrope.store import runs, shares
@@ -181,7 +182,7 @@ class Controller(Desk):
         workload, plan, fleet, clock, now_s = case.workload, case.plan, case.fleet, case.clock, case.now_s
         if step.do is lifecycle.Do.REAP and run.handle:
             engines.of(fleet.site(run.site)).reap(run.handle)
-        folders = accounting.folders_of(self.home / "runs", run.id)
+        folders = folders_of(self.home / "runs", run.id)
         bill, unread = None, ""
         try:
             raw = accounting.measured(folders)

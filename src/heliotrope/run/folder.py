@@ -106,3 +106,8 @@ class Folder:
 def numbered(path: Path) -> list[Folder]:
     """The folders in `path` that are named by a number, in its order."""
     return [Folder(one) for one in sorted(path.glob("[0-9]*"), key=lambda one: int(one.name))]
+
+
+def folders_of(runs: Path, run_id: str) -> list[Folder]:
+    """In the order of the slots that they are named by; each behind what its cluster took back of it."""
+    return [folder for slot in numbered(runs / run_id) for folder in (*slot.earlier(), slot)]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
-from heliotrope.errors import UnknownName
+from heliotrope.errors import InvalidInput, UnknownName
+from heliotrope.measure import windows
+from heliotrope.measure.windows import Window
 from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, Slot, Workload
+from heliotrope.run.folder import folders_of
 from heliotrope.store import Store, Transaction, runs
 from heliotrope.store.runs import Event, Strip
 
@@ -29,6 +33,7 @@ class RunView(msgspec.Struct, frozen=True):
     receipt: str = ""
     home: str = ""
     run_now_operational_g: Estimate | None = None
+    windows: tuple[Window, ...] = ()
 
 
 class JobRow(msgspec.Struct, frozen=True):
@@ -72,7 +77,16 @@ def run_view(store: Store, name: str) -> RunView:
             receipt=shown.receipt if shown else "",
             home=runs.home(tx, workload.id),
             run_now_operational_g=account.run_now_operational_g if account else None,
+            windows=_windows(store.path.parent / "runs", shown) if shown else (),
         )
+
+
+def _windows(folders: Path, run: Run) -> tuple[Window, ...]:
+    """What the program measured of itself; a file that a disk has damaged shows nothing, and changes no number."""
+    try:
+        return tuple(one for folder in folders_of(folders, run.id) for one in windows.read(folder.windows))
+    except InvalidInput:
+        return ()
 
 
 def jobs(store: Store, limit: int = 200) -> tuple[JobRow, ...]:

@@ -11,6 +11,7 @@ from heliotrope import footprint
 from heliotrope.errors import InvalidInput, MeterError, ProofError
 from heliotrope.model import Measurement, Run
 from heliotrope.run import Clock, accounting, views
+from heliotrope.run.folder import folders_of
 from heliotrope.run.views import JobRow, RunView
 from heliotrope.store import runs
 from heliotrope.units import S_PER_HOUR
@@ -34,7 +35,7 @@ def view(house: House, name: str) -> RunView:
 def _so_far(house: House, run: Run) -> Measurement | None:
     """From the journal that its meter keeps, on the run's own clock; nothing where that cannot be read yet."""
     try:
-        raw = accounting.measured(accounting.folders_of(house.home / "runs", run.id))
+        raw = accounting.measured(folders_of(house.home / "runs", run.id))
     except (MeterError, InvalidInput):
         return None
     if raw is None:
@@ -46,7 +47,7 @@ def _so_far(house: House, run: Run) -> Measurement | None:
 
 def output(house: House, run: Run | None) -> str:
     """The end of what the command itself said."""
-    folders = accounting.folders_of(house.home / "runs", run.id) if run else []
+    folders = folders_of(house.home / "runs", run.id) if run else []
     path = folders[-1].out if folders else None
     if path is None or not path.exists():
         return ""

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from heliotrope.model import Estimate, Footprint, Outlook, Plan, Provenance, Workload
 from heliotrope.units import S_PER_HOUR, from_epoch, show_carbon, show_duration
 from heliotrope.web import charts, strips, words
+from heliotrope.web.inside import Inside, inside
 
 if TYPE_CHECKING:
     from heliotrope.run.views import Event, RunView, Strip
@@ -42,6 +43,7 @@ class RunPage(msgspec.Struct, frozen=True):
     compare_note: str
     power: str
     power_note: str
+    inside: Inside | None
     plan: Plan | None
     chosen: str
     why_note: str
@@ -75,6 +77,7 @@ def build(view: RunView, *, now_s: float | None = None, made: str = "", output: 
         compare_note=_compare_note(view),
         power=power(view),
         power_note=power_note(view),
+        inside=inside(view.windows, factor=view.run.clock_factor if view.run else 1.0),
         plan=plan,
         chosen=_chosen(plan) if plan else "",
         why_note=_why_note(plan) if plan else "",
