@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from heliotrope.config import GridSettings
 from heliotrope.errors import UnknownZone
-from heliotrope.grid import zones
+from heliotrope.grid import Grid, zones
 
 
 @pytest.mark.parametrize(
@@ -22,13 +23,37 @@ def test_a_cloud_region_is_its_country_with_a_flag():
     assert "azure/westeurope" in zone.flags[-1]
 
 
+@pytest.mark.parametrize(
+    ("region", "zone"),
+    [
+        ("aws/us-east-1", "US-MIDA-PJM"),
+        ("aws/eu-north-1", "SE-SE3"),
+        ("aws/sa-east-1", "BR"),
+        ("oci/uk-london-1", "GB"),
+        ("gcp/northamerica-northeast1", "CA-QC"),
+        ("azure/westus", "US-CAL-CISO"),
+    ],
+)
+def test_regions_of_every_cloud_have_a_zone_by_either_name(region, zone):
+    assert zones.find(region).name == zones.find(region.partition("/")[2]).name == zone
+
+
+def test_a_region_that_nobody_knows_is_the_world_with_a_flag():
+    zone = zones.find("aws/mars-north-1")
+    assert zone.name == "WORLD"
+    assert zone.flags == ("unknown region mars-north-1 of aws: the world's mean, with the span of countries",)
+    signal = Grid(GridSettings()).forecast("aws/mars-north-1", 0, 3600, issued_at_s=0)
+    assert signal.low[0] < signal.values[0] / 3 < signal.high[0]
+    assert "mars-north-1" in " ".join(signal.quality.flags)
+
+
 def test_a_part_without_facts_is_its_country_with_a_flag():
     zone = zones.find("USA-TEX-ERCO")
     assert (zone.name, zone.country) == ("USA-TEX-ERCO", "US")
     assert "US stands in" in zone.flags[-1]
 
 
-@pytest.mark.parametrize("name", ["Atlantis", "ZZ", "ZZ-NOWHERE", "aws/nowhere", "🌻"])
+@pytest.mark.parametrize("name", ["Atlantis", "ZZ", "ZZ-NOWHERE", "nocloud/nowhere", "🌻"])
 def test_what_is_no_zone_is_refused(name):
     with pytest.raises(UnknownZone) as fault:
         zones.find(name)

@@ -150,7 +150,8 @@ def providers(context: Context) -> None:
             print_json(row)
         else:
             click.echo(f"{row.name:<16} {row.state:<12} {', '.join(row.kinds)}")
-            click.echo(f"{'':<16} {row.note}")
+            spent = f"; {row.calls} of {row.calls_per_hour} calls this hour" if row.calls_per_hour else ""
+            click.echo(f"{'':<16} {row.note}{spent}")
 
 
 @grid.command()

@@ -54,11 +54,15 @@ class Grid:
 
     def history(self, zone: str, start_s: int, end_s: int, *, kind: SignalKind = CARBON) -> Signal:
         """What was over the hours that touch [start_s, end_s)."""
-        return self._first(self.zone(zone), kind, start_s, end_s, None)
+        return self._of(self.zone(zone), kind, start_s, end_s, None)
 
     def forecast(self, zone: str, start_s: int, end_s: int, *, issued_at_s: int, kind: SignalKind = CARBON) -> Signal:
         """What is expected over the hours that touch [start_s, end_s), knowing nothing after `issued_at_s`."""
-        return self._first(self.zone(zone), kind, start_s, end_s, issued_at_s)
+        return self._of(self.zone(zone), kind, start_s, end_s, issued_at_s)
+
+    def _of(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:
+        signal = self._first(zone, kind, start_s, end_s, issued_at_s)
+        return flagged(signal, (zone.stand_in,) if zone.stand_in else ())
 
     def _first(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:
         """The first provider's answer; hours that it does not know from the next of the same kind, flagged."""

@@ -14,13 +14,15 @@ from heliotrope.facts import Fact
 from heliotrope.model import Place
 
 WORLD = "WORLD"
+CLOUDS = ("aws", "azure", "gcp", "oci")
 FUELS = ("coal", "gas", "oil", "nuclear", "hydro", "wind", "solar", "biomass", "other_renewable")
 
 
 class Zone(msgspec.Struct, frozen=True, eq=False):
     """A place with one price and one mix. `shares`: of yearly generation by fuel, summing to 1.
 
-    A zone that only a file of the user knows has neither place nor facts.
+    A zone that only a file of the user knows has neither place nor facts. `stand_in` says for what it stands, where it
+    was not asked for by its own name.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Zone(msgspec.Struct, frozen=True, eq=False):
     intensity: Fact | None
     shares: Mapping[str, float]
     flags: tuple[str, ...] = ()
+    stand_in: str = ""
 
 
 @cache
@@ -70,14 +73,16 @@ def _alpha3() -> Mapping[str, str]:
 
 @cache
 def _regions() -> Mapping[str, str]:
-    return MappingProxyType({fact.name: fact.more["zone"] for fact in facts.table("cloud_regions")})
+    """By `cloud/region`, and by the region's name alone: no two clouds share one."""
+    named = {fact.name: fact.more["zone"] for fact in facts.table("cloud_regions")}
+    return MappingProxyType(named | {name.partition("/")[2]: zone for name, zone in named.items()})
 
 
 def find(name: str) -> Zone:
-    """A zone by alpha-2, alpha-3, `COUNTRY-PART` or `cloud/region`.
+    """A zone by alpha-2, alpha-3, `COUNTRY-PART`, `cloud/region` or the region's name alone.
 
-    No name at all is the world with a flag. A part that facts do not know, of a country that they do, is that country
-    with a flag; anything else is refused.
+    No name at all is the world with a flag, and so is a region that facts do not know of a cloud that they do. A part
+    that facts do not know, of a country that they do, is that country with a flag; anything else is refused.
     """
     text = name.strip()
     zones = all_zones()
@@ -89,8 +94,11 @@ def find(name: str) -> Zone:
     if upper in _alpha3():
         return zones[_alpha3()[upper]]
     if text.lower() in _regions():
-        country = zones[_regions()[text.lower()]]
-        return _standing_in(country, country.name, f"cloud region {text.lower()}")
+        return _lying_in(zones[_regions()[text.lower()]], text.lower())
+    cloud, _, region = text.lower().partition("/")
+    if region and cloud in CLOUDS:
+        flag = f"unknown region {region} of {cloud}: the world's mean, with the span of countries"
+        return msgspec.structs.replace(unknown_place(), flags=(flag,))
     country_code, _, part = upper.partition("-")
     country_code = _alpha3().get(country_code, country_code)
     if part and country_code in zones:
@@ -123,6 +131,12 @@ def unknown_place() -> Zone:
     fact = Fact("countries", WORLD, mean, "g/kWh", rows[0].kind, year, source, rows[0].licence, MappingProxyType({}))
     flag = "unknown place: set `zone` for more than the world's mean"
     return Zone(WORLD, "", "World", None, fact, {}, (flag,))
+
+
+def _lying_in(zone: Zone, region: str) -> Zone:
+    """A cloud tells its region's city at best: the zone around it stands for it."""
+    stand_in = f"cloud region {region}: {zone.name} stands in for its grid"
+    return msgspec.structs.replace(zone, flags=(*zone.flags, stand_in), stand_in=stand_in)
 
 
 def _standing_in(country: Zone, name: str, what: str) -> Zone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -13,12 +14,14 @@ from heliotrope.grid.wire.web import WebProvider
 
 
 class Row(msgspec.Struct, frozen=True):
-    """`state`: in use, ready, needs key, or needs settings."""
+    """`state`: in use, ready, needs key, needs settings, or quiet (it asked for it). Calls are of the last hour."""
 
     name: str
     state: str
     kinds: tuple[str, ...]
     note: str
+    calls: int = 0
+    calls_per_hour: int = 0
 
 
 def rows(settings: GridSettings, home: Path | None) -> list[Row]:
@@ -36,6 +39,11 @@ def _row(name: str, settings: GridSettings, home: Path | None) -> Row:
     if not isinstance(provider, WebProvider):
         return Row(name, state, kinds, "on this machine")
     note = f"{provider.client.base.netloc}; {provider.licence}"
+    now_s = time.time()
+    calls = (provider.archive.spent(name, now_s), provider.client.budget)
     if provider.needs_key and not provider.key:
-        return Row(name, "needs key", kinds, f"{note}; export {provider.default_key_env()}=…")
-    return Row(name, state, kinds, note)
+        return Row(name, "needs key", kinds, f"{note}; export {provider.default_key_env()}=…", *calls)
+    quiet_s = provider.archive.quiet_until(name) - now_s
+    if quiet_s > 0:
+        return Row(name, "quiet", kinds, f"{note}; asked for quiet for {quiet_s:.0f} s more", *calls)
+    return Row(name, state, kinds, note, *calls)

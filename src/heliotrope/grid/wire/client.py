@@ -65,7 +65,7 @@ class Client:
         self._headers = {"User-Agent": f"heliotrope/{__version__}", "Accept": "application/json", **(headers or {})}
         self._secrets = tuple({form for secret in secrets if secret for form in (secret, quote_plus(secret))})
         self._timeout_s = timeout_s
-        self._budget = calls_per_hour
+        self.budget = calls_per_hour
         self._archive = archive or Archive(None)
         self._sleep = sleep
         self._now = now
@@ -161,8 +161,8 @@ class Client:
             )
         if now < self._refused.get(question, 0.0):
             raise self._denied("refused moments ago, not asked again", path)
-        if not self._archive.spend(self.name, self._budget, now):
-            raise _busy(f"{self.name}: the budget of {self._budget} calls an hour is spent", final=True)
+        if not self._archive.spend(self.name, self.budget, now):
+            raise _busy(f"{self.name}: the budget of {self.budget} calls an hour is spent", final=True)
 
     def _denied(self, why: str, path: str) -> ProviderDenied:
         return ProviderDenied(
