@@ -13,9 +13,14 @@ _NOISE = re.compile(
     r"|\b\d+-core\b|\b\d+(?:\.\d+)? ?ghz\b|\baws\b|\bamazon\b|\bgoogle\b|\bazure\b|\bmicrosoft\b",
     re.IGNORECASE,
 )
+# A cloud's name for a machine: m7g.large, n2d-standard-8, Standard_D8s_v5, VM.Standard.E4.Flex, ecs.g7.large
+_INSTANCE = re.compile(
+    r"[a-z]+\d+[a-z]*(?:-[a-z]+)?\.(?:\d*x?large|nano|micro|small|medium|metal)|[a-z]\d[a-z]?-[a-z]+|Standard_|VM\.|ecs\.",
+    re.IGNORECASE,
+)
 UNKNOWN = "any server"
 ALONE_ON_CORE = 1.5  # a core with one busy thread draws about three quarters of what it draws with two
-HIDDEN = frozenset({UNKNOWN, "qemu x86", "amd epyc", "intel xeon", "aws graviton", "intel core", "amd ryzen"})
+HIDDEN = frozenset({UNKNOWN, "qemu x86", "amd epyc", "intel xeon", "aws graviton", "intel core", "amd ryzen", "arm"})
 
 
 class Span(NamedTuple):
@@ -78,9 +83,12 @@ def clean(name: str) -> str:
 
 
 def resolve(name: str, cpuid: str = "") -> Socket:
-    """`cpuid`: `family/model/stepping` of x86, `implementer/part` of Arm, as /proc/cpuinfo has them; may be empty."""
+    """`name`: of a CPU, or a cloud's of a machine. `cpuid`, which may be empty: as /proc/cpuinfo has it.
+
+    That is `family/model/stepping` on x86 and `implementer/part` on Arm.
+    """
     text = clean(name)
-    family = _family(text, cpuid)
+    family = _family(text, name.strip(), cpuid)
     sku = _sku(text)
     w_low, w_high = float(family.more["w_low"]), float(family.more["w_high"])
     per_core = int(family.more["threads_per_core"])
@@ -141,9 +149,13 @@ def _sku(text: str) -> Fact | None:
     return None
 
 
-def _family(text: str, cpuid: str) -> Fact:
+def _family(text: str, name: str, cpuid: str) -> Fact:
     """By name; a name that hides the generation (as guests' names do) is helped out by what CPUID says."""
     rows = facts.table("cpu_families")
+    if _INSTANCE.match(name):
+        for row in rows:
+            if row.more["instances"] and re.search(row.more["instances"], name.lower()):
+                return row
     by_name = next(row for row in rows if re.search(row.more["pattern"], text))
     if by_name.name in HIDDEN and cpuid:
         for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from heliotrope.measure.cpu.names import Socket, Span, resolve
+from heliotrope.measure.cpu.names import HIDDEN, Socket, Span, resolve
 from heliotrope.measure.system import System
 
 
@@ -28,6 +28,9 @@ def this_cpu(system: System) -> ThisCpu:
         cpuid = "/".join(fields.get(key, "") for key in ("cpu family", "model", "stepping"))
     guest = "hypervisor" in fields.get("flags", "").split() or "graviton" in name.lower()
     socket = resolve(name, cpuid)
+    if socket.family in HIDDEN and (product := system.text("sys/class/dmi/id/product_name")):
+        told = resolve(product.strip())  # a cloud may say which instance type it is
+        socket = socket if told.family in HIDDEN else told
     siblings = fields.get("siblings", "")
     if not guest and siblings.isdigit() and int(siblings) > 0 and not socket.exact:
         threads = Span.exact(float(siblings))
@@ -40,9 +43,4 @@ def _product(system: System) -> str:
     for path in ("sys/class/dmi/id/processor_version", "proc/device-tree/model"):
         if text := system.text(path):
             return text.strip("\0\n ")
-    vendor = (system.text("sys/class/dmi/id/sys_vendor") or "").strip()
-    return (
-        "Graviton"
-        if vendor == "Amazon EC2" and (system.text("proc/cpuinfo") or "").startswith("processor\t: 0\nBogo")
-        else ""
-    )
+    return (system.text("sys/class/dmi/id/product_name") or "").strip()
