@@ -77,7 +77,10 @@ class FakeMachine:
         lines = [f"cpu  {ticks} 0 0 0 0 0 0 0 0 0", *(f"cpu{n} 0 0 0 0 0 0 0 0 0 0" for n in range(self.cpus))]
         self._write("proc/stat", "\n".join(lines) + "\n")
         for domain, folder in self.folders.items():
-            self._write(f"{folder}/energy_uj", str(self.counters_uj[domain]))
+            # In place and always as long: whoever reads meanwhile finds a number, as in a real /sys.
+            path = self.root / folder / "energy_uj"
+            with path.open("r+b" if path.exists() else "wb", buffering=0) as counter:
+                counter.write(b"%020d" % self.counters_uj[domain])
         for pid, p in self.processes.items():
             own, reaped = round(p.own_s * TICKS_PER_S), round(p.reaped_s * TICKS_PER_S)
             self._write(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 import math
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from heliotrope.errors import InvalidInput
+from heliotrope.measure import series
 from heliotrope.measure.recorder import Z90
 from heliotrope.measure.recovery import laps
 
@@ -38,61 +36,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return value, value * max(0.0, 1 - Z90 * self.spread), value * (1 + Z90 * self.spread)
 
 
-def read_reference(path: Path) -> list[tuple[float, float]]:
-    """CSV with a time (`time`, `timestamp`: epoch seconds or ISO 8601 with a zone) and `watts` or `power_w`."""
-    try:
-        with path.open(encoding="utf-8", newline="") as text:
-            rows = list(csv.DictReader(text))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput("the reference cannot be read", file=str(path), cause=str(error)) from error
-    points = []
-    for line, row in enumerate(rows, start=2):
-        when = row.get("time") or row.get("timestamp") or ""
-        watts = row.get("watts") or row.get("power_w") or ""
-        points.append((_seconds(when, path, line), _watts(watts, path, line)))
-    if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(points)):
-        raise InvalidInput("times must grow", file=str(path), field="time")
-    if len(points) < 2:
-        raise InvalidInput("too few rows", file=str(path), found=len(points), allowed="two or more")
-    return points
-
-
-def _seconds(text: str, path: Path, line: int) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        raise InvalidInput(
-            "not a time",
-            file=str(path),
-            line=line,
-            field="time",
-            found=text,
-            allowed="epoch seconds, or ISO 8601 with a zone",
-        )
-    return when.timestamp()
-
-
-def _watts(text: str, path: Path, line: int) -> float:
-    try:
-        watts = float(text)
-    except ValueError:
-        watts = math.nan
-    if not (math.isfinite(watts) and watts >= 0):
-        raise InvalidInput(
-            "not a draw", file=str(path), line=line, field="watts", found=text, allowed="a number, 0 or more"
-        )
-    return watts
-
-
 def fit(journal: Path, reference: Path, *, window_s: float = 10.0) -> Calibration:
     """Least squares over windows in which both were there; a base below zero is not believed and left out."""
-    points = read_reference(reference)
+    points = series.read(reference)
     windows = _windows(journal, points, window_s)
     if len(windows) < LEAST_POINTS:
         raise InvalidInput(

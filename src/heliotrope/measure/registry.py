@@ -14,14 +14,23 @@ GROUP = "heliotrope.meters"
 BUILT_IN = {
     "rapl": "heliotrope.measure.meters.rapl",
     "nvml": "heliotrope.measure.meters.nvml",
+    "amd": "heliotrope.measure.meters.amd",
+    "board": "heliotrope.measure.meters.board",
     "daemon": "heliotrope.measure.meters.daemon",
     "modelled": "heliotrope.measure.meters.modelled",
     "hwmon": "heliotrope.measure.meters.hwmon",
     "prometheus": "heliotrope.measure.meters.prometheus",
     "redfish": "heliotrope.measure.meters.redfish",
+    "ipmi": "heliotrope.measure.meters.ipmi",
+    "snmp": "heliotrope.measure.meters.snmp",
+    "csv": "heliotrope.measure.meters.csv",
+    "battery": "heliotrope.measure.meters.battery",
+    "apple": "heliotrope.measure.meters.apple",
     "replay": "heliotrope.measure.meters.replay",
 }
-MEASURED = ("rapl", "nvml")
+MEASURED = ("rapl", "nvml", "amd", "board")
+# A meter whose folder is empty here is not even loaded: starting is paid by everybody.
+NEEDS = {"rapl": "sys/class/powercap", "amd": "sys/class/drm", "board": "sys/class/hwmon"}
 BY_DEFAULT = (*MEASURED, "daemon", "modelled")
 
 
@@ -51,6 +60,8 @@ def open_all(system: System, wanted: tuple[str, ...], *, skip: bool = False) -> 
     meters: list[Meter] = []
     for spec in wanted or BY_DEFAULT:
         name, _, target = spec.partition(":")
+        if not wanted and name in NEEDS and not system.names(NEEDS[name]):
+            continue
         covered = frozenset(domain for meter in meters for domain in meter.covers)
         meter = module(name).open_meter(Opening(system, target, covered))
         if meter is not None:

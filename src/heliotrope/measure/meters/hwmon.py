@@ -20,9 +20,11 @@ def sensors(system: System) -> dict[str, str]:
         files = system.names(f"{FOLDER}/{entry}")
         for kind, suffix in SUFFIXES:
             for file in files:
+                # ACPI power meters carry their name in power1_oem_info, a card's sensors theirs in a label.
                 if file.startswith(kind) and file.endswith(suffix):
                     channel = file.removesuffix(suffix)
-                    label = (system.text(f"{FOLDER}/{entry}/{channel}_label") or channel).strip()
+                    stem = f"{FOLDER}/{entry}/{channel}"
+                    label = (system.text(f"{stem}_label") or system.text(f"{stem}_oem_info") or channel).strip()
                     found.setdefault(f"{chip}/{label}", f"{FOLDER}/{entry}/{file}")
     return found
 

@@ -3,82 +3,186 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from heliotrope.errors import MeterError
 from heliotrope.measure.protocol import Draw, Usage
 from heliotrope.model import Provenance
 
 ERROR = 0.05  # of a watt-meter in a machine, where its maker says nothing: assumed
+FRESH = 3.0  # times its usual interval that a last reading may stand for what follows
 
 
 class Told(NamedTuple):
-    """One domain as its source tells it: a counter of joules, or watts."""
+    """One domain as its source tells it: a counter of joules, or watts. `counter_range_j`: where it begins again."""
 
     domain: str
     joules: float | None = None
     watts: float | None = None
     counted: bool = True
+    counter_range_j: float = 0.0
+
+
+class Point(NamedTuple):
+    """What a source told at one second of a steady clock."""
+
+    at_s: float
+    told: list[Told]
+
+
+class Source(Protocol):
+    """Where points come from. `take` gives those since the last; it raises MeterError when there is no answer."""
+
+    def take(self, elapsed_s: float) -> list[Point]: ...
+
+    def now_s(self) -> float: ...
+
+    def close(self) -> None: ...
+
+
+class Direct:
+    """A source that answers at once (a file): asked at every sample, or every `every_s`."""
+
+    def __init__(self, look: Callable[[], list[Told]], every_s: float = 0.0) -> None:
+        self._look = look
+        self._every_s = every_s
+        self._now_s = 0.0
+        self._next_s = 0.0
+
+    def take(self, elapsed_s: float) -> list[Point]:
+        self._now_s += elapsed_s
+        if self._now_s < self._next_s:
+            return []
+        self._next_s = self._now_s + self._every_s
+        return [Point(self._now_s, self._look())]
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def close(self) -> None:
+        """Holds nothing open."""
+
+
+class _Domain:
+    """Joules of one domain up to its last point, and how many of them (with bounds) have been handed out."""
+
+    def __init__(self, at_s: float, told: Told) -> None:
+        self.at_s, self.told = at_s, told
+        self.known = (0.0, 0.0, 0.0)
+        self.given = (0.0, 0.0, 0.0)
+        self.watts: tuple[float, float, float] | None = None if told.watts is None else _around(told.watts)
+        self.present = True
+
+    def add(self, at_s: float, now: Told) -> list[str]:
+        """Joules since the last point are known now; what is strange about them."""
+        before, span_s = self.told, at_s - self.at_s
+        self.told, self.at_s = now, at_s
+        flags: list[str] = []
+        if before.joules is not None and now.joules is not None:
+            used_j = now.joules - before.joules
+            if used_j < 0 and now.counter_range_j and used_j + now.counter_range_j < now.counter_range_j / 2:
+                used_j += now.counter_range_j
+            low_j, high_j = used_j * (1 - ERROR), used_j * (1 + ERROR)
+            if used_j < 0:
+                used_j, low_j = now.joules, now.joules * (1 - ERROR)
+                high_j = now.joules * (1 + ERROR) + (self.watts[2] if self.watts else 0.0) * span_s
+                flags.append(f"{now.domain}: counter was reset, energy before it is missing")
+            if span_s > 0 and used_j > 0:
+                self.watts = _around(used_j / span_s)
+        else:
+            pair = (before.watts or 0.0, now.watts or 0.0)
+            used_j = sum(pair) / 2 * span_s
+            # Between two looks the draw may have been either all the time.
+            low_j, high_j = min(pair) * span_s * (1 - ERROR), max(pair) * span_s * (1 + ERROR)
+            self.watts = (pair[1], min(pair) * (1 - ERROR), max(pair) * (1 + ERROR))
+        self.known = (self.known[0] + used_j, self.known[1] + low_j, self.known[2] + high_j)
+        return flags
+
+    def hand_out(self, now_s: float, flags: list[str]) -> Draw:
+        """All that was used until now and was not handed out yet: the last watts stand for what follows them."""
+        since_s = max(0.0, now_s - self.at_s)
+        upto = self.known
+        if since_s > 0 and self.watts is not None:
+            upto = (
+                upto[0] + self.watts[0] * since_s,
+                upto[1] + self.watts[1] * since_s,
+                upto[2] + self.watts[2] * since_s,
+            )
+        value, low, high = (max(0.0, now - given) for now, given in zip(upto, self.given, strict=True))
+        low, high = min(low, value), max(high, value)
+        if self.watts is None:
+            flags = [*flags, f"{self.told.domain}: a counter that was read once tells nothing yet"]
+        self.given = (self.given[0] + value, self.given[1] + low, self.given[2] + high)
+        return Draw(self.told.domain, value, low, high, counted=self.told.counted, flags=tuple(flags))
+
+
+def _around(watts: float) -> tuple[float, float, float]:
+    return watts, watts * (1 - ERROR), watts * (1 + ERROR)
 
 
 class IntegratedMeter:
-    """`look` asks the source; it raises MeterError when the source does not answer, which is flagged, never fatal."""
+    """A source that does not answer is flagged, never fatal; what it tells when it is back fills the gap."""
 
     provenance = Provenance.MEASURED
 
     def __init__(
         self,
         name: str,
-        look: Callable[[], list[Told]],
+        look: Callable[[], list[Told]] | None,
         *,
         covers: frozenset[str],
         resolution_s: float,
-        every_s: float = 0.0,
+        source: Source | None = None,
     ) -> None:
+        assert look is not None or source is not None
         self.name = name
         self.covers = covers
         self.resolution_s = resolution_s
-        self._look = look
-        self._every_s = every_s
-        self._waited_s = 0.0
-        self._last: dict[str, Told] = {}
+        self._source: Source = source or Direct(look)  # type: ignore[arg-type]  # one of the two is there
+        self._domains: dict[str, _Domain] = {}
         self._lost = False
 
     def read(self, usage: Usage) -> tuple[Draw, ...]:
-        self._waited_s += usage.elapsed_s
-        if self._last and self._waited_s < self._every_s:
-            return ()
-        elapsed_s, self._waited_s = self._waited_s, 0.0
         try:
-            now = {one.domain: one for one in self._look()}
+            points = self._source.take(usage.elapsed_s)
         except MeterError as error:
             self._lost = True
             return (Draw(self.name, 0.0, 0.0, 0.0, flags=(f"{self.name}: {error.what}",)),)
-        before, self._last = self._last, now
-        draws = [self._draw(before[domain], one, elapsed_s) for domain, one in now.items() if domain in before]
-        gone = [
-            Draw(domain, 0.0, 0.0, 0.0, flags=(f"{domain}: has vanished",)) for domain in before if domain not in now
-        ]
-        self._lost = False
-        return (*draws, *gone)
+        new = not self._domains
+        flags: dict[str, list[str]] = {}
+        for point in points:
+            self._add(point, flags)
+        if points:
+            self._lost = False
+        if new:
+            return ()
+        now_s = self._source.now_s()
+        return tuple(
+            domain.hand_out(
+                now_s if domain.present and self._fresh(domain, now_s) else domain.at_s, flags.get(name, [])
+            )
+            for name, domain in self._domains.items()
+        )
 
-    def _draw(self, before: Told, now: Told, elapsed_s: float) -> Draw:
-        flags: list[str] = []
-        if before.joules is not None and now.joules is not None:
-            energy_j = now.joules - before.joules
-            low_j, high_j = energy_j * (1 - ERROR), energy_j * (1 + ERROR)
-            if energy_j < 0:
-                energy_j = low_j = 0.0
-                high_j = now.joules
-                flags.append(f"{now.domain}: counter was reset, energy before it is missing")
-        else:
-            watts = [one.watts or 0.0 for one in (before, now)]
-            energy_j = sum(watts) / 2 * elapsed_s
-            # Between two looks the draw may have been either all the time.
-            low_j, high_j = min(watts) * elapsed_s * (1 - ERROR), max(watts) * elapsed_s * (1 + ERROR)
-        if self._lost:
-            flags.append(f"{now.domain}: was away; its energy meanwhile is interpolated")
-        return Draw(now.domain, energy_j, low_j, high_j, counted=now.counted, flags=tuple(flags))
+    def _add(self, point: Point, flags: dict[str, list[str]]) -> None:
+        told = {one.domain: one for one in point.told}
+        for name, one in told.items():
+            domain = self._domains.get(name)
+            if domain is None:
+                self._domains[name] = _Domain(point.at_s, one)
+                continue
+            strange = domain.add(point.at_s, one)
+            if self._lost or not domain.present:
+                strange.append(f"{name}: was away; its energy meanwhile is interpolated")
+            domain.present = True
+            flags.setdefault(name, []).extend(strange)
+        for name, domain in self._domains.items():
+            if name not in told:
+                domain.present = False
+                flags.setdefault(name, []).append(f"{name}: has vanished")
+
+    def _fresh(self, domain: _Domain, now_s: float) -> bool:
+        return now_s - domain.at_s <= FRESH * self.resolution_s
 
     def close(self) -> None:
-        """Holds nothing open."""
+        self._source.close()
