@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from heliotrope import footprint, measure
-from heliotrope.errors import InvalidInput, ProviderError, SignalGap
+from heliotrope.errors import InvalidInput, ProviderError, SignalGap, SignalMismatch
 from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import PRICE, WATER, Measurement, Signal, SignalKind, Site, Workload, total
@@ -60,7 +60,9 @@ def bill(
     grid: Grid,
     clock: Clock,
     kind: SignalKind,
+    marginal: SignalKind | None = None,
 ) -> Bill:
+    """`marginal`: shown in the record beside what the bill was made with, for claims to be reckoned by."""
     flags = list(raw.flags)
     if clock.factor != 1:
         flags.append(f"the clock ran {clock.factor:g} times as fast as the wall")
@@ -82,7 +84,7 @@ def bill(
     kept = {id(s): s for s in (carbon, carbon_home, price, water) if s is not None}
     return Bill(
         Account(cost, charged, run_now.carbon_g, run_now.carbon_operational_g),
-        tuple(kept.values()),
+        (*kept.values(), *_shown(grid, (site.zone, home.zone), span, marginal)),
         device_s,
         site,
         home,
@@ -97,6 +99,16 @@ def _signals(
     price = None if stated else grid.forecast(site.zone, start_s, end_s, issued_at_s=start_s, kind=PRICE)
     water = grid.forecast(site.zone, start_s, end_s, issued_at_s=start_s, kind=WATER)
     return _carbon(grid, site.zone, span, kind), price, water
+
+
+def _shown(grid: Grid, zones: tuple[str, ...], span: tuple[int, int], kind: SignalKind | None) -> tuple[Signal, ...]:
+    """One a zone; none where no provider has it: the claim is then refused, not the run."""
+    if kind is None:
+        return ()
+    try:
+        return tuple(_carbon(grid, zone, span, kind) for zone in dict.fromkeys(zones))
+    except (ProviderError, SignalGap, SignalMismatch):
+        return ()
 
 
 def _carbon(grid: Grid, zone: str, span: tuple[int, int], kind: SignalKind) -> Signal:

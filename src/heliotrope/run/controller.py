@@ -193,7 +193,8 @@ class Controller(Desk):
             run = msgspec.structs.replace(
                 run, started_at=from_epoch(clock.at(raw.start_s)), ended_at=from_epoch(clock.at(raw.end_s))
             )
-            bill = accounting.bill(workload, raw, fleet.site(run.site), fleet, self.grid, clock, self.kind)
+            marginal = self.programme.marginal_kind(workload)
+            bill = accounting.bill(workload, raw, fleet.site(run.site), fleet, self.grid, clock, self.kind, marginal)
         else:
             run = msgspec.structs.replace(run, ended_at=from_epoch(now_s))
         with self.store.write() as tx:

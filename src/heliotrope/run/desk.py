@@ -9,6 +9,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from heliotrope import fleet as fleets
 from heliotrope.config import Settings
 from heliotrope.errors import InvalidInput, RunError, UnknownName
@@ -19,6 +21,7 @@ from heliotrope.plan import Candidate, place
 from heliotrope.prove import Ledger, plan_statement
 from heliotrope.run import sharing
 from heliotrope.run.clock import Clock
+from heliotrope.run.enrolling import Programme
 from heliotrope.store import Store, runs
 from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
@@ -36,6 +39,7 @@ class Desk:
         self.store = Store(self.home / "helio.db")
         self.grid = Grid(settings.grid, self.home)
         self.ledger = Ledger(self.store, self.home, settings.prove)
+        self.programme = Programme(self.ledger, self.grid, settings)
         self.kind = SignalKind.parse(settings.grid.kind)
 
     def close(self) -> None:
@@ -47,7 +51,15 @@ class Desk:
         Its clock runs `factor` times as fast as the wall from here on: planning took none of its time.
         """
         self._check_command(workload)
-        plan, strips = self.plan(workload, time.time(), self.fleet, at_once=at_once, clock=Clock(factor))
+        now_s = time.time()
+        plan, strips = self.plan(workload, now_s, self.fleet, at_once=at_once, clock=Clock(factor))
+        drawn = ""
+        if not at_once and self.programme.takes(workload, self.fleet):
+            ticket = self.programme.draw(workload, plan, self.fleet, now_s)
+            drawn = "held out: runs at once" if ticket.held_out else "may be shifted"
+            if ticket.held_out:
+                home = msgspec.structs.replace(workload, sites=(self.fleet.home,))
+                plan, strips = self.plan(home, time.time(), self.fleet, at_once=True)
         clock = Clock.starting_now(factor)
         run = attempt_of(workload, plan, self.fleet, 1, clock)
         with self.store.write() as tx:
@@ -57,6 +69,8 @@ class Desk:
             runs.add_plan(tx, plan)
             self.ledger.add(tx, plan_statement(workload, plan, clock_factor=clock.factor))
             runs.put_run(tx, run)
+            if drawn:
+                runs.add_event(tx, run.id, clock.now_s(), "drawn", drawn)
             runs.add_event(tx, run.id, clock.now_s(), "planned", f"{run.site}, {plan.slots[0].start:%d %b %H:%M} UTC")
         return plan, clock
 
