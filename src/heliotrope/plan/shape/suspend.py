@@ -89,7 +89,8 @@ def best_pieces(
         if found is not None:
             return found
         limit = bound + 3 * (limit - bound) + 1e-12
-    return search.within(most)
+    # Where a plan costs nothing at all, rounding may put the bound a speck above it.
+    return search.within(most) or search.within(most + search.dust)
 
 
 class _Search:
@@ -205,11 +206,11 @@ class _Search:
 
     def within(self, limit: float) -> tuple[float, list[Segment]] | None:
         """The best plan that costs at most `limit`; every label that could still become one is kept."""
-        limit += _SLACK * abs(limit) + self.dust
+        limit += _SLACK * abs(limit)
         labels: _Labels = {(self.initial, 0, False): [(0.0, -1, 0.0, None)]}
         for i in range(len(self.rates)):
             labels = self._grown(labels, i, limit)
-        best: tuple[float, float, float, _Steps] | None = None
+        best: tuple[float, float, float, list[Segment]] | None = None
         for ways in labels.values():
             for spent, partial, net, steps in ways:
                 rest = self.work - net
@@ -217,9 +218,14 @@ class _Search:
                     continue
                 cost = spent + (self.rates[partial] * rest if partial >= 0 else 0.0)
                 finish = -1.0 if steps is None else float(steps[0])
-                if cost <= limit and (best is None or (cost, finish) < best[:2]):
-                    best = (cost, finish, rest, steps)
-        return None if best is None else (best[0], self._pieces(best[2], best[3]))
+                if cost > limit or (best is not None and (cost, finish) > best[:2]):
+                    continue
+                pieces = self._pieces(rest, steps)
+                running_s = sum(end - start for start, end in pieces)
+                # Where power costs nothing a needless resume does not either; the shorter plan is meant.
+                if best is None or (cost, finish, running_s) < best[:3]:
+                    best = (cost, finish, running_s, pieces)
+        return None if best is None else (best[0], best[3])
 
     def _grown(self, labels: _Labels, i: int, limit: float) -> _Labels:
         """Labels at the end of step `i`: idle through it, all of it, its head, or its tail."""
@@ -250,12 +256,15 @@ class _Search:
         return grown
 
     def _as_good(self, way: _Way, spent: float, partial: int) -> bool:
-        """Whether `way` costs no more than the other however long the partial step turns out."""
+        """Whether `way` costs no more than the other however long the partial step is; of equals, the earlier."""
         if way[0] > spent:
             return False
         if partial < 0:
             return True
-        return bool(self.rates[way[1]] <= self.rates[partial] and self.lengths[way[1]] >= self.lengths[partial])
+        mine, other = (self.rates[way[1]], -self.lengths[way[1]]), (self.rates[partial], -self.lengths[partial])
+        if way[0] == spent and mine == other:
+            return way[1] <= partial
+        return mine[0] <= other[0] and mine[1] <= other[1]
 
     def _pieces(self, rest: float, steps: _Steps) -> list[Segment]:
         pieces = []

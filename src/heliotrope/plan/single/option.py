@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from heliotrope.model import Flexibility, Outlook, Signal, Slot, Workload
-from heliotrope.plan.single.candidate import Candidate, Progress, Refusal, Transfer
 from heliotrope.plan.shape.contiguous import TOUCH_S
+from heliotrope.plan.single.candidate import Candidate, Progress, Refusal, Transfer
 from heliotrope.plan.timeline import Segment, timeline
 from heliotrope.units import J_PER_KWH, from_epoch, show_duration
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from heliotrope.errors import InvalidInput
 from heliotrope.model import Plan, Workload
+from heliotrope.plan.shape.contiguous import TIE, TOUCH_S, best_window
+from heliotrope.plan.shape.suspend import best_pieces, fill_cost
 from heliotrope.plan.single.candidate import (
     Candidate,
     Latency,
@@ -17,10 +19,8 @@ from heliotrope.plan.single.candidate import (
     refusals,
     transfer,
 )
-from heliotrope.plan.shape.contiguous import TIE, TOUCH_S, best_window
 from heliotrope.plan.single.option import Choice, Option, no_room, too_short, window_of
 from heliotrope.plan.single.reasons import alternatives, infeasible
-from heliotrope.plan.shape.suspend import best_pieces, fill_cost
 from heliotrope.units import from_epoch, show_duration
 
 HORIZON_S = 96 * 3600.0

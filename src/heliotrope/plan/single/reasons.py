@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from heliotrope.errors import Infeasible
 from heliotrope.model import Alternative, Workload
-from heliotrope.plan.single.candidate import Refusal
 from heliotrope.plan.shape.contiguous import best_window
+from heliotrope.plan.single.candidate import Refusal
 from heliotrope.plan.single.option import Choice
 from heliotrope.units import show_carbon, show_duration
 
