@@ -1,4 +1,4 @@
-"""One site as an option for one workload: its window, its rates, and its best plan by each rule."""
+"""One site as an option for one workload: its window, its rates, its ways to run, and whether there is room."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from heliotrope.model import Flexibility, Outlook, Signal, Slot, Workload
-from heliotrope.plan.shape.contiguous import TOUCH_S
+from heliotrope.model import Flexibility, Signal, Workload
+from heliotrope.plan.shape.contiguous import TOUCH_S, Due
+from heliotrope.plan.shape.modes import Mode
 from heliotrope.plan.single.candidate import Candidate, Progress, Refusal, Transfer
 from heliotrope.plan.timeline import Segment, timeline
-from heliotrope.units import J_PER_KWH, from_epoch, show_duration
+from heliotrope.units import J_PER_KWH, show_duration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,15 +34,16 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Option:
-    """`line` has grams per second of the work at its power; seconds count from `origin_s`, the time of planning.
+    """`line` has grams per second of the work in `ways[0]`; seconds count from `origin_s`, the time of planning.
 
     `first_s`: what the first start takes before it does work; `running`: it runs here now and may simply go on.
+    `due`: by when it should be done, and grams for each second later.
     """
 
     def __init__(
         self,
         candidate: Candidate,
-        watts: float,
+        ways: tuple[Mode, ...],
         window: Window,
         origin_s: float,
         moving: Transfer,
@@ -50,12 +52,13 @@ class Option:
         first_s: float = 0.0,
         pause_s: float = 0.0,
         running: bool = False,
+        due: Due | None = None,
     ) -> None:
-        self.candidate, self.watts, self.window, self.origin_s, self.moving = candidate, watts, window, origin_s, moving
-        self.work_s, self.pause_s = work_s, pause_s
+        self.candidate, self.ways, self.window, self.origin_s, self.moving = candidate, ways, window, origin_s, moving
+        self.work_s, self.pause_s, self.due = work_s, pause_s, due
         site = candidate.site
-        self.name = site.name
-        self.grams_per_s = watts * site.cooling.pue / J_PER_KWH
+        self.name, self.watts = site.name, ways[0].watts
+        self.grams_per_s = self.watts * site.cooling.pue / J_PER_KWH
         line = timeline(candidate.carbon, self.grams_per_s, origin_s, window.start_s, window.end_s)
         self.line = line.without((start - origin_s, end - origin_s) for start, end in candidate.busy)
         gaps = self.line.gaps()
@@ -64,18 +67,25 @@ class Option:
         self.first_s = pause_s if running and not self.running else first_s
         self.moving_g = self._moving_g()
 
-    @property
-    def fits_whole(self) -> bool:
+    def needs_s(self, mode: int = 0) -> float:
+        """Seconds from first start to end in one mode without a pause."""
+        return self.first_s + self.work_s / self.ways[mode].speed
+
+    def fits(self, mode: int = 0) -> bool:
         """Whether it could run without a pause somewhere in its window."""
-        return any(end - start >= self.work_s + self.first_s - TOUCH_S for start, end in self.line.gaps())
+        return any(end - start >= self.needs_s(mode) - TOUCH_S for start, end in self.line.gaps())
+
+    @property
+    def fastest(self) -> int:
+        return max(range(len(self.ways)), key=lambda k: (self.ways[k].speed, -k))
 
     def ending(self, end_s: float) -> Option | None:
         """The same with its window cut short at `end_s`; None where nothing is left of it."""
-        if end_s - self.window.start_s < self.work_s + self.first_s:
+        if end_s - self.window.start_s < self.needs_s(self.fastest):
             return None
         return Option(
             self.candidate,
-            self.watts,
+            self.ways,
             msgspec.structs.replace(self.window, end_s=end_s),
             self.origin_s,
             self.moving,
@@ -83,19 +93,21 @@ class Option:
             first_s=self.first_s,
             pause_s=self.pause_s,
             running=self.running,
+            due=self.due,
         )
 
-    def _over(self, signal: Signal, values: NDArray[np.float64], pieces: list[Segment]) -> float:
-        """Integral of a signal's `values` over pieces: unit times seconds."""
-        total = 0.0
-        for start, end in pieces:
-            start_s, end_s = self.origin_s + start, self.origin_s + end
-            first, last = signal.index(start_s), signal.index(end_s - 1e-6)
-            first_start = signal.start_s + first * signal.step_s
-            last_end = signal.start_s + (last + 1) * signal.step_s
-            total += float(values[first : last + 1].sum()) * signal.step_s
-            total -= float(values[first]) * (start_s - first_start) + float(values[last]) * (last_end - end_s)
-        return total
+    def late_g(self, finish: float) -> float:
+        """What ending at `finish` counts for being late, in grams."""
+        return 0.0 if self.due is None else self.due[1] * max(0.0, finish - self.due[0])
+
+    def over(self, signal: Signal, values: NDArray[np.float64], span: Segment) -> float:
+        """Integral of a signal's `values` over `span`: unit times seconds."""
+        start_s, end_s = self.origin_s + span[0], self.origin_s + span[1]
+        first, last = signal.index(start_s), signal.index(end_s - 1e-6)
+        first_start = signal.start_s + first * signal.step_s
+        last_end = signal.start_s + (last + 1) * signal.step_s
+        total = float(values[first : last + 1].sum()) * signal.step_s
+        return total - float(values[first]) * (start_s - first_start) - float(values[last]) * (last_end - end_s)
 
     def _moving_g(self) -> float:
         """Network joules at this site's intensity when the window opens: the marginal model, for placing only."""
@@ -103,34 +115,14 @@ class Option:
             return 0.0
         return self.moving.energy_j / J_PER_KWH * self.candidate.carbon.at(self.window.start_s)
 
-    def outlook(self, cost_g: float, pieces: list[Segment]) -> Outlook:
-        """What following `pieces` costs; `cost_g` is without moving."""
-        cooling = self.candidate.site.cooling
-        signal = self.candidate.carbon
-        running_s = sum(end - start for start, end in pieces)
-        low, high = (self._over(signal, values, pieces) * self.grams_per_s for values in (signal.low, signal.high))
-        return Outlook(
-            energy_j=self.watts * running_s,
-            carbon_g=cost_g + self.moving_g,
-            carbon_low_g=low * (cooling.pue_low or cooling.pue) / cooling.pue + self.moving_g,
-            carbon_high_g=high * (cooling.pue_high or cooling.pue) / cooling.pue + self.moving_g,
-            cost=self._money(pieces, running_s),
-            finish=from_epoch(self.origin_s + pieces[-1][1]),
-        )
-
-    def _money(self, pieces: list[Segment], running_s: float) -> float:
+    def money(self, span: Segment, watts: float) -> float:
         """EUR for facility energy."""
         price = self.candidate.price
-        facility_mwh_per_s = self.watts * self.candidate.site.cooling.pue / J_PER_KWH / 1000
+        facility_mwh_per_s = watts * self.candidate.site.cooling.pue / J_PER_KWH / 1000
         if price is not None:
-            return self._over(price, price.values, pieces) * facility_mwh_per_s
+            return self.over(price, price.values, span) * facility_mwh_per_s
         stated = self.candidate.site.price_eur_per_mwh
-        return running_s * facility_mwh_per_s * (ASSUMED_PRICE_EUR_PER_MWH if stated is None else stated)
-
-    def slots(self, pieces: list[Segment]) -> tuple[Slot, ...]:
-        return tuple(
-            Slot(self.name, from_epoch(self.origin_s + start), from_epoch(self.origin_s + end)) for start, end in pieces
-        )
+        return (span[1] - span[0]) * facility_mwh_per_s * (ASSUMED_PRICE_EUR_PER_MWH if stated is None else stated)
 
 
 def too_short(window: Window, needed_s: float, workload: Workload) -> Refusal | None:
@@ -150,7 +142,7 @@ def too_short(window: Window, needed_s: float, workload: Workload) -> Refusal | 
 
 def no_room(option: Option, flexibility: Flexibility) -> Refusal | None:
     """Other work's promises are a limit too: unbroken work must fit between two of them."""
-    window, needed_s = option.window, option.work_s + option.first_s
+    window, needed_s = option.window, option.needs_s(option.fastest)
     gaps = option.line.gaps()
     if option.running and not flexibility.pausable:
         gaps = gaps[:1] if gaps and gaps[0][0] == option.line.start else []
@@ -165,19 +157,6 @@ def no_room(option: Option, flexibility: Flexibility) -> Refusal | None:
         return None
     reason = f"needs {show_duration(needed_s)}, other work leaves {show_duration(room_s)} before the {window.end_by}"
     return Refusal("capacity", reason, f"a {window.end_by} {show_duration(missing_s)} later", missing_s)
-
-
-class Choice(msgspec.Struct, frozen=True, eq=False):
-    """A way to run at one site. Not `exact`: the search stopped at a bound that could no longer win."""
-
-    option: Option
-    grams: float
-    pieces: list[Segment]
-    exact: bool = True
-
-    @property
-    def total_g(self) -> float:
-        return self.grams + self.option.moving_g
 
 
 def window_of(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from heliotrope.errors import Infeasible
 from heliotrope.model import Alternative, Workload
-from heliotrope.plan.shape.contiguous import best_window
 from heliotrope.plan.single.candidate import Refusal
-from heliotrope.plan.single.option import Choice
+from heliotrope.plan.single.choice import Choice
+from heliotrope.plan.single.ways import unbroken
 from heliotrope.units import show_carbon, show_duration
 
 
@@ -21,19 +21,18 @@ def alternatives(
 ) -> tuple[Alternative, ...]:
     """In the order a person asks: now, now elsewhere, later at home, unbroken, every other site, and who may not."""
     found = [_lost("run-now", base, winner, f"at once at {base.option.name}")]
-    soonest = min(at_once.values(), key=lambda c: (c.total_g, c.option.name))
+    soonest = min(at_once.values(), key=lambda c: (c.score, c.option.name))
     if soonest.option.name != base.option.name:
         found.append(_lost("now-elsewhere", soonest, winner, f"at once, but at {soonest.option.name}"))
     home = choices[base.option.name]
     if home.option.name != winner.option.name:
         found.append(_lost("home-best", home, winner, f"the best time at {home.option.name}"))
-    if len(winner.pieces) > 1 and winner.option.fits_whole:
+    if len(winner.pieces) > 1 and winner.option.fits(winner.option.fastest):
         option = winner.option
-        grams, piece = best_window(option.line, option.work_s + option.first_s)
-        whole = Choice(option, grams, [piece])
+        whole = unbroken(option)
         found.append(_lost("unbroken", whole, winner, f"at {option.name} without a pause"))
     others = [c for c in choices.values() if c.option.name not in {winner.option.name, home.option.name}]
-    for choice in sorted(others, key=lambda c: (c.total_g, c.option.name)):
+    for choice in sorted(others, key=lambda c: (c.score, c.option.name)):
         found.append(_lost(f"site:{choice.option.name}", choice, winner, f"the best time at {choice.option.name}"))
     found += [
         Alternative(f"refused:{name}", None, None, "; ".join(refusal.reason for refusal in reasons))
@@ -43,13 +42,13 @@ def alternatives(
 
 
 def _lost(name: str, choice: Choice, winner: Choice, what: str) -> Alternative:
-    more_g = choice.total_g - winner.total_g
+    more_g = choice.score - winner.score
     if not choice.exact:
         return Alternative(name, None, more_g, f"{what} would add at least {show_carbon(more_g)}")
-    outlook = choice.option.outlook(choice.grams, choice.pieces)
+    outlook = choice.outlook()
     if more_g <= 0:
         return Alternative(name, outlook, more_g, f"{what} is the same")
-    earlier_s = winner.pieces[-1][1] - choice.pieces[-1][1]
+    earlier_s = winner.finish - choice.finish
     when = f", done {show_duration(abs(earlier_s))} {'earlier' if earlier_s > 0 else 'later'}" if earlier_s else ""
     return Alternative(name, outlook, more_g, f"{what} would add {show_carbon(more_g)}{when}")
 
