@@ -38,7 +38,8 @@ class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
 
     `config`: its slurm.conf, else the environment's. `cluster`: as `-M` takes it. `python`: on its nodes, else this
     very one. `power_licence`: a licence pool of watts. `suspend`: by SIGSTOP on the node, or by Slurm, which needs an
-    operator's rights and gives the CPUs to others meanwhile. `url`, `user`, `token_file`: slurmrestd, not commands.
+    operator's rights and gives the CPUs to others meanwhile. `meter`: what our own keeper measures in the job, or the
+    node's meter as sacct tells it. `url`, `user`, `token_file`: slurmrestd, not commands.
     """
 
     config: str = ""
@@ -46,6 +47,7 @@ class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
     python: str = ""
     power_licence: str = ""
     suspend: str = "signal"
+    meter: str = "job"
     url: str = ""
     user: str = ""
     token_file: str = ""
@@ -53,6 +55,8 @@ class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.suspend not in {"signal", "slurm"}:
             raise ValueError("suspend is `signal` or `slurm`")
+        if self.meter not in {"job", "sacct"}:
+            raise ValueError("meter is `job` or `sacct`")
 
 
 class Request(msgspec.Struct, frozen=True):

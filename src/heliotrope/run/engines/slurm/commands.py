@@ -8,10 +8,14 @@ import shutil
 import subprocess
 import time
 
+import msgspec
+
 from heliotrope.errors import EngineError, EngineRefused
 from heliotrope.run.engines.queued import Job
 from heliotrope.run.engines.slurm.asked import Request, SlurmSettings
+from heliotrope.run.engines.slurm.energy import OnNode
 from heliotrope.run.engines.slurm.states import job_of, most_alive
+from heliotrope.units import from_epoch
 
 ANSWER_S = 30.0
 FRESH_S = 0.5  # how long one answer about all jobs serves those who ask about one
@@ -94,6 +98,38 @@ class Commands:
         rows = (line.partition("|") for line in answer.splitlines())
         return [job_of(number, state, "") for number, _, state in rows]
 
+    def on_node_of(self, name: str) -> tuple[OnNode | None, list[OnNode]]:
+        """The job of that name once its energy is accounted for, and whoever shared its node."""
+        rows = self._account(f"--name={name}")
+        mine = next((job for job, _ in rows.values() if job.node_j is not None), None)
+        if mine is None:
+            return None, []
+        # Slurm's flags know no zone: its own clock face is meant.
+        face = [f"{from_epoch(moment).astimezone():%Y-%m-%dT%H:%M:%S}" for moment in (mine.start_s, mine.end_s)]
+        others = self._account(
+            "--allusers", f"--nodelist={rows[mine.job][1]}", f"--starttime={face[0]}", f"--endtime={face[1]}"
+        )
+        return mine, [job for job, _ in others.values() if job.job != mine.job]
+
+    def _account(self, *which: str) -> dict[str, tuple[OnNode, str]]:
+        """Each job with its first node's name. Its own row has no energy; its steps overlap: the largest has it all."""
+        form = "--format=JobIDRaw,Start,End,AllocCPUS,NNodes,ConsumedEnergyRaw,NodeList"
+        answer = self._ask("sacct", "--noheader", "--parsable2", form, *which)
+        jobs: dict[str, tuple[OnNode, str]] = {}
+        for line in answer.splitlines():
+            number, start, end, cpus, nodes, joules, where = line.split("|")
+            count = max(int(nodes or 1), 1)
+            if "." not in number:
+                if start.isdigit():
+                    ends_s = float(end) if end.isdigit() else time.time()
+                    jobs[number] = (OnNode(number, float(start), ends_s, float(cpus or 1) / count, None), where)
+            # A step that still runs, or a node without a meter, says 0.
+            elif joules not in {"", "0"} and number.partition(".")[0] in jobs:
+                job, where = jobs[number.partition(".")[0]]
+                node_j = max(float(joules) / count, job.node_j or 0.0)
+                jobs[job.job] = (msgspec.structs.replace(job, node_j=node_j), where)
+        return jobs
+
     def cancel(self, name: str) -> None:
         self._ask("scancel", "--quiet", "--me", f"--name={name}")
 
@@ -114,7 +150,8 @@ class Commands:
         if path is None:
             raise EngineError(f"no {program} here", hint="run the controller or an agent where Slurm's commands are")
         # Little is exported with a job: its command gets the environment that its submitter had.
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "TZ") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "TZ") if name in os.environ}
+        environment = kept | ({"SLURM_TIME_FORMAT": "%s"} if program == "sacct" else {})
         if config := self.site.config or os.environ.get("SLURM_CONF", ""):
             environment["SLURM_CONF"] = config
         if self.site.cluster:
@@ -135,4 +172,5 @@ class Commands:
             return done.stdout
         why = done.stderr.strip().removeprefix(f"{program}: ").removeprefix("error: ")
         kind = EngineError if any(word in why.lower() for word in PASSING) else EngineRefused
-        raise kind(f"Slurm's {program} refused", cause=why, hint=f"try `{program}` by hand at the site")
+        what = "cannot be reached" if kind is EngineError else "refused"
+        raise kind(f"Slurm: {program} {what}", cause=why, hint=f"try `{program}` by hand at the site")

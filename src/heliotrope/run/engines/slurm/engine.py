@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
+
 from heliotrope.run.engines.protocol import Capabilities, Task
-from heliotrope.run.engines.queued import Job, Phase, QueuedEngine, name_of
+from heliotrope.run.engines.queued import Job, Phase, QueuedEngine, folder_name, name_of
 from heliotrope.run.engines.settings import Options, settings
 from heliotrope.run.engines.slurm.asked import SlurmSettings, request
 from heliotrope.run.engines.slurm.commands import Commands
+from heliotrope.run.engines.slurm.energy import metered
 from heliotrope.run.folder import Folder
+from heliotrope.run.lifecycle import Seen, Sight
 
 NODE = "heliotrope.run.engines.slurm.node"
 SUSPENDED = "SUSPENDED"
+ACCOUNTED_S = 15.0  # what slurmctld and slurmdbd may take to account for a job that ended
 
 
 class SlurmEngine(QueuedEngine):
@@ -46,6 +51,28 @@ class SlurmEngine(QueuedEngine):
 
     def release(self, job: Job) -> None:
         self.slurm.release(job)
+
+    def observe(self, handle: str) -> Sight:
+        """Where the node's meter counts, it is not over until Slurm has accounted for it, or plainly will not."""
+        sight = super().observe(handle)
+        if self.site.meter == "sacct" and sight.seen is Seen.EXITED and not self._metered(Folder(Path(handle))):
+            return Sight(Seen.ALIVE)
+        return sight
+
+    def _metered(self, folder: Folder) -> bool:
+        done, ended, measurement = folder.path / "metered", folder.exit, folder.measurement
+        if ended is None or measurement is None or done.exists():
+            return True
+        mine, others = self.slurm.on_node_of(folder_name(folder))
+        if mine is not None:
+            folder.write("measurement", metered(measurement, mine, others))
+        elif time.time() - ended.ended_s < ACCOUNTED_S:
+            return False
+        else:
+            flags = (*measurement.flags, "Slurm accounted for no energy: measured by the job's own keeper")
+            folder.write("measurement", msgspec.structs.replace(measurement, flags=flags))
+        done.touch()
+        return True
 
     # Suspended by Slurm, the keeper is stopped with its command, and hears nothing until it is resumed.
 
