@@ -59,6 +59,19 @@ def test_a_rotation_is_announced_overlaps_and_loses_nothing(ledger, tmp_path, ro
     assert again.secret == ledger.secret
 
 
+def test_a_controller_that_is_running_takes_the_new_keys(ledger):
+    add(ledger, "before")
+    elsewhere = Ledger(Store(ledger.home / "helio.db"), ledger.home, ProveSettings())
+    upkeep.rotate(elsewhere, "site")
+    upkeep.rotate(elsewhere, "log")
+    upkeep.retire(elsewhere, "log")
+    index = add(ledger, "after")
+    assert ledger.open(index).key == elsewhere.site_keys()[0]
+    note = ledger.publish()
+    assert Trust(ledger.log_keys()[:1]).check(note).tree.size == 4
+    elsewhere.store.close()
+
+
 def test_what_is_erased_is_gone_from_the_file_too(ledger):
     secret = "a-number-nobody-should-know"
     index = add(ledger, "r1", told=secret)

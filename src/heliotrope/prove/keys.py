@@ -57,6 +57,13 @@ def retire(home: Path, role: str) -> KeyRing:
     return ring
 
 
+def stamp(home: Path, *roles: str) -> tuple[tuple[int, int], ...]:
+    """Changes whenever one of these key files was written anew."""
+    files = [home / "keys" / f"{role}.key" for role in roles]
+    found = [file.stat() if file.exists() else None for file in files]
+    return tuple((0, 0) if stat is None else (stat.st_ino, stat.st_mtime_ns) for stat in found)
+
+
 def default_name(role: str) -> str:
     """Names only tell keys apart; eight random digits do that and tell nobody the host's name."""
     return f"{role}-{secrets.token_hex(4)}"

@@ -49,6 +49,7 @@ class Ledger:
 
     def add(self, tx: Transaction, statement: Statement) -> int:
         """Signs, salts and numbers a record; it is in the log exactly when the caller's transaction commits."""
+        self._follow_rotation()
         sealed = self.sealer.seal(record.canonical(statement.body))
         return self.add_sealed(tx, [(statement, sealed)])
 
@@ -81,6 +82,8 @@ class Ledger:
         With a quorum of witnesses to meet, the checkpoint that the world sees is the newest that met it.
         """
         halt.refuse_if_stopped(self.home)
+        self._follow_rotation()
+        self.remember_keys()
         with held(self.folder / ".lock"):
             note = publisher.prepare(self.store, self.folder, self.settings.origin, self._log)
             if self._peers:
@@ -116,10 +119,16 @@ class Ledger:
 
     def take_keys(self) -> None:
         """Reads this home's keys, making them at first use; again after a rotation."""
+        self._taken = keys.stamp(self.home, "log", "site")
         self._log = keys.load_or_make(self.home, "log", self.settings.origin)
         self._site = keys.load_or_make(self.home, "site", keys.default_name("site"))
         self.secret = self._site.current
         self.sealer = Sealer(self.secret)
+
+    def _follow_rotation(self) -> None:
+        """Whoever rotates may be another process: its keys are ours from the next record on."""
+        if keys.stamp(self.home, "log", "site") != self._taken:
+            self.take_keys()
 
     def remember_keys(self) -> None:
         """Old signatures must stay checkable after a rotation."""

@@ -11,6 +11,7 @@ from heliotrope.errors import BadNote, BadSignature, InvalidInput
 from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import read_bytes
 from heliotrope.prove.note import Algorithm, Key, Note
+from heliotrope.prove.policy import Group, Rules
 
 _ROLES = {
     "log": Algorithm.ED25519,
@@ -21,13 +22,17 @@ _ROLES = {
 
 
 class Trust(msgspec.Struct, frozen=True):
-    """Several log keys: old and new of a rotation. `quorum` witnesses, of those named, must have cosigned."""
+    """Several log keys: old and new of a rotation. `quorum` witnesses, of those named, must have cosigned.
+
+    `rule`: the groups of a tlog-policy, that must be met besides.
+    """
 
     logs: tuple[Key, ...]
     witnesses: tuple[Key, ...] = ()
     sites: tuple[Key, ...] = ()
     auditors: tuple[Key, ...] = ()
     quorum: int = 0
+    rule: Group | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.quorum <= len(self.witnesses):
@@ -39,16 +44,23 @@ class Trust(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, *, file: str = "", quorum: int = 0) -> Trust:
-        """One key a line: `log KEY`, `witness KEY` (or `witness NAME KEY [URL]`), `site KEY`, `auditor KEY`.
+        """One key a line: `log KEY [URL]`, `witness KEY` (or `witness NAME KEY [URL]`), `site KEY`, `auditor KEY`.
 
-        `#` begins a comment.
+        With `group` and `quorum` lines it is a C2SP tlog-policy. `#` begins a comment.
         """
         found: dict[str, list[Key]] = {role: [] for role in _ROLES}
+        rules = Rules(file)
         for number, line in enumerate(text.splitlines(), start=1):
             words = [] if line.lstrip().startswith("#") else line.split()
             if not words:
                 continue
             role = words[0]
+            if role == "group":
+                rules.group(words, number)
+                continue
+            if role == "quorum":
+                rules.set_quorum(words, number)
+                continue
             if role not in _ROLES or len(words) < 2:
                 raise InvalidInput("not a key line", file=file, line=number, found=line, allowed="log KEY, witness KEY")
             written = words[2] if role == "witness" and len(words) > 2 else words[1]
@@ -64,10 +76,14 @@ class Trust(msgspec.Struct, frozen=True):
                     found=f"{key.algorithm:#04x}",
                     allowed=f"{_ROLES[role]:#04x}",
                 )
+            if role == "witness" and len(words) > 2:
+                if key in found[role]:
+                    raise InvalidInput("one witness key under two names", file=file, line=number, found=words[1])
+                rules.witness(words[1], len(found[role]), number)
             if key not in found[role]:
                 found[role].append(key)
         logs, witnesses, sites, auditors = (tuple(found[role]) for role in ("log", "witness", "site", "auditor"))
-        return cls(logs, witnesses, sites, auditors, quorum)
+        return cls(logs, witnesses, sites, auditors, quorum, rules.quorum)
 
     @classmethod
     def read(cls, path: Path, *, quorum: int = 0) -> Trust:
@@ -91,6 +107,12 @@ class Trust(msgspec.Struct, frozen=True):
         if len(witnesses) < self.quorum:
             raise BadSignature(
                 f"{tree.origin}: {len(witnesses)} of the {self.quorum} needed witnesses cosigned size {tree.size}",
+                cause=f"cosigned by {', '.join(key.name for key in witnesses) or 'none'}",
+            )
+        places = {self.witnesses.index(key) for key in witnesses}
+        if self.rule is not None and not self.rule.met(places):
+            raise BadSignature(
+                f"{tree.origin}: size {tree.size} does not meet the quorum {self.rule.name}",
                 cause=f"cosigned by {', '.join(key.name for key in witnesses) or 'none'}",
             )
         return Seen(tree, signers, tuple(witnesses), tuple(witnesses.values()))
