@@ -25,29 +25,42 @@ def meter() -> None:
 @click.option("--socket", "path", type=FILE, default=Path("/run/heliotrope/meter.sock"), show_default=True)
 @click.option("--interval", type=click.FloatRange(min=0.01), default=0.1, show_default=True, metavar="S")
 @click.option("--meter", "meters", multiple=True, metavar="NAME", help="Serve only this one; repeat for more.")
+@click.option("--metrics", metavar="HOST:PORT", help="Also show the counters to Prometheus there.")
 @click.option("--power", is_flag=True, help="Lend limits and clocks too, beside the socket, as power.sock.")
 @click.option("--power-group", default="", metavar="GROUP", help="Who may borrow them, besides root.")
 @shared_options
 def serve(
-    context: Context, path: Path, interval: float, meters: tuple[str, ...], power: bool, power_group: str
+    context: Context,
+    path: Path,
+    interval: float,
+    meters: tuple[str, ...],
+    metrics: str | None,
+    power: bool,
+    power_group: str,
 ) -> None:
     """Own the counters that need root, so that jobs need none.
 
     With --power also the limits and clocks: what a killed borrower had set is put back at once, what a killed daemon
     had lent is put back when it starts again.
     """
-    from heliotrope.measure.daemon import Daemon
+    from contextlib import ExitStack
+
+    from heliotrope.measure.daemon import Daemon, page
 
     daemon = Daemon(path, interval_s=interval, meters=meters or context.settings.measure.meters)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: daemon.stop())
-    desk = _desk(path.parent, power_group) if power or power_group else None
-    say(f"serving {', '.join(one.name for one in daemon.meters)} at {path}")
-    try:
+    with ExitStack() as opened:
+        if power or power_group:
+            opened.callback(_desk(path.parent, power_group).close)
+        if metrics:
+            from heliotrope.measure.scrape import Scrape
+
+            shown = Scrape(metrics, lambda: page(daemon.counters()))
+            opened.callback(shown.close)
+            say(f"metrics at http://{shown.address}/metrics")
+        say(f"serving {', '.join(one.name for one in daemon.meters)} at {path}")
         daemon.serve()
-    finally:
-        if desk is not None:
-            desk.close()
 
 
 def _desk(folder: Path, group: str) -> Desk:
@@ -70,7 +83,8 @@ def _desk(folder: Path, group: str) -> Desk:
 def calibrate(context: Context, journal: Path, reference: Path, window: float) -> None:
     """Fit this machine's meters to a plug meter, a PDU or a BMC.
 
-    JOURNAL: of a measurement over some levels of load. REFERENCE: CSV with time and watts of the same while.
+    JOURNAL: of a measurement over some levels of load. REFERENCE: CSV with time and watts of the same while, or
+    the journal of a measurement by such a meter.
     """
     from heliotrope.measure import calibration
 
@@ -84,6 +98,8 @@ def calibrate(context: Context, journal: Path, reference: Path, window: float) -
             f"reference = {fitted.factor:.3f} x metered + {fitted.base_w:.1f} W, ±{fitted.spread:.1%} a window, "
             f"{fitted.points} windows; kept in {path}"
         )
+        if fitted.shift_s:
+            click.echo(f"the reference's clock was {fitted.shift_s:+g} s off, which was put right")
 
 
 @meter.command()

@@ -9,6 +9,8 @@ import click
 
 from heliotrope.cli.shared import Context, print_json, say, shared_options
 
+FILE = click.Path(dir_okay=False, path_type=Path)
+
 
 @click.group()
 def power() -> None:
@@ -36,11 +38,12 @@ def show(context: Context) -> None:
 
 
 @power.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--journal", type=FILE, help="Where what stood before is kept, if no daemon lends.")
 @click.argument("knob")
 @click.argument("level", type=float)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @shared_options
-def hold(context: Context, knob: str, level: float, command: tuple[str, ...]) -> None:
+def hold(context: Context, journal: Path | None, knob: str, level: float, command: tuple[str, ...]) -> None:
     """Run a command under a limit: `helio power hold gpu0/limit 300 -- CMD`.
 
     What stood before stands again when it ends, also when it or this is killed.
@@ -49,7 +52,7 @@ def hold(context: Context, knob: str, level: float, command: tuple[str, ...]) ->
     from heliotrope.measure.power.lease import borrow
     from heliotrope.measure.system import System
 
-    lease = borrow(System())
+    lease = borrow(System(), journal=journal)
     try:
         lease.take(knob)
         stands = lease.set(knob, level)
@@ -66,7 +69,7 @@ def hold(context: Context, knob: str, level: float, command: tuple[str, ...]) ->
 
 
 @power.command()
-@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="Where the keeper wrote.")
+@click.option("--journal", type=FILE, help="Where the keeper wrote.")
 @shared_options
 def restore(context: Context, journal: Path | None) -> None:
     """Put back what a killed keeper had set."""

@@ -67,7 +67,7 @@ class Told(msgspec.Struct):
 
 
 class Daemon:
-    """Reads measured meters every `interval_s`; each line that a client sends is answered with the counters."""
+    """Reads measured meters every `interval_s`; a line that a client sends is answered with the counters."""
 
     def __init__(
         self,
@@ -153,13 +153,12 @@ class Daemon:
             asked = client.recv(LONGEST_ASK)
             if not asked:
                 return False
-            for _ in range(asked.count(b"\n")):
-                answer = self.answer()
-                if client.send(answer) < len(answer):
-                    return False
+            if b"\n" not in asked:
+                return True
+            answer = self.answer()
+            return client.send(answer) == len(answer)
         except OSError:
             return False
-        return True
 
     def _sample(self) -> None:
         last_s = swept_s = time.monotonic()
@@ -179,12 +178,27 @@ class Daemon:
         self._ended.set()
 
 
+def page(told: Told) -> str:
+    """The counters as Prometheus reads them; the meter `prometheus` knows them again."""
+    lines = [
+        "# HELP heliotrope_node_joules_total Energy of the node; what is not counted is held by another domain.",
+        "# TYPE heliotrope_node_joules_total counter",
+    ]
+    for one in told.counters:
+        labels = f'meter="{one.meter}",domain="{one.domain}",provenance="{one.provenance.value}"'
+        labels += f',counted="{"true" if one.counted else "false"}"'
+        lines.append(f"heliotrope_node_joules_total{{{labels}}} {one.energy_j:.6f}")
+    return "\n".join(lines) + "\n"
+
+
 def listen(path: Path, *, mode: int) -> socket.socket:
     """A Unix socket at `path`: taken over from a dead daemon, not from a living one; never open wider than `mode`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{path} cannot be served", cause=str(error), hint="run as root, or --socket PATH") from error
+    if path.exists() and not path.is_socket():
+        raise UsageError(f"{path} is in the way", cause="it is not a socket", hint="name another: --socket PATH")
     if path.exists():
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
             try:

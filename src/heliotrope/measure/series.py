@@ -15,7 +15,27 @@ WATTS = ("watts", "power_w")
 
 
 def read(path: Path) -> list[tuple[float, float]]:
-    """Epoch seconds and watts, in order."""
+    """Epoch seconds and watts, in order: of a CSV, or of the journal of another measurement (a BMC's, a PDU's)."""
+    points = _of_journal(path) if path.suffix == ".jsonl" else _of_table(path)
+    if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(points)):
+        raise InvalidInput("times must grow", file=str(path), field="time")
+    if len(points) < 2:
+        raise InvalidInput("too few rows", file=str(path), found=len(points), allowed="two or more")
+    return points
+
+
+def _of_journal(path: Path) -> list[tuple[float, float]]:
+    from heliotrope.measure.recovery import laps
+
+    points = []
+    for lap in laps(path):
+        energy_j = sum(flat[4] + flat[7] + flat[8] for flat in lap.samples if flat[3])
+        if lap.end_s > lap.start_s:
+            points.append(((lap.start_s + lap.end_s) / 2, energy_j / (lap.end_s - lap.start_s)))
+    return points
+
+
+def _of_table(path: Path) -> list[tuple[float, float]]:
     try:
         with path.open(encoding="utf-8", newline="") as text:
             rows = list(csv.DictReader(text))
@@ -26,10 +46,6 @@ def read(path: Path) -> list[tuple[float, float]]:
         when = next((row[name] for name in TIMES if row.get(name)), "")
         watts = next((row[name] for name in WATTS if row.get(name)), "")
         points.append((seconds_of(when, file=str(path), line=line), number_of(watts, file=str(path), line=line)))
-    if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(points)):
-        raise InvalidInput("times must grow", file=str(path), field="time")
-    if len(points) < 2:
-        raise InvalidInput("too few rows", file=str(path), found=len(points), allowed="two or more")
     return points
 
 

@@ -22,7 +22,7 @@ class ModelledMeter:
     name = NAME
     provenance = Provenance.MODELLED
     covers = frozenset({"cpu", "dram"})
-    resolution_s = 0.02
+    resolution_s = 0.0  # CPU time is told to the nanosecond
     linear = True
 
     def __init__(self, system: System, stands_back_for: frozenset[str] = frozenset()) -> None:
