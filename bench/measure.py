@@ -166,8 +166,8 @@ def _kills(peers: str | None, folder: str, times: int) -> Iterator[Row]:
         "lost to a SIGKILL, worst",
         max(lost),
         "intervals",
-        "<= 2",
-        how="one interval and the scheduler's delay of its write",
+        "<= 1",
+        how="of all of them",
     )
     yield Row("samples that are there twice", twice, "", "= 0", how=how)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,25 @@ def test_an_accelerator_is_shared_whole(users, ours, energy_mj):
         assert part.mine_j + part.others_j + part.idle_j == pytest.approx(energy_mj / 1e3)
     if users:
         assert parts[0].mine_j + parts[1].mine_j == pytest.approx(energy_mj / 1e3)
+
+
+def test_a_window_shorter_than_a_meters_look_says_so_in_its_bounds(tmp_path):
+    """A GPU's counter moves ten times a second: a window between two moves reads 0, and its bounds hold the truth."""
+    from heliotrope.measure.session import Session
+
+    gpu = {"energy_mj": 0, "users": {100: 1}}
+    meter = NvmlMeter(FakeNvml(gpu))
+    machine = FakeMachine(tmp_path)
+    machine.process(100)
+    session = Session("load", root_pid=100, interval_s=60, system=machine.system, opened=[meter])
+    for _ in range(3):
+        time.sleep(0.12)
+        gpu["energy_mj"] += 12_000  # 100 W
+        session.sample()
+    window = session.open_window("step")
+    time.sleep(0.02)
+    step = session.close_window(window)
+    assert step.energy_j.value == 0
+    assert step.energy_j.low == 0
+    assert 2.0 <= step.energy_j.high <= 15.0
+    session.stop()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Due(Protocol):
-    interval_s: float
+    beat_s: float
 
     def beat(self) -> None: ...
 
@@ -32,7 +32,7 @@ class Loop:
 
     def add(self, one: Due) -> None:
         with self._guard:
-            self._due[one] = time.monotonic() + one.interval_s
+            self._due[one] = time.monotonic() + one.beat_s
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="helio-measure", daemon=True)
                 self._thread.start()
@@ -64,10 +64,10 @@ class Loop:
             if wait_s > 0 and self._asleep.acquire(timeout=wait_s):
                 continue  # somebody came or went
             one.beat()
-            at_s += one.interval_s
+            at_s += one.beat_s
             late_s = time.monotonic() - at_s
             if late_s > 0:
-                at_s += one.interval_s * math.ceil(late_s / one.interval_s)  # missed beats are skipped, not caught up
+                at_s += one.beat_s * math.ceil(late_s / one.beat_s)  # missed beats are skipped, not caught up
 
 
 LOOP = Loop()

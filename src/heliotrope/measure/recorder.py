@@ -59,6 +59,26 @@ class _Line:
         return sum(one.energy_j for one in self.bins)
 
 
+class Pace:
+    """The highest mean watts over stretches no shorter than a meter's own look: what one look may hold."""
+
+    def __init__(self, resolution_s: float) -> None:
+        self.resolution_s = resolution_s
+        self.peak_w = self._energy_j = self._span_s = 0.0
+
+    def add(self, energy_j: float, span_s: float) -> None:
+        self._energy_j += energy_j
+        self._span_s += span_s
+        if self._span_s >= self.resolution_s:
+            self.peak_w = max(self.peak_w, self._energy_j / self._span_s)
+            self._energy_j = self._span_s = 0.0
+
+    @property
+    def edge_j(self) -> float:
+        """What a window may have too much or too little of, since its edges lie between two looks."""
+        return self.peak_w * self.resolution_s
+
+
 class Recorder:
     """`bin_s` grows with the length of the window, so that a week at 10 Hz fits in memory."""
 
@@ -114,7 +134,8 @@ class Recorder:
             if line.counted
         }
 
-    def measurement(self, journal: str | None = None) -> Measurement:
+    def measurement(self, journal: str | None = None, edge_j: float = 0.0) -> Measurement:
+        """`edge_j`: by how much the bounds are wider, since meters look only now and then."""
         from heliotrope.model import ZERO, Estimate, Measurement, MeterTotal, Reading
 
         counted = [line for line in self.lines.values() if line.counted]
@@ -124,7 +145,8 @@ class Recorder:
                 sum(getattr(one, field) for line in counted for one in line.bins)
                 for field in ("energy_j", "low_j", "high_j")
             )
-            energy = Estimate(value, min(low, value), max(high, value), least_trusted(l.provenance for l in counted))
+            low, high = max(0.0, min(low, value) - edge_j), max(high, value) + edge_j
+            energy = Estimate(value, low, high, least_trusted(line.provenance for line in counted))
         flags = dict(self.flags)
         if not counted:
             flags["nothing was measured"] = None

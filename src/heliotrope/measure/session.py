@@ -13,7 +13,7 @@ from heliotrope.measure.attribution import part_of
 from heliotrope.measure.follow import Tree
 from heliotrope.measure.loop import LOOP
 from heliotrope.measure.protocol import Draw, Meter, Usage
-from heliotrope.measure.recorder import Z90, Recorder, Sample
+from heliotrope.measure.recorder import Z90, Pace, Recorder, Sample
 from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from heliotrope.model import Measurement
 
 RECKON_S = 1.0  # at the longest between two reckonings of what was noted
+SOONER = 0.9  # of the interval: a sample that the thread takes late is still on disk within one interval
 SAME_S = 1e-3  # a window that begins so soon after another ended begins where that one ended
 CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
 
@@ -48,6 +49,7 @@ class Session:
             raise InvalidInput("an interval must be positive", field="interval_s", found=interval_s)
         self.name = name
         self.interval_s = interval_s
+        self.beat_s = interval_s if journal is None else SOONER * interval_s
         self.system = system or System()
         self.meters = registry.open_all(self.system, meters) if opened is None else opened
         self._tree = Tree(self.system, os.getpid() if root_pid is None else root_pid)
@@ -68,6 +70,7 @@ class Session:
             from heliotrope.measure.journal import Journal
 
             self._journal = Journal(Path(journal), name, self._began_wall_s, interval_s)
+        self._paces: dict[tuple[str, str], Pace] = {}
         self._beats: list[
             tuple[float, float]
         ] = []  # steady seconds, CPU-seconds of the tree until then, not reckoned yet
@@ -97,7 +100,7 @@ class Session:
     def window_totals(self, recorder: Recorder) -> Measurement:
         with self._lock:
             self.sample(edge=True)
-            return recorder.measurement(self._journal_path)
+            return self._sum(recorder)
 
     def close_window(self, recorder: Recorder) -> Measurement:
         with self._lock:
@@ -152,12 +155,22 @@ class Session:
             if self._calibration is not None:
                 draws = self._corrected(draws)
             for draw in draws:
-                samples.append(
-                    Sample(meter.name, draw.domain, meter.provenance, draw.counted, part_of(draw, usage), draw.flags)
-                )
+                part = part_of(draw, usage)
+                samples.append(Sample(meter.name, draw.domain, meter.provenance, draw.counted, part, draw.flags))
+                if draw.counted and meter.resolution_s:
+                    self._pace(meter, draw.domain).add(part.mine_j, usage.elapsed_s)
         if self._calibration is not None:
             samples += self._rest(usage)
         return tuple(samples)
+
+    def _pace(self, meter: Meter, domain: str) -> Pace:
+        pace = self._paces.get((meter.name, domain))
+        if pace is None:
+            pace = self._paces[meter.name, domain] = Pace(meter.resolution_s)
+        return pace
+
+    def _sum(self, recorder: Recorder) -> Measurement:
+        return recorder.measurement(self._journal_path, sum(pace.edge_j for pace in self._paces.values()))
 
     def _written(
         self, start_s: float, end_s: float, samples: tuple[Sample, ...], flags: tuple[str, ...]
@@ -218,7 +231,7 @@ class Session:
             if self._stopped is not None:
                 return self._stopped
             self.sample(look=True)
-            return self._recorders[0].measurement(self._journal_path)
+            return self._sum(self._recorders[0])
 
     def node(self) -> dict[str, dict[str, float]]:
         """Of each domain so far: mine, others, idle, and the node they sum to; joules."""
@@ -242,7 +255,7 @@ class Session:
                     hint="measure in the child, or end it in the parent: its children are counted there",
                 )
             self.sample(look=True)
-            self._stopped = self._recorders[0].measurement(self._journal_path)
+            self._stopped = self._sum(self._recorders[0])
             if self._journal is not None:
                 self._journal.close(self._stopped.end_s, self._stopped.energy_j.value)
             for meter in self.meters:
