@@ -7,32 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from heliotrope.plan.joint.problem import Floats, Ints
+from heliotrope.plan.joint.problem import Asks, Floats, Ints
 from heliotrope.plan.kernels.jit import compiled
 
 
 @compiled
-def answer(
-    area: Floats,
-    priced: Floats,
-    step: float,
-    release: Floats,
-    length: Floats,
-    latest: Floats,
-    width: Floats,
-    grams: Floats,
-    places: Ints,
-    sets: Ints,
-    sets_ptr: Ints,
-    curve: Floats,
-    j: int,
-) -> tuple[float, int, float]:
+def answer(area: Floats, priced: Floats, step: float, asks: Asks, curve: Floats, j: int) -> tuple[float, int, float]:
     """Least price of job `j` in one piece: (price, zone, start). Exact: an optimum starts or ends at an edge or limit.
 
     `priced[z, k]`: integral of λ up to edge k. `curve` is scratch as long as an area's row.
     """
     n_edges = area.shape[1]
-    l, w, g, r, last = length[j], width[j], grams[j], release[j], latest[j]
+    l, w, g, r, last = asks.length[j], asks.width[j], asks.grams[j], asks.release[j], asks.latest[j]
     whole = int(l / step + 1e-9)
     rest = l / step - whole
     if rest < 1e-9:
@@ -42,8 +28,8 @@ def answer(
     low = int(r / step)
     high = min(n_edges - 1, int(np.ceil((last + l) / step)) + 1)
     best, best_z, best_s = np.inf, -1, r
-    for index in range(sets_ptr[places[j]], sets_ptr[places[j] + 1]):
-        z = sets[index]
+    for index in range(asks.sets_ptr[asks.places[j]], asks.sets_ptr[asks.places[j] + 1]):
+        z = asks.sets[index]
         for k in range(low, high + 1):
             curve[k] = g * area[z, k] + w * priced[z, k]
         for k in range(first, min(final, n_edges - 1 - whole) + 1):
@@ -84,24 +70,16 @@ def ascend(
     eta: float,
     order: Ints,
     block: int,
-    release: Floats,
-    length: Floats,
-    latest: Floats,
-    width: Floats,
-    grams: Floats,
-    places: Ints,
-    sets: Ints,
-    sets_ptr: Ints,
+    asks: Asks,
+    priced: Floats,
+    curve: Floats,
 ) -> None:
     """One pass: every job in `order` answers the prices and pushes up those of the room it takes.
 
     All prices sink by `eta` over the pass, so that they rest where room is used to the full. `mean` becomes the
-    pass's average price, which converges where the last one jitters.
+    pass's average price, which converges where the last one jitters. `priced`, `curve`: scratch, zeroed.
     """
     n_zones, n_steps = price.shape
-    priced = np.zeros((n_zones, n_steps + 1))
-    curve = np.empty(n_steps + 1)
-    mean[:] = 0.0
     blocks = 0
     for begin in range(0, len(order), block):
         for z in range(n_zones):
@@ -114,11 +92,9 @@ def ascend(
         until = min(begin + block, len(order))
         for i in range(begin, until):
             j = order[i]
-            _, z, s = answer(
-                area, priced, step, release, length, latest, width, grams, places, sets, sets_ptr, curve, j
-            )
-            e = s + length[j]
-            push = eta * width[j] / (capacity[z] * step)
+            _, z, s = answer(area, priced, step, asks, curve, j)
+            e = s + asks.length[j]
+            push = eta * asks.width[j] / (capacity[z] * step)
             k = int(s / step)
             while k < n_steps and k * step < e:
                 price[z, k] += push * (min(e, (k + 1) * step) - max(s, k * step))
@@ -127,31 +103,16 @@ def ascend(
         for z in range(n_zones):
             for k in range(n_steps):
                 price[z, k] = max(0.0, price[z, k] - sink)
-    mean /= blocks
+    for z in range(n_zones):
+        for k in range(n_steps):
+            mean[z, k] /= blocks
 
 
 @compiled
-def least(
-    area: Floats,
-    priced: Floats,
-    step: float,
-    begin: int,
-    until: int,
-    release: Floats,
-    length: Floats,
-    latest: Floats,
-    width: Floats,
-    grams: Floats,
-    places: Ints,
-    sets: Ints,
-    sets_ptr: Ints,
-) -> float:
+def least(area: Floats, priced: Floats, step: float, begin: int, until: int, asks: Asks, curve: Floats) -> float:
     """Sum of the least prices of jobs begin..until-1."""
-    curve = np.empty(area.shape[1])
     total = 0.0
     for j in range(begin, until):
-        price, _, _ = answer(
-            area, priced, step, release, length, latest, width, grams, places, sets, sets_ptr, curve, j
-        )
+        price, _, _ = answer(area, priced, step, asks, curve, j)
         total += price
     return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +16,36 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 # Finest first would be exact for any clock; coarser cells are taken where the jobs' own clock allows it.
 CELLS_S = (3600.0, 1800.0, 900.0, 600.0, 300.0)
+
+
+class Asks(NamedTuple):
+    """What loops take of the jobs, in seconds; the columns of `Problem`."""
+
+    release: Floats
+    length: Floats
+    latest: Floats
+    width: Floats
+    grams: Floats
+    places: Ints
+    sets: Ints
+    sets_ptr: Ints
+
+
+class Seats(NamedTuple):
+    """The same on cells: first and last start, cells held, and what part of the first lies before the start and of
+    the last is in use.
+    """
+
+    first: Ints
+    final: Ints
+    cells: Ints
+    head: Floats
+    tail: Floats
+    width: Floats
+    grams: Floats
+    places: Ints
+    sets: Ints
+    sets_ptr: Ints
 
 
 class Problem(msgspec.Struct, frozen=True, eq=False):
@@ -41,16 +71,14 @@ class Problem(msgspec.Struct, frozen=True, eq=False):
         return len(self.release)
 
     @property
-    def columns(self) -> tuple[Any, ...]:
-        """What every kernel takes of the jobs, in order."""
-        return self.release, self.length, self.latest, self.width, self.grams, self.places, self.sets, self.sets_ptr
+    def asks(self) -> Asks:
+        return Asks(
+            self.release, self.length, self.latest, self.width, self.grams, self.places, self.sets, self.sets_ptr
+        )
 
     @property
-    def seats(self) -> tuple[Any, ...]:
-        """On cells: first and last start, cells held, the part of the first before the start and of the last in use.
-
-        A job starts at a cell's edge; where its window holds no edge, at its release.
-        """
+    def seats(self) -> Seats:
+        """A job starts at a cell's edge; where its window holds no edge, at its release."""
         early = np.ceil(self.release / self.cell_s - 1e-9)
         stuck = np.floor(self.latest / self.cell_s + 1e-9) < early
         head = np.where(stuck, self.release / self.cell_s - np.floor(self.release / self.cell_s), 0.0)
@@ -59,10 +87,9 @@ class Problem(msgspec.Struct, frozen=True, eq=False):
         cells = np.maximum(np.ceil(span - 1e-9), 1.0).astype(np.int64)
         room = self.values.shape[1] * self.per_step - cells
         final = np.where(stuck, first, np.floor(self.latest / self.cell_s + 1e-9)).astype(np.int64)
-        final = np.minimum(final, room)
-        return (
+        return Seats(
             first,
-            final,
+            np.minimum(final, room),
             cells,
             head,
             span - (cells - 1),

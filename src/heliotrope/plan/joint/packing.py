@@ -1,0 +1,115 @@
+"""A joint plan as it is worked on: jobs seated where there is room, crowded in where there is none, and improved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heliotrope.errors import Infeasible
+from heliotrope.plan.joint import seat
+from heliotrope.plan.joint.problem import Floats, Ints, Problem
+from heliotrope.plan.joint.repair import repair
+from heliotrope.plan.joint.trade import ByZone, Scratch, crowd_in
+from heliotrope.plan.joint.trade import trade as change_places
+
+# (weight of prices, how fast those of unused room sink), pass by pass.
+POLISH = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0))
+# Above this a pass is worth less: single jobs hardly matter.
+MANY = 50_000
+TRADES_AT_ONCE, MOST_GIVE_WAY = 2000, 24
+
+
+class Packing:
+    """Where each job sits, and how much of each cell is used."""
+
+    def __init__(self, problem: Problem, price: Floats, rng: np.random.Generator) -> None:
+        self.problem, self.rng = problem, rng
+        self.price = price.copy()
+        self.seats = problem.seats
+        area = problem.fine_area
+        self.ground = seat.Ground(problem.capacity, area, np.zeros_like(area), np.zeros((len(area), area.shape[1] - 1)))
+        self.seating = seat.Seating(np.full(len(problem), -1, dtype=np.int64), np.zeros(len(problem), dtype=np.int64))
+
+    def grams(self) -> float:
+        return float(seat.carbon(self.seating, self.ground, self.seats))
+
+    def settle(self, order: Ints, weight: float, push: float = 0.0) -> int:
+        p = self.problem
+        block = max(16, self.price.size // 10)
+        push *= p.mean_gram
+        return int(
+            seat.settle(
+                order, block, push, weight, self.seating, self.ground, self.seats, self.price, p.per_step, p.cell_s
+            )
+        )
+
+    def first_plan(self, noise: float, *, exact: bool) -> None:
+        """Bulky work with little freedom first; who finds no seat makes others give way."""
+        seats = self.seats
+        choices = seats.sets_ptr[seats.places + 1] - seats.sets_ptr[seats.places]
+        freedom = choices * (1.0 + (seats.final - seats.first) / seats.cells)
+        rank = np.log(seats.width * seats.cells / freedom) + self.rng.normal(0.0, noise, len(self.problem))
+        self.settle(np.argsort(-rank), 1.0)
+        self._make_room(exact=exact)
+
+    def _make_room(self, *, exact: bool) -> None:
+        p, seats = self.problem, self.seats
+        waiting = np.flatnonzero(self.seating.zone < 0).tolist()
+        pushed = np.zeros(len(p), dtype=np.int64)
+        out = np.empty(len(p), dtype=np.int64)
+        tries = 2000 + 100 * len(waiting)
+        while waiting:
+            j = waiting.pop()
+            if self.settle(np.array([j]), 1.0) == 0:
+                continue
+            tries -= 1
+            gone = -1
+            if tries > 0:
+                gone = int(crowd_in(j, self.seating, self.ground, seats, pushed, out))
+            if gone < 0:
+                stuck = [j, *waiting]
+                if not exact or not self._repair(stuck):
+                    raise self._no_room(len(stuck), j)
+                return
+            pushed[j] += 1
+            waiting += sorted(out[:gone].tolist(), key=lambda i: float(seats.width[i] * seats.cells[i]))
+
+    def _repair(self, stuck: list[int]) -> bool:
+        zone, start = self.seating
+        return repair(self.problem, zone, start, self.ground.used, self.ground.area, stuck, self.rng)
+
+    def _no_room(self, left: int, j: int) -> Infeasible:
+        p = self.problem
+        return Infeasible(
+            f"{left} of {len(p)} jobs find no room",
+            cause=f"the jobs fill {p.load:.1%} of all devices, and some hours or zones more than that; "
+            f"one that is left: row {j}, {p.width[j]:g} devices for {p.length[j]:g} s",
+            hint="more capacity, later deadlines or more zones for the wide jobs",
+        )
+
+    def polish(self) -> None:
+        """Reseats every job, pass by pass: prices of unused room sink, then grams alone count."""
+        for weight, push in POLISH if len(self.problem) <= MANY else POLISH[::2]:
+            self.settle(self.rng.permutation(len(self.problem)), weight, push)
+
+    def trade(self, enough_g: float, rounds: int) -> None:
+        """Jobs change places where that saves grams, in small groups."""
+        p = self.problem
+        by_zone, scratch = self._by_zone(), Scratch.of(MOST_GIVE_WAY)
+        priced = np.cumsum(np.repeat(self.price, p.per_step, axis=1) * p.cell_s, axis=1)
+        self.ground.priced[:, 1:] = priced
+        for _ in range(0, rounds, TRADES_AT_ONCE):
+            if self.grams() <= enough_g:
+                return
+            change_places(TRADES_AT_ONCE, self.seating, self.ground, self.seats, by_zone, scratch)
+
+    def _by_zone(self) -> ByZone:
+        seats = self.seats
+        widest = int((seats.final - seats.first + seats.cells).max())
+        rows, ptr = [], [0]
+        order = np.argsort(self.problem.release, kind="stable")
+        sets = [seats.sets[a:b] for a, b in zip(seats.sets_ptr[:-1], seats.sets_ptr[1:], strict=True)]
+        for z in range(len(self.problem.capacity)):
+            allowed = np.array([z in zones for zones in sets])
+            rows.append(order[allowed[seats.places[order]]])
+            ptr.append(ptr[-1] + len(rows[-1]))
+        return ByZone(np.concatenate(rows), np.array(ptr, dtype=np.int64), widest)

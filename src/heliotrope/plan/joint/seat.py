@@ -1,0 +1,182 @@
+"""Plans that hold: each job is put where there is room at every instant, by grams and by the prices of room."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from heliotrope.plan.joint.problem import Floats, Ints, Seats
+from heliotrope.plan.kernels.jit import compiled
+
+ROOM = 1e-9  # of a device
+
+
+class Ground(NamedTuple):
+    """What jobs sit on: `used` devices of each cell, of `capacity`; intensity and prices summed up to cells' edges."""
+
+    capacity: Floats
+    area: Floats
+    priced: Floats
+    used: Floats
+
+
+class Seating(NamedTuple):
+    """Where each job sits: its zone, -1 while it has none, and its first cell."""
+
+    zone: Ints
+    start: Ints
+
+
+@compiled
+def take(ground: Ground, seats: Seats, j: int, z: int, k: int, sign: float) -> None:
+    """Adds job `j` at cell k of zone z to what is used, or takes it away."""
+    for c in range(k, k + seats.cells[j]):
+        ground.used[z, c] += sign * seats.width[j]
+
+
+@compiled
+def emitted(ground: Ground, seats: Seats, j: int, z: int, k: int) -> float:
+    """Grams of job `j` from cell k of zone z: from its head within the first cell to its tail within the last."""
+    area, last = ground.area, k + seats.cells[j] - 1
+    start = area[z, k] + seats.head[j] * (area[z, k + 1] - area[z, k])
+    end = area[z, last] + seats.tail[j] * (area[z, last + 1] - area[z, last])
+    return float(seats.grams[j] * (end - start))
+
+
+@compiled
+def cost(ground: Ground, seats: Seats, j: int, z: int, k: int, weight: float) -> float:
+    """Grams + weight · price of the devices it would hold."""
+    held = ground.priced[z, k + seats.cells[j]] - ground.priced[z, k]
+    return float(emitted(ground, seats, j, z, k) + weight * seats.width[j] * held)
+
+
+@compiled
+def best_seat(ground: Ground, seats: Seats, j: int, weight: float) -> tuple[float, int, int]:
+    """The cheapest place with room for job `j`: (cost, zone, first cell), zone -1 if there is none."""
+    n, begin = seats.cells[j], seats.first[j]
+    best, best_z, best_k = np.inf, -1, -1
+    for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
+        z = seats.sets[index]
+        limit = ground.capacity[z] - seats.width[j] + ROOM
+        if limit < 0.0:
+            continue
+        open_since = begin
+        for k in range(begin, begin + n - 1):
+            if ground.used[z, k] > limit:
+                open_since = k + 1
+        for k in range(begin, seats.final[j] + 1):
+            if ground.used[z, k + n - 1] > limit:
+                open_since = k + n
+            if open_since > k:
+                continue
+            found = cost(ground, seats, j, z, k, weight)
+            if found < best:
+                best, best_z, best_k = found, z, k
+    return best, best_z, best_k
+
+
+@compiled
+def reprice(ground: Ground, price: Floats, per_step: int, cell: float, share: float) -> None:
+    """Prices follow use: full room keeps its price, empty room loses `share`, overfull room gains. Sums them anew."""
+    for z in range(price.shape[0]):
+        total = 0.0
+        for step in range(price.shape[1]):
+            held = 0.0
+            for c in range(step * per_step, (step + 1) * per_step):
+                held += ground.used[z, c]
+            moved = share * (held / (per_step * ground.capacity[z]) - 1.0)
+            price[z, step] = max(0.0, price[z, step] + moved)
+            for c in range(step * per_step, (step + 1) * per_step):
+                total += price[z, step] * cell
+                ground.priced[z, c + 1] = total
+
+
+@compiled
+def settle(
+    order: Ints,
+    block: int,
+    push: float,
+    weight: float,
+    seating: Seating,
+    ground: Ground,
+    seats: Seats,
+    price: Floats,
+    per_step: int,
+    cell: float,
+) -> int:
+    """Takes each job of `order` out, if it is in, and seats it anew; how many found no seat.
+
+    With `push` above 0 the prices follow: room that stays unused grows cheaper by up to `push` over the pass.
+    """
+    without = 0
+    for begin in range(0, len(order), block):
+        until = min(begin + block, len(order))
+        if begin == 0 or push > 0.0:
+            reprice(ground, price, per_step, cell, push * (until - begin) / len(order))
+        for i in range(begin, until):
+            j = order[i]
+            if seating.zone[j] >= 0:
+                take(ground, seats, j, seating.zone[j], seating.start[j], -1.0)
+            _, z, k = best_seat(ground, seats, j, weight)
+            seating.zone[j], seating.start[j] = z, k
+            if z >= 0:
+                take(ground, seats, j, z, k, 1.0)
+            else:
+                without += 1
+    return without
+
+
+@compiled
+def carbon(seating: Seating, ground: Ground, seats: Seats) -> float:
+    """Grams of all seated jobs."""
+    total = 0.0
+    for j in range(len(seating.zone)):
+        if seating.zone[j] >= 0:
+            total += emitted(ground, seats, j, seating.zone[j], seating.start[j])
+    return total
+
+
+@compiled
+def negotiate(
+    order: Ints,
+    fine: float,
+    push: float,
+    seating: Seating,
+    ground: Ground,
+    seats: Seats,
+    price: Floats,
+    per_step: int,
+    cell: float,
+) -> float:
+    """Seats every job anew where it costs least, room or not: a device over capacity costs `fine` a cell.
+
+    Prices follow use at the end, by up to `push`. Device-cells over capacity that are left.
+    """
+    for j in order:
+        n, w, begin = seats.cells[j], seats.width[j], seats.first[j]
+        if seating.zone[j] >= 0:
+            take(ground, seats, j, seating.zone[j], seating.start[j], -1.0)
+        best, best_z, best_k = np.inf, -1, -1
+        for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
+            z = seats.sets[index]
+            if w > ground.capacity[z] + ROOM:
+                continue
+            limit = ground.capacity[z] - w + ROOM
+            over = 0.0
+            for k in range(begin, begin + n - 1):
+                over += max(0.0, ground.used[z, k] - limit)
+            for k in range(begin, seats.final[j] + 1):
+                over += max(0.0, ground.used[z, k + n - 1] - limit)
+                found = cost(ground, seats, j, z, k, 1.0) + fine * over
+                if found < best:
+                    best, best_z, best_k = found, z, k
+                over -= max(0.0, ground.used[z, k] - limit)
+        seating.zone[j], seating.start[j] = best_z, best_k
+        take(ground, seats, j, best_z, best_k, 1.0)
+    reprice(ground, price, per_step, cell, push)
+    left = 0.0
+    for z in range(ground.used.shape[0]):
+        for c in range(ground.used.shape[1]):
+            left += max(0.0, ground.used[z, c] - ground.capacity[z] - ROOM)
+    return left
