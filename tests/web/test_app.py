@@ -219,3 +219,9 @@ def test_pages_are_compressed_where_that_is_understood(url):
     with urlopen(request, timeout=10) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
         assert len(answer.read()) < 60_000
+
+
+def test_the_plan_page_says_what_each_limit_costs(url):
+    _, _, page = get(f"{url}/plan?length=5h&within=8h")
+    assert "What each limit costs" in page
+    assert "6 h later" in page

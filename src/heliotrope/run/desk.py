@@ -93,7 +93,7 @@ class Desk:
             horizon_s=workload.length.high_s if at_once else horizon_s,
             step_s=self.settings.plan.step_s,
         )
-        return plan, [_strip(c) for c in candidates]
+        return plan, [strip_of(c) for c in candidates]
 
     def candidates(
         self, workload: Workload, now_s: float, fleet: Fleet, *, clock: Clock | None = WALL
@@ -175,7 +175,7 @@ def attempt_of(workload: Workload, plan: Plan, fleet: Fleet, number: int, clock:
     )
 
 
-def _strip(candidate: Candidate) -> Strip:
+def strip_of(candidate: Candidate) -> Strip:
     carbon: Signal = candidate.carbon
     return Strip(
         candidate.site.name,

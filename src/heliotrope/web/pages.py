@@ -77,12 +77,14 @@ def now(house: House, _: Words) -> str:
 
 def plan(house: House, asked: Words) -> str:
     question = planner.Question.of(asked)
-    page, problem = None, None
+    page, answer, problem = None, None, None
     try:
-        page = runpage.build(planner.answer(house, question))
+        answer = planner.answer(house, question)
+        page = runpage.build(answer.view)
     except HelioError as error:
         problem = error
-    return _show("plan.html", "/plan", "Plan", asked=question, page=page, problem=problem)
+    prices = answer.prices if answer else ()
+    return _show("plan.html", "/plan", "Plan", asked=question, page=page, prices=prices, problem=problem)
 
 
 def runs(house: House, asked: Words) -> str:

@@ -10,6 +10,8 @@ import msgspec
 
 from heliotrope.errors import InvalidInput
 from heliotrope.model import Flexibility, Length, Resources, Workload, WorkloadKind
+from heliotrope.plan.single.explain import Price, explained
+from heliotrope.run.desk import strip_of
 from heliotrope.run.views import RunView
 from heliotrope.units import from_epoch, parse_duration_s
 from heliotrope.web.house import House
@@ -34,7 +36,14 @@ class Question(msgspec.Struct, frozen=True):
         )
 
 
-def answer(house: House, asked: Question) -> RunView:
+class Answer(msgspec.Struct, frozen=True):
+    """`prices`: what each limit of the question costs, the dearest first."""
+
+    view: RunView
+    prices: tuple[Price, ...]
+
+
+def answer(house: House, asked: Question) -> Answer:
     """A job that is planned but not submitted: nothing is stored, nothing logged."""
     now_s = time.time()
     workload = Workload(
@@ -47,8 +56,17 @@ def answer(house: House, asked: Question) -> RunView:
         flexibility=Flexibility(pausable=asked.pausable),
         deadline=from_epoch(now_s) + timedelta(seconds=_positive(asked.within, "within")),
     )
-    plan, strips = house.controller.plan(workload, now_s, house.fleet)
-    return RunView(
+    candidates, horizon_s = house.controller.candidates(workload, now_s, house.fleet)
+    plan, prices = explained(
+        workload,
+        candidates,
+        now_s=now_s,
+        home=house.fleet.home,
+        latency_ms=house.fleet.latency_ms,
+        horizon_s=horizon_s,
+        step_s=house.settings.plan.step_s,
+    )
+    view = RunView(
         workload=workload,
         plan=plan,
         run=None,
@@ -57,9 +75,10 @@ def answer(house: House, asked: Question) -> RunView:
         footprint=None,
         run_now_g=None,
         events=(),
-        strips=tuple(strips),
+        strips=tuple(strip_of(candidate) for candidate in candidates),
         home=house.fleet.home,
     )
+    return Answer(view, prices)
 
 
 def _positive(text: str, field: str) -> float:
