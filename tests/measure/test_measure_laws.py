@@ -17,6 +17,7 @@ from heliotrope.measure.meters.modelled import ModelledMeter
 from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.rapl import RaplMeter, find
 from heliotrope.measure.protocol import Draw, Usage
+from heliotrope.measure.session import Session
 
 seconds = st.floats(0, 4, allow_nan=False)
 joules = st.floats(0, 1e6, allow_nan=False)
@@ -82,6 +83,43 @@ def test_any_number_of_processes_and_idle_make_the_node(steps):
                         others += part.others_j
         assert mine[0] + others + named_idle == pytest.approx(counted, rel=0.01)
         assert sum(mine) + named_idle <= counted * 1.01
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 3), st.randoms(use_true_random=False))
+def test_every_process_measured_alone_on_a_node_with_gpus_sums_to_the_node(count, gpus, random):
+    """Any number of processes, each followed by a measurement of its own; packages, DRAM and GPUs; idle is named once."""
+    with tempfile.TemporaryDirectory() as folder:
+        machine = FakeMachine(Path(folder), domains=("package-0", "package-1", "dram"), cpus=64)
+        pids = range(100, 100 + count)
+        for pid in pids:
+            machine.process(pid)
+        devices = [{"energy_mj": 0, "users": {}} for _ in range(gpus)]
+        trees = [Tree(machine.system, pid) for pid in pids]
+        meters = [(RaplMeter(find(machine.system)), NvmlMeter(FakeNvml(*devices))) for _ in pids]
+        for own in meters:
+            for meter in own:
+                meter.read(Usage(0, 0, 0, 64))
+        counted_j = mine_j = idle_j = 0.0
+        for _ in range(3):
+            watts = {domain: random.uniform(5, 250) for domain in ("package-0", "package-1", "dram")}
+            work = [random.choice([0.0, random.random()]) for _ in pids]
+            machine.work(1.0, watts=watts, **{f"p{pid}": own_s for pid, own_s in zip(pids, work, strict=True)})
+            step_j = sum(watts.values())
+            for device in devices:
+                energy_mj = random.randrange(700_000)
+                device["energy_mj"] += energy_mj
+                step_j += energy_mj / 1e3
+                device["users"] = {pid: random.randint(1, 99) for pid in random.sample(pids, min(count, 3))}
+            counted_j += step_j
+            grown = [tree.read(look=True) for tree in trees]
+            for first, tree_s, tree, own in zip([True] + [False] * count, grown, trees, meters, strict=False):
+                usage = Usage(1.0, tree_s, sum(grown), 64, pids=tree.pids)
+                parts = [part_of(draw, usage) for meter in own for draw in meter.read(usage) if draw.counted]
+                mine_j += sum(part.mine_j for part in parts)
+                idle_j += sum(part.idle_j for part in parts) if first else 0.0
+                assert sum(p.mine_j + p.others_j + p.idle_j for p in parts) == pytest.approx(step_j, rel=1e-6)
+        assert mine_j + idle_j == pytest.approx(counted_j, rel=0.01)
 
 
 @settings(max_examples=60, deadline=None)
@@ -182,8 +220,6 @@ def test_an_accelerator_is_shared_whole(users, ours, energy_mj):
 
 def test_a_window_shorter_than_a_meters_look_says_so_in_its_bounds(tmp_path):
     """A GPU's counter moves ten times a second: a window between two moves reads 0, and its bounds hold the truth."""
-    from heliotrope.measure.session import Session
-
     gpu = {"energy_mj": 0, "users": {100: 1}}
     meter = NvmlMeter(FakeNvml(gpu))
     machine = FakeMachine(tmp_path)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import heliotrope
-from heliotrope.errors import InvalidInput, UsageError
+from heliotrope.errors import InvalidInput, MeterError, UsageError
 from heliotrope.measure import ranks
 from heliotrope.measure.steps import StepMeter
 from heliotrope.model import Estimate, Measurement, MeterTotal, Provenance, Reading
@@ -251,3 +251,40 @@ def test_many_windows_share_lines_and_lose_no_joule(tmp_path, monkeypatch):
     (tmp_path / "w.jsonl").write_text("{}\n")
     with pytest.raises(InvalidInput, match=r"w\.jsonl:1"):
         windows.read(tmp_path / "w.jsonl")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "names", [("SLURM_PROCID", "SLURM_NTASKS"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")], ids=["slurm", "mpi"]
+)
+def test_ranks_without_torch_meet_in_a_folder(tmp_path, names):
+    script = (
+        "import sys, time, msgspec\n"
+        "from pathlib import Path\n"
+        "from heliotrope import measure\n"
+        "from heliotrope.measure import ranks\n"
+        "s = measure.start('ranks', interval_s=0.2)\n"
+        "end = time.process_time() + 0.3\n"
+        "while time.process_time() < end: pass\n"
+        "m = s.stop()\n"
+        "whole = ranks.gather(m, folder=Path(sys.argv[1]))\n"
+        "sys.stdout.write(msgspec.json.encode([m.energy_j.value, whole and whole.energy_j.value]).decode())\n"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "meet")],
+            stdout=subprocess.PIPE,
+            env={**os.environ, names[0]: str(rank), names[1]: "3"},
+        )
+        for rank in range(3)
+    ]
+    outs = [msgspec.json.decode(child.communicate(timeout=60)[0]) for child in children]
+    assert outs[0][1] == pytest.approx(sum(own for own, _ in outs))
+    assert [whole for _, whole in outs[1:]] == [None, None]
+
+
+def test_a_rank_that_never_comes_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(MeterError, match="1 of 2 ranks"):
+        ranks.gather(part("a", 0, 1.0).measurement, folder=tmp_path, timeout_s=0.1)

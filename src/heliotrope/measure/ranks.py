@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
-from heliotrope.errors import InvalidInput
+from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.model import ZERO, Estimate, Measurement, MeterTotal
 
 # rank, size, rank within the node: torch.distributed, Open MPI, MPICH and Intel MPI, Slurm
@@ -110,8 +112,14 @@ def _without(energy: Estimate, left_out_j: float) -> Estimate:
     return energy * max(0.0, 1 - left_out_j / energy.value)
 
 
-def gather(measurement: Measurement) -> Measurement | None:
-    """All ranks' readings on rank 0, None elsewhere, over torch.distributed, which must be initialised."""
+def gather(measurement: Measurement, *, folder: Path | None = None, timeout_s: float = 60.0) -> Measurement | None:
+    """All ranks' readings on rank 0, None elsewhere.
+
+    Over torch.distributed, which must be initialised; with a `folder` that all ranks see, by files in it, for MPI and
+    Slurm jobs without torch.
+    """
+    if folder is not None:
+        return _gather_files(measurement, folder, timeout_s)
     import torch.distributed as group
 
     part = RankPart(socket.gethostname(), group.get_rank(), measurement)
@@ -120,3 +128,26 @@ def gather(measurement: Measurement) -> Measurement | None:
     if group.get_rank() != 0:
         return None
     return merge([msgspec.json.decode(one, type=RankPart) for one in parts])
+
+
+def _gather_files(measurement: Measurement, folder: Path, timeout_s: float) -> Measurement | None:
+    """Each rank leaves its part whole or not at all; rank 0 waits for all of them."""
+    rank = who()
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = folder / f"rank-{rank.rank}-of-{rank.size}.json"
+    unfinished = mine.with_suffix(".part")
+    unfinished.write_bytes(msgspec.json.encode(RankPart(socket.gethostname(), rank.rank, measurement)))
+    unfinished.replace(mine)
+    if rank.rank != 0:
+        return None
+    until_s = time.monotonic() + timeout_s
+    wanted = [folder / f"rank-{number}-of-{rank.size}.json" for number in range(rank.size)]
+    while missing := [path.name for path in wanted if not path.exists()]:
+        if time.monotonic() > until_s:
+            raise MeterError(
+                f"{len(missing)} of {rank.size} ranks left no reading",
+                cause=f"{', '.join(missing[:3])} did not come within {timeout_s:g} s",
+                hint=f"each rank must call gather(…, folder={str(folder)!r}) on a file system that all share",
+            )
+        time.sleep(0.05)
+    return merge([msgspec.json.decode(path.read_bytes(), type=RankPart) for path in wanted])
