@@ -137,3 +137,41 @@ def test_an_auditor_who_computes_it_all_again_agrees(start, tmp_path):
     url = json.loads(serve.stdout.readline())["url"]
     seen = json.loads(ended(start("log", "audit", url, "--json", "--home", tmp_path / "auditor"))[1])
     assert (seen["judged"], seen["agreed"], seen["disagreements"]) == (9, 9, [])
+
+
+def test_a_speedup_widens_it_and_the_command_is_told(start, home):
+    one = start(
+        "run",
+        "--zone",
+        "DE",
+        "--now",
+        "--length",
+        "2s",
+        "--speedup",
+        "1,1.9",
+        "--",
+        "sh",
+        "-c",
+        "echo width=$HELIO_WIDTH",
+    )
+    one.communicate(timeout=60)
+    assert one.returncode == 0
+    said = next(home.glob("runs/*/0/out.log")).read_text()
+    assert said in {"width=1\n", "width=2\n"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--speedup", "2,3"], "1 first"),
+        (["--speedup", "1,fast"], "not a speed-up curve"),
+        (["--late", "5"], "--within or --until"),
+        (["--late", "-1", "--within", "9h"], "not a price"),
+    ],
+)
+def test_wrong_words_about_width_and_lateness_are_told(start, words, told):
+    one = start("run", *words, "--", "true")
+    _, said = one.communicate(timeout=60)
+    assert one.returncode == 2 or one.returncode == 1
+    assert told in said
+    assert "Traceback" not in said

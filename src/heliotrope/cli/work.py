@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from heliotrope.errors import InvalidInput, UsageError
 from heliotrope.units import parse_bytes, parse_duration_s, parse_instant, show_duration
 
 if TYPE_CHECKING:
-    from heliotrope.model import Workload
+    from heliotrope.model import Lateness, Workload
 
 KINDS = ("train", "finetune", "infer", "batch", "federate", "slim")
 ASSUMED_LENGTH_S = 3600.0
@@ -32,6 +33,10 @@ def work_options(command: Any) -> Any:
             show_default=True,
             help="Stopped in memory; or told by SIGTERM to save in $HELIO_CHECKPOINT and leave.",
         ),
+        click.option(
+            "--speedup", metavar="1,A,B…", help="Speed at width 1, 2, 3 …, as in 1,1.9,2.7; the plan chooses the width."
+        ),
+        click.option("--late", metavar="GRAMS", help="Grams that an hour past the deadline counts as; then it may be."),
         click.option("--pausable", is_flag=True, help="It may be paused and resumed between green hours."),
         click.option("--length", metavar="TIME", help="How long it takes; else as last time, else 1h is assumed."),
         click.option(
@@ -94,17 +99,48 @@ def workload_of(
             pausable=told["pausable"],
             pause_by=PauseBy(told["pause_by"]),
             pause_cost_s=parse_duration_s(told["pause_cost"], field="--pause-cost"),
+            speedup=_speedup(told["speedup"]),
         ),
         resources=Resources(
             memory_bytes=parse_bytes(told["memory"], field="--memory") if told["memory"] else 0,
             cpu_time_s=parse_duration_s(told["cpu_time"], field="--cpu-time") if told["cpu_time"] else None,
         ),
-        deadline=None if at_once else deadline,
+        deadline=None if at_once or told["late"] else deadline,
+        late=None if at_once else _late(told["late"], deadline),
         sites=tuple(filter(None, (told["sites"] or "").split(","))),
         organisation=settings.organisation,
         working_directory=str(Path.cwd()),
         environment=dict(os.environ),
     )
+
+
+def _speedup(text: str | None) -> tuple[float, ...]:
+    if text is None:
+        return (1.0,)
+    try:
+        speeds = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        speeds = ()
+    if not speeds or speeds[0] != 1 or not all(math.isfinite(speed) and speed > 0 for speed in speeds):
+        raise InvalidInput("not a speed-up curve", field="--speedup", found=text, allowed="as in 1,1.9,2.7: 1 first")
+    return speeds
+
+
+def _late(text: str | None, due: datetime | None) -> Lateness | None:
+    """A deadline with a price in place of one that holds."""
+    from heliotrope.model import Lateness
+
+    if text is None:
+        return None
+    if due is None:
+        raise UsageError("--late is the price of missing a deadline", hint="say which, with --within or --until")
+    try:
+        g_per_h = float(text)
+    except ValueError:
+        g_per_h = -1.0
+    if not 0 < g_per_h < math.inf:
+        raise InvalidInput("not a price", field="--late", found=text, allowed="grams an hour, more than 0")
+    return Lateness(due, g_per_h)
 
 
 def _deadline(told: dict[str, Any], now: datetime) -> datetime | None:

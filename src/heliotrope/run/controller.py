@@ -12,7 +12,7 @@ import msgspec
 from heliotrope.config import Settings
 from heliotrope.errors import HelioError, Infeasible, InvalidInput
 from heliotrope.fleet import Fleet
-from heliotrope.model import Plan, Run, RunState
+from heliotrope.model import Plan, Run, RunState, Slot
 from heliotrope.plan.share import Turns
 from heliotrope.prove import plan_statement, run_statement
 from heliotrope.run import accounting, engines, lifecycle, sharing
@@ -233,7 +233,7 @@ class Controller(Desk):
         engine = engines.of(case.fleet.site(run.site))
         match step.do:
             case lifecycle.Do.LAUNCH:
-                engine.launch(self._task(case, run, case.plan.slots[min(step.slot, len(case.plan.slots) - 1)].width))
+                engine.launch(self._task(case, run, case.plan.slots[min(step.slot, len(case.plan.slots) - 1)]))
             case lifecycle.Do.PAUSE:
                 engine.pause(run.handle)
             case lifecycle.Do.RESUME:
@@ -245,19 +245,23 @@ class Controller(Desk):
             case _:
                 return
 
-    def _task(self, case: Case, run: Run, width: int) -> Task:
+    def _task(self, case: Case, run: Run, slot: Slot) -> Task:
+        """The command is told how wide it was planned, and at what power."""
         workload = case.workload
+        told = {"HELIO_WIDTH": str(slot.width)}
+        if slot.power_cap_w is not None:
+            told["HELIO_POWER_CAP_W"] = f"{slot.power_cap_w:g}"
         return Task(
             handle=run.handle,
             command=workload.command,
             working_directory=workload.working_directory,
-            environment=workload.environment,
+            environment=workload.environment | told,
             checkpoint=str(self.home / "checkpoints" / workload.id),
             interval_s=self.settings.measure.interval_s,
             meters=self.settings.measure.meters,
             memory_bytes=workload.resources.memory_bytes,
             cpu_time_s=workload.resources.cpu_time_s,
-            width=width,
+            width=slot.width,
             cpus=workload.resources.cpus,
             devices=workload.resources.devices,
             device_kind=workload.resources.device_kind,
