@@ -161,6 +161,15 @@ def test_13_a_counter_that_is_not_a_number(tmp_path):
     assert "cannot be read" in flags(meter.read(BUSY))
 
 
+def test_28_nobody_looked_for_so_long_that_it_went_round_unseen(tmp_path):
+    machine = FakeMachine(tmp_path)
+    meter = rapl(machine)
+    machine.work(1.0, watts={"package-0": 50.0})
+    (draw,) = meter.read(Usage(900.0, 4.0, 4.0, 4))
+    assert "wrapped unseen" in flags([draw])
+    assert draw.high_j > 900 * 400
+
+
 # NVML
 
 

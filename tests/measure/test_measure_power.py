@@ -22,7 +22,7 @@ from heliotrope.measure.power import frugal
 from heliotrope.measure.power.desk import Desk
 from heliotrope.measure.power.gpu import knobs_of
 from heliotrope.measure.power.keeper import Keeper, read
-from heliotrope.measure.power.knobs import find, show
+from heliotrope.measure.power.knobs import find, probe, show
 from heliotrope.measure.power.lease import borrow
 from heliotrope.measure.power.search import Search, student
 from heliotrope.measure.power.simulated import SimulatedGpu
@@ -470,3 +470,16 @@ def test_a_power_journal_that_is_not_one(tmp_path):
     (tmp_path / "power.jsonl").write_text(json.dumps({"event": "took"}) + "\n")
     with pytest.raises(InvalidInput, match=r"power\.jsonl:1"):
         read(tmp_path / "power.jsonl")
+
+
+def test_of_the_ranks_of_a_node_one_decides(monkeypatch):
+    for name, value in (("RANK", "3"), ("WORLD_SIZE", "8"), ("LOCAL_RANK", "3")):
+        monkeypatch.setenv(name, value)
+    with frugal(max_slowdown=0.1) as power:
+        power.step()
+    assert power.outcome is None
+
+
+def test_doctor_says_whether_power_can_be_limited(tmp_path):
+    assert probe(machine_with_knobs(tmp_path / "m").system).available
+    assert probe(FakeMachine(tmp_path / "bare").system).hint

@@ -210,6 +210,16 @@ def test_a_bmc_that_lets_nobody_in(bmc, user):
     assert "wrong" not in str(error.value)
 
 
+def test_a_password_may_be_in_a_file_of_its_own(bmc, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login reader password p@ss\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert redfish.find(f"http://{bmc}").endswith("Chassis/1/EnvironmentMetrics")
+    (tmp_path / ".netrc").write_text("machine\n")
+    with pytest.raises(MeterError, match="netrc"):
+        fetch(f"http://{bmc}/")
+
+
 def test_a_bmc_that_sends_us_elsewhere(bmc):
     Bmc.moved = {"/power": "/redfish/v1/Chassis/1/EnvironmentMetrics", "/away": "http://192.0.2.1/power"}
     assert redfish.parse(fetch(f"http://reader:p%40ss@{bmc}/power"))[0].watts == 412.0

@@ -290,7 +290,7 @@ def test_a_clock_that_is_off_is_put_right_and_a_bmc_may_be_the_reference(tmp_pat
 def test_a_correction_is_not_made_twice_and_not_on_another_machine(tmp_path):
     write_journal(tmp_path / "j.jsonl", [40.0] * 100)
     reference(tmp_path / "plug.csv", [50.0] * 100)
-    fitted = calibration.fit(tmp_path / "j.jsonl", tmp_path / "plug.csv")
+    fitted = calibration.Calibration(1.2, 0.0, 0.1, 9, "plug.csv", meters=("replay",))
     path = tmp_path / "calibration.json"
     calibration.save(calibration.Calibration(1.2, 0.0, 0.1, 9, "x", machine="another"), path)
     assert calibration.load(path) is None

@@ -49,8 +49,10 @@ def recover(journal: Path) -> Measurement:
 
 def probe(system: System | None = None) -> tuple[Probe, ...]:
     """What can be measured here, and what would change it."""
+    from heliotrope.measure.power.knobs import probe as probe_power
+
     system = system or System()
-    return (*registry.probe_all(system), groups.probe(system))
+    return (*registry.probe_all(system), groups.probe(system), probe_power(system))
 
 
 make_callable(__name__)

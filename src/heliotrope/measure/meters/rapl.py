@@ -97,7 +97,13 @@ class RaplMeter:
         zone.unchanged_s = zone.unchanged_s + usage.elapsed_s if used_uj == 0 else 0.0
         if zone.unchanged_s >= STUCK_S:
             flags.append(f"{zone.domain}: counter is stuck")
-        return self._draw(zone, used_uj / 1e6, usage, tuple(flags))
+        draw = self._draw(zone, used_uj / 1e6, usage, tuple(flags))
+        rounds = int(MAX_PLAUSIBLE_W * usage.elapsed_s / (zone.range_uj / 1e6)) if zone.range_uj > 0 else 0
+        if rounds < 1:
+            return draw
+        # Nobody looked for so long (a machine that slept) that it may have gone round and round.
+        unseen = f"{zone.domain}: not read for {usage.elapsed_s:.0f} s, its counter may have wrapped unseen"
+        return draw._replace(high_j=draw.high_j + rounds * zone.range_uj / 1e6, flags=(*draw.flags, unseen))
 
     def _draw(self, zone: Zone, energy_j: float, usage: Usage, flags: tuple[str, ...]) -> Draw:
         if usage.elapsed_s > 0.05 and energy_j > 0:

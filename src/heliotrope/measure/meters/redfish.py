@@ -16,7 +16,7 @@ from heliotrope.measure.system import System
 from heliotrope.units import J_PER_KWH
 
 NAME = "redfish"
-EXAMPLE = "redfish:https://user:password@bmc   # or …/redfish/v1/Chassis/ID/EnvironmentMetrics"
+EXAMPLE = "redfish:https://user:password@bmc   # the password may be in ~/.netrc instead"
 
 
 def _tree(body: bytes) -> dict[str, Any]:

@@ -14,7 +14,10 @@ LONGEST_BYTES = 16_000_000
 
 
 def fetch(url: str, *, timeout_s: float = 5.0) -> bytes:
-    """Basic authentication comes from `user:password@` in the address; it is sent to that host alone."""
+    """Basic authentication comes from `user:password@` in the address, else from ~/.netrc; that host alone gets it.
+
+    Other people on a machine can read a command line, but not that file.
+    """
     import base64
     import http.client
     import urllib.error
@@ -26,8 +29,8 @@ def fetch(url: str, *, timeout_s: float = 5.0) -> bytes:
         raise MeterError(f"not a web address: {hidden(parts)}", hint="http://host:port/path")
     host = parts.netloc.rpartition("@")[2]
     request = urllib.request.Request(parts._replace(netloc=host).geturl())  # noqa: S310  # the scheme is checked above
-    if parts.username:
-        secret = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+    secret = _secret(parts)
+    if secret:
         # Not handed on by itself to where we may be sent: `_same_host` does that.
         request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(secret.encode()).decode())
     try:
@@ -43,6 +46,21 @@ def fetch(url: str, *, timeout_s: float = 5.0) -> bytes:
     if len(body) > LONGEST_BYTES:
         raise MeterError(f"{host} answers too much", cause=f"more than {LONGEST_BYTES} bytes")
     return body
+
+
+def _secret(parts: SplitResult) -> str:
+    import netrc
+    from urllib.parse import unquote
+
+    if parts.username:
+        return f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    try:
+        known = netrc.netrc().authenticators(parts.hostname or "")
+    except FileNotFoundError:
+        return ""
+    except (OSError, netrc.NetrcParseError) as error:
+        raise MeterError("~/.netrc cannot be read", cause=str(error)) from error
+    return f"{known[0]}:{known[2]}" if known else ""
 
 
 def hidden(parts: SplitResult) -> str:
@@ -75,7 +93,7 @@ def _opener(parts: SplitResult) -> urllib.request.OpenerDirector:
 
 def _refused(host: str, code: int) -> MeterError:
     hints = {
-        401: "give user and password: https://user:password@host/…",
+        401: "give user and password, in ~/.netrc or as https://user:password@host/…",
         403: "this user may not read it: ask for a read-only role",
         404: "check the path",
     }

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from heliotrope.measure.power.frugal import Frugal as frugal  # noqa: N813  # called like a function: `with frugal():`
-from heliotrope.measure.power.frugal import Outcome
+from heliotrope.measure.power.frugal import Frugal, Outcome, Rider, frugal
 
-__all__ = ["Outcome", "frugal"]
+__all__ = ["Frugal", "Outcome", "Rider", "frugal"]

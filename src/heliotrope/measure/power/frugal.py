@@ -16,6 +16,7 @@ from heliotrope.measure.power.knobs import Found
 from heliotrope.measure.power.lease import Lease, borrow, check
 from heliotrope.measure.power.search import Finding, Search
 from heliotrope.measure.protocol import Meter, Usage
+from heliotrope.measure.ranks import who
 from heliotrope.measure.system import System
 
 
@@ -158,6 +159,29 @@ class Frugal:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Rider:
+    """A rank beside the one that turns the knobs of its node: it has nothing to do."""
+
+    outcome: Outcome | None = None
+
+    def step(self) -> None:
+        """Counted by the first rank."""
+
+    def close(self) -> None:
+        """Nothing was taken."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def frugal(**wishes: Any) -> Frugal | Rider:
+    """What `Frugal` takes. Of several ranks on one node the first decides: they wait for one another anyhow."""
+    return Rider() if who().local else Frugal(**wishes)
 
 
 def by_default(found: Sequence[Found]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from heliotrope.errors import MeterError
+from heliotrope.measure.protocol import Probe
 from heliotrope.measure.system import System
 
 LEAST_SHARE = 0.4  # of what stands now: below it, packages throttle in ways that cost more than they save
@@ -188,6 +189,20 @@ def find(system: System) -> dict[str, Knob]:
     names = {knob.name for knob in every}
     every += [knob for knob in amd_cards(system) if knob.name not in names]
     return {knob.name: knob for knob in every}
+
+
+def probe(system: System) -> Probe:
+    """Whether power can be limited here, as `helio doctor` says it."""
+    found = [show(knob) for knob in find(system).values()]
+    names = tuple(one.name for one in found)
+    if not found:
+        return Probe(
+            "power", False, (), "no limit and no clock can be set here", "limits are the host's, not a guest's"
+        )
+    refused = next((one for one in found if not one.allowed), None)
+    if refused is not None:
+        return Probe("power", False, names, f"{refused.name}: {refused.why}", GRANT)
+    return Probe("power", True, names, "limits and clocks that may be set: helio power show")
 
 
 def show(knob: Knob) -> Found:

@@ -8,7 +8,7 @@ import msgspec
 
 from heliotrope import facts
 from heliotrope.measure.meters.nvml.sensor import Integral, Sensor, integrate, sensor_of
-from heliotrope.measure.meters.nvml.users import Asker, slices, weights, whole
+from heliotrope.measure.meters.nvml.users import Asker, sliced, slices, weights, whole
 from heliotrope.measure.protocol import Draw, Usage
 from heliotrope.model import Provenance
 
@@ -29,6 +29,7 @@ class Gpu(msgspec.Struct):
     domain: str
     model: str
     sensor: Sensor
+    sliced: bool
     counter_mj: int | None = None
     power_w: float | None = None
     since_us: int = 0
@@ -63,7 +64,7 @@ class NvmlMeter:
             handle = library.nvmlDeviceGetHandleByIndex(index)
             name = library.nvmlDeviceGetName(handle)
             model = name.decode() if isinstance(name, bytes) else str(name)
-            self.gpus.append(Gpu(handle, f"gpu{index}", model, sensor_of(model)))
+            self.gpus.append(Gpu(handle, f"gpu{index}", model, sensor_of(model), sliced(self._ask, handle)))
 
     def read(self, usage: Usage) -> tuple[Draw, ...]:
         return tuple(draw for gpu in self.gpus for draw in self._read(gpu, usage))
@@ -195,7 +196,7 @@ class NvmlMeter:
     def _draws(
         self, gpu: Gpu, energy_j: float, low_j: float, high_j: float, usage: Usage, flags: list[str]
     ) -> tuple[Draw, ...]:
-        parts = slices(self._ask, gpu.handle, gpu.domain)
+        parts = slices(self._ask, gpu.handle, gpu.domain) if gpu.sliced else ()
         if parts:
             by_pid, by_slice = weights(parts, self._idle_share)
             all_of_it = sum(by_slice.values()) or 1.0

@@ -34,11 +34,14 @@ class Asker:
             return None
 
 
-def slices(ask: Asker, handle: Any, domain: str) -> tuple[Slice, ...]:
-    """The slices of a GPU; none where it is whole."""
+def sliced(ask: Asker, handle: Any) -> bool:
+    """Whether a GPU is cut. It takes a reset to change that, so once is enough to ask."""
     mode = ask("nvmlDeviceGetMigMode", handle)
-    if not mode or mode[0] != 1:
-        return ()
+    return bool(mode) and mode[0] == 1
+
+
+def slices(ask: Asker, handle: Any, domain: str) -> tuple[Slice, ...]:
+    """The slices of a GPU that is cut."""
     found = []
     for index in range(int(ask("nvmlDeviceGetMaxMigDeviceCount", handle) or 0)):
         part = ask("nvmlDeviceGetMigDeviceHandleByIndex", handle, index)
