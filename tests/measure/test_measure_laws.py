@@ -236,3 +236,22 @@ def test_a_window_shorter_than_a_meters_look_says_so_in_its_bounds(tmp_path):
     assert step.energy_j.low == 0
     assert 2.0 <= step.energy_j.high <= 15.0
     session.stop()
+
+
+def test_a_calibration_of_other_meters_is_not_used_and_says_so(tmp_path):
+    from heliotrope.measure.calibration import Calibration
+
+    machine = FakeMachine(tmp_path)
+    machine.process(100)
+
+    def measured(*names):
+        fitted = Calibration(2.0, 0.0, 0.01, 20, "plug.csv", meters=names)
+        meter = RaplMeter(find(machine.system))
+        session = Session("x", root_pid=100, interval_s=60, system=machine.system, opened=[meter], calibration=fitted)
+        time.sleep(0.02)
+        machine.work(0.02, watts={"package-0": 50.0}, p100=0.02)
+        return session.stop()
+
+    assert any("other meters (nvml)" in flag for flag in measured("nvml").flags)
+    assert any("calibrated by plug.csv" in flag for flag in measured("rapl").flags)
+    assert measured("rapl").energy_j.value == pytest.approx(2 * measured("nvml").energy_j.value, rel=0.01)

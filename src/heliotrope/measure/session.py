@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
 from heliotrope.measure.attribution import part_of
+from heliotrope.measure.correction import corrected, misfit, rest
 from heliotrope.measure.follow import Tree
 from heliotrope.measure.loop import LOOP
-from heliotrope.measure.protocol import Draw, Meter, Usage
-from heliotrope.measure.recorder import Z90, Pace, Recorder, Sample
+from heliotrope.measure.protocol import Meter, Usage
+from heliotrope.measure.recorder import Pace, Recorder, Sample
 from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
@@ -54,7 +55,8 @@ class Session:
         self.meters = registry.open_all(self.system, meters) if opened is None else opened
         self._tree = Tree(self.system, os.getpid() if root_pid is None else root_pid)
         self._cpus = self.system.cpus()
-        self._calibration = calibration
+        why_not = "" if calibration is None else misfit(calibration, frozenset(meter.name for meter in self.meters))
+        self._calibration = None if why_not else calibration
         self._lock = threading.RLock()
         self._owner = os.getpid()
         self._stopped: Measurement | None = None
@@ -63,6 +65,8 @@ class Session:
         self._busy_s = self.system.busy_s()
         self._drift_s = 0.0
         self._recorders: list[Recorder] = [Recorder(name, self._began_wall_s, bin_s=interval_s)]
+        if why_not:
+            self._recorders[0].flags[why_not] = None
         self._journal: Journal | None = None
         if journal is not None:
             from pathlib import Path
@@ -153,14 +157,14 @@ class Session:
         for meter in self.meters:
             draws = meter.read(usage)
             if self._calibration is not None:
-                draws = self._corrected(draws)
+                draws = corrected(self._calibration, draws)
             for draw in draws:
                 part = part_of(draw, usage)
                 samples.append(Sample(meter.name, draw.domain, meter.provenance, draw.counted, part, draw.flags))
                 if draw.counted and meter.resolution_s:
                     self._pace(meter, draw.domain).add(part.mine_j, usage.elapsed_s)
-        if self._calibration is not None:
-            samples += self._rest(usage)
+        if self._calibration is not None and (base := rest(self._calibration, usage.elapsed_s)) is not None:
+            samples.append(Sample("calibration", base.domain, Provenance.MODELLED, True, part_of(base, usage)))
         return tuple(samples)
 
     def _pace(self, meter: Meter, domain: str) -> Pace:
@@ -182,41 +186,6 @@ class Session:
         except OSError as error:
             return (f"samples are missing in the journal: {error.strerror}",)
         return ()
-
-    def _corrected(self, draws: tuple[Draw, ...]) -> tuple[Draw, ...]:
-        """Every counted draw of the node times this machine's factor."""
-        fitted = self._calibration
-        if fitted is None or not draws:
-            return draws
-        flag = f"calibrated by {fitted.source}"
-        corrected = []
-        for draw in draws:
-            if not draw.counted or draw.mine or draw.users is not None:
-                corrected.append(draw)
-                continue
-            value, low, high = fitted.scaled(draw.energy_j)
-            corrected.append(
-                draw._replace(
-                    energy_j=value,
-                    low_j=low,
-                    high_j=high,
-                    idle_w=draw.idle_w * fitted.factor,
-                    idle_with_low_w=draw.idle_w * fitted.factor,
-                    idle_with_high_w=draw.idle_w * fitted.factor,
-                    flags=(*draw.flags, flag),
-                )
-            )
-        return tuple(corrected)
-
-    def _rest(self, usage: Usage) -> tuple[Sample, ...]:
-        """The constant draw that only the reference sees: fans, supplies, disks. Idle by the share of idle time."""
-        fitted = self._calibration
-        if fitted is None or not fitted.base_w:
-            return ()
-        energy_j = fitted.base_w * usage.elapsed_s
-        spread_j = Z90 * fitted.spread * energy_j
-        draw = Draw("rest", energy_j, max(0.0, energy_j - spread_j), energy_j + spread_j, *(fitted.base_w,) * 3)
-        return (Sample("calibration", "rest", Provenance.MODELLED, True, part_of(draw, usage)),)
 
     def _clock_flags(self, end_s: float) -> tuple[str, ...]:
         drift_s = time.time() - end_s
