@@ -1,4 +1,4 @@
-"""Which engines the conformance suite asks: all that are registered, or `pytest tests/engines --engine NAME`.
+"""Which engines the conformance suite asks: all of ours, or `pytest tests/engines --engine NAME` for a stranger's.
 
 One that needs a cluster is given ours; a stranger's engine is reached by `--engine-option key=value`, again and again.
 """
@@ -16,7 +16,12 @@ from heliotrope.run import engines
 from heliotrope.run.engines import Task
 from heliotrope.run.folder import Folder
 
-SERVICES = {"slurm": ("slurm", lambda service: service.options("north"))}
+# Where the suite can bring up what an engine needs. A site's agent is a whole story: tests/run/test_agents.py.
+SERVICES = {
+    "slurm": ("slurm", lambda service: service.options("north")),
+    "ray": ("ray_cluster", lambda service: service.options()),
+}
+ALWAYS = ("local", *SERVICES)
 
 
 def pytest_addoption(parser):
@@ -28,9 +33,13 @@ def pytest_generate_tests(metafunc):
     if "engine_name" in metafunc.fixturenames:
         # A module about one engine says which.
         told = getattr(metafunc.module, "ENGINES", ()) or metafunc.config.getoption("--engine", [])
-        names = told or engines.known()
+        names = told or ALWAYS
         # Tests of one service share it, where several workers run the suite.
-        metafunc.parametrize("engine_name", [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in names])
+        metafunc.parametrize("engine_name", [pytest.param(n, marks=marks(n)) for n in names])
+
+
+def marks(name):
+    return [pytest.mark.xdist_group(name), *([pytest.mark.slow] if name == "ray" else [])]
 
 
 @pytest.fixture

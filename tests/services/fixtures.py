@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services import raycluster
 from services import slurm as slurm_service
 
 
@@ -13,6 +14,17 @@ def slurm():
     if reason := slurm_service.missing():
         pytest.skip(reason)
     service = slurm_service.SlurmService()
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A real Ray cluster of two nodes, behind a token."""
+    if reason := raycluster.missing():
+        pytest.skip(reason)
+    service = raycluster.RayService()
     service.start()
     yield service
     service.stop()

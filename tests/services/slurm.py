@@ -51,7 +51,7 @@ class SlurmService:
         self.folder = Path(tempfile.mkdtemp(prefix="helio-slurm-"))
         self.folder.chmod(0o755)
         self.host = socket.gethostname().partition(".")[0]
-        self.ports = _free_ports(6 + sum(count for count, _ in SITES.values()))
+        self.ports = free_ports(6 + sum(count for count, _ in SITES.values()))
         self.processes: list[subprocess.Popen[bytes]] = []
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self.rest = ""
@@ -314,7 +314,7 @@ PartitionName=urgent Nodes=ALL MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF 
 """
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """All held at once, so that they differ."""
     held = [socket.socket() for _ in range(count)]
     try:

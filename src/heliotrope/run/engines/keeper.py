@@ -1,7 +1,8 @@
 """On a cluster's node: keeps one attempt as the shepherd does, and does what is wished for in its folder.
 
-`python -m heliotrope.run.engines.keeper FOLDER`. The folder lies where the nodes and the sender both see it. The
-cluster may start this twice, or take it back and start it again; the command still runs once, unless it is to go on.
+`python -m heliotrope.run.engines.keeper FOLDER [--told]`; `--told` where the cluster's SIGTERM comes to the command by
+itself. The folder lies where the nodes and the sender both see it. The cluster may start this twice, or take it back
+and start it again; the command still runs once, unless it is to go on.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def _given_here(environment: dict[str, str]) -> dict[str, str]:
 
 
 def main() -> None:
-    sys.exit(keep(Folder(Path(sys.argv[1]))))
+    sys.exit(keep(Folder(Path(sys.argv[1])), term_reaches_all="--told" in sys.argv[2:]))
 
 
 if __name__ == "__main__":
