@@ -29,7 +29,7 @@ def _believed(row: Table, k: int, day: int) -> float:
 
 
 @compiled
-def _to_run(row: Table, lead: int, step: float, day: int, now: float, need: float, end: float) -> float:
+def cheapest_now_s(row: Table, lead: int, step: float, day: int, now: float, need: float, end: float) -> float:
     """Seconds of the step under way that belong to the cheapest `need` seconds left, as believed."""
     i = int(now / step)
     here = _believed(row, lead, day)
@@ -126,7 +126,7 @@ def roll(tables: Table, rows: Ints, step: float, replan: int, jobs: Jobs, scratc
                 if _start_now(table[planned], h - planned, step, day, now, need, end, scratch):
                     run = need
             else:
-                run = min(_to_run(table[planned], h - planned, step, day, now, need, end), edge - now)
+                run = min(cheapest_now_s(table[planned], h - planned, step, day, now, need, end), edge - now)
             if run > 0.0:
                 at = write(out, opened, at, i, zone, now, now + run)
                 now += run
