@@ -199,6 +199,8 @@ def test_two_real_ranks_make_one_reading(tmp_path):
         "m = s.stop()\n"
         "whole = ranks.gather(m)\n"
         "sys.stdout.write(msgspec.json.encode([m.energy_j.value, whole and whole.energy_j.value]).decode())\n"
+        "sys.stdout.flush()\n"
+        "d.barrier()\n"
         "d.destroy_process_group()\n"
     )
     children = [
