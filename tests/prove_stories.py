@@ -63,12 +63,22 @@ def run(**changes):
     return msgspec.structs.replace(made, **changes)
 
 
-def story(*, measurement=MEASUREMENT, carbon=None, lie=lambda f: f, now_times=1.0, plan=PLAN):
+def story(*, measurement=MEASUREMENT, carbon=None, lie=lambda f: f, now_times=1.0, plan=PLAN, training=None):
     carbon = carbon or SIGNALS[0]
     made = lie(footprint.compute(measurement, LYON, carbon))
     now = footprint.compute(footprint.at_once(measurement, START_S), HOME, SIGNALS[1]).carbon_g * now_times
     return run_statement(
-        WORKLOAD, plan, run(), measurement, made, now, [carbon, SIGNALS[1]], clock_factor=1.0, site=LYON, home=HOME
+        WORKLOAD,
+        plan,
+        run(),
+        measurement,
+        made,
+        now,
+        [carbon, SIGNALS[1]],
+        clock_factor=1.0,
+        site=LYON,
+        home=HOME,
+        training=training,
     )
 
 
