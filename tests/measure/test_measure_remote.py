@@ -15,12 +15,14 @@ import pytest
 
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
+from heliotrope.measure.attribution import part_of
 from heliotrope.measure.meters import ipmi, prometheus, redfish
 from heliotrope.measure.meters.integrated import Direct, IntegratedMeter, Point, Told
 from heliotrope.measure.meters.snmp import Agent, Reading, find, parse
 from heliotrope.measure.meters.snmp.ber import Garbled, oid, request, response
 from heliotrope.measure.meters.web import fetch
 from heliotrope.measure.protocol import Opening, Usage
+from heliotrope.model import Provenance
 
 START = Usage(0.0, 0.0, 0.0, 4)
 BUSY = Usage(1.0, 2.0, 4.0, 4)
@@ -108,6 +110,28 @@ def test_direct_sources_may_be_asked_seldom():
     meter.read(START)
     assert sum(meter.read(BUSY)[0].energy_j for _ in range(10)) == pytest.approx(100.0)
     assert len(asked) == 3
+
+
+def test_a_node_that_idles_is_not_charged_to_whoever_works_a_little_on_it():
+    meter = played(watts(0, 100.0), *(watts(i, 100.0) for i in range(1, 5)))
+    usage = Usage(1.0, 0.1, 0.1, 4)
+    for _ in range(3):
+        (draw,) = meter.read(usage)
+    part = part_of(draw, usage)
+    assert part.mine_j + part.others_j + part.idle_j == pytest.approx(100.0)
+    assert part.idle_j == pytest.approx(40.0 * (1 - 0.1 / 4))
+    assert part.low_j < part.mine_j < part.high_j
+
+
+def test_a_gpu_whose_users_nobody_tells_is_counted_whole_and_what_is_modelled_stays_so():
+    text = 'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{gpu="0"} 5000\n'
+    assert not prometheus.parse(text)[0][0].shared
+    meter = played(*(Point(i, [Told("gpu0", joules=10.0 * i, shared=False)]) for i in range(3)))
+    (draw,) = meter.read(BUSY)
+    assert draw.mine
+    assert "users are not shown" in flags([draw])
+    assert prometheus.provenance(text) is Provenance.MEASURED
+    assert prometheus.provenance('x{provenance="modelled"} 1\ny{provenance="measured"} 1\n') is Provenance.MODELLED
 
 
 # Prometheus

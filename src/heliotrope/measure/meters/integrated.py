@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from heliotrope import facts
 from heliotrope.errors import MeterError
+from heliotrope.facts import Fact
 from heliotrope.measure.protocol import Draw, Usage
 from heliotrope.model import Provenance
 
@@ -14,13 +16,17 @@ FRESH = 3.0  # times its usual interval that a last reading may stand for what f
 
 
 class Told(NamedTuple):
-    """One domain as its source tells it: a counter of joules, or watts. `counter_range_j`: where it begins again."""
+    """One domain as its source tells it: a counter of joules, or watts.
+
+    `counter_range_j`: where the counter begins again. `shared`: CPU time tells who used it; else all of it is counted.
+    """
 
     domain: str
     joules: float | None = None
     watts: float | None = None
     counted: bool = True
     counter_range_j: float = 0.0
+    shared: bool = True
 
 
 class Point(NamedTuple):
@@ -66,8 +72,10 @@ class Direct:
 class _Domain:
     """Joules of one domain up to its last point, and how many of them (with bounds) have been handed out."""
 
-    def __init__(self, at_s: float, told: Told) -> None:
+    def __init__(self, at_s: float, told: Told, idle: Fact) -> None:
         self.at_s, self.told = at_s, told
+        self.least_w: float | None = None
+        self._idle, self._idle_low = idle.value, float(idle.more["low"])
         self.known = (0.0, 0.0, 0.0)
         self.given = (0.0, 0.0, 0.0)
         self.watts: tuple[float, float, float] | None = None if told.watts is None else _around(told.watts)
@@ -95,6 +103,8 @@ class _Domain:
             # Between two looks the draw may have been either all the time.
             low_j, high_j = min(pair) * span_s * (1 - ERROR), max(pair) * span_s * (1 + ERROR)
             self.watts = (pair[1], min(pair) * (1 - ERROR), max(pair) * (1 + ERROR))
+        if span_s > 0 and used_j > 0:
+            self.least_w = used_j / span_s if self.least_w is None else min(self.least_w, used_j / span_s)
         self.known = (self.known[0] + used_j, self.known[1] + low_j, self.known[2] + high_j)
         return flags
 
@@ -113,7 +123,15 @@ class _Domain:
         if self.watts is None:
             flags = [*flags, f"{self.told.domain}: a counter that was read once tells nothing yet"]
         self.given = (self.given[0] + value, self.given[1] + low, self.given[2] + high)
-        return Draw(self.told.domain, value, low, high, counted=self.told.counted, flags=tuple(flags))
+        told = self.told
+        if not told.shared:
+            flags = [*flags, f"{told.domain}: its users are not shown, all of it is counted"]
+            return Draw(told.domain, value, low, high, mine=True, counted=told.counted, flags=tuple(flags))
+        # Idle power lies below the least seen, and nobody is ever idle enough to show it.
+        power_w = 0.0 if self.watts is None else self.watts[0]
+        least_w = power_w if self.least_w is None else min(self.least_w, power_w)
+        idle = (min(least_w, self._idle * power_w), least_w, self._idle_low * least_w)
+        return Draw(told.domain, value, low, high, *idle, counted=told.counted, flags=tuple(flags))
 
 
 def _around(watts: float) -> tuple[float, float, float]:
@@ -123,8 +141,6 @@ def _around(watts: float) -> tuple[float, float, float]:
 class IntegratedMeter:
     """A source that does not answer is flagged, never fatal; what it tells when it is back fills the gap."""
 
-    provenance = Provenance.MEASURED
-
     def __init__(
         self,
         name: str,
@@ -133,8 +149,11 @@ class IntegratedMeter:
         covers: frozenset[str],
         resolution_s: float,
         source: Source | None = None,
+        provenance: Provenance = Provenance.MEASURED,
     ) -> None:
         assert look is not None or source is not None
+        self.provenance = provenance
+        self._idle = facts.fact("power_model", "node_idle")
         self.name = name
         self.covers = covers
         self.resolution_s = resolution_s
@@ -169,7 +188,7 @@ class IntegratedMeter:
         for name, one in told.items():
             domain = self._domains.get(name)
             if domain is None:
-                self._domains[name] = _Domain(point.at_s, one)
+                self._domains[name] = _Domain(point.at_s, one, self._idle)
                 continue
             strange = domain.add(point.at_s, one)
             if self._lost or not domain.present:

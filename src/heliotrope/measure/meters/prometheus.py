@@ -12,6 +12,7 @@ from heliotrope.measure.meters.watch import Watch
 from heliotrope.measure.meters.web import fetch
 from heliotrope.measure.protocol import Opening, Probe
 from heliotrope.measure.system import System
+from heliotrope.model import Provenance, least_trusted
 
 NAME = "prometheus"
 EXAMPLE = "helio measure --meter prometheus:http://host:9400/metrics -- CMD"
@@ -75,10 +76,23 @@ def parse(text: str, wanted: str = "") -> tuple[list[Told], frozenset[str]]:
     if not sums:
         raise MeterError("no metric of energy or power that is known", hint="name one: prometheus:URL#METRIC")
     told = [
-        Told(domain, joules=value if known.counts else None, watts=None if known.counts else value, counted=counted)
+        Told(
+            domain,
+            joules=value if known.counts else None,
+            watts=None if known.counts else value,
+            counted=counted,
+            shared=known.covers != "gpu",
+        )
         for domain, (known, value, counted) in sums.items()
     ]
     return told, frozenset(known.covers for known, _, _ in sums.values())
+
+
+def provenance(text: str) -> Provenance:
+    """The least trusted that any series says of itself; others are taken to be measured."""
+    said = re.findall(r'\bprovenance="(\w+)"', text)
+    kinds = [kind for kind in Provenance if kind.value in said]
+    return least_trusted(kinds) if kinds else Provenance.MEASURED
 
 
 def _known(name: str, wanted: str, labels: dict[str, str]) -> Known | None:
@@ -110,5 +124,8 @@ def open_meter(opening: Opening) -> IntegratedMeter:
     def look() -> list[Told]:
         return parse(fetch(url).decode("utf-8", "replace"), metric)[0]
 
-    covers = parse(fetch(url).decode("utf-8", "replace"), metric)[1]
-    return IntegratedMeter(NAME, None, covers=covers, resolution_s=15.0, source=Watch(look))
+    text = fetch(url).decode("utf-8", "replace")
+    covers = parse(text, metric)[1]
+    return IntegratedMeter(
+        NAME, None, covers=covers, resolution_s=15.0, source=Watch(look), provenance=provenance(text)
+    )
