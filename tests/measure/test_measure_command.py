@@ -182,3 +182,22 @@ def test_a_port_that_is_no_port_or_is_taken(home):
     assert done.returncode == 2
     assert "cannot serve metrics" in done.stderr
     assert "ran" not in done.stdout
+
+
+def test_no_socket_is_opened_unasked(home, tmp_path):
+    """Traced from within: every socket, look-up and connection that the interpreter of `helio measure` makes."""
+    script = (
+        "import sys\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda event, _: seen.append(event) if event.startswith('socket.') else None)\n"
+        "from heliotrope.cli import main\n"
+        "sys.argv = ['helio', 'measure', '--interval', '0.1', '--', 'sleep', '0.4']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "sys.stdout.write(repr(seen))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]"
+    assert "energy" in done.stderr
