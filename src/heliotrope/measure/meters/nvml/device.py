@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from heliotrope import facts
-from heliotrope.measure.meters.nvml.sensor import Integral, Sensor, integrate, sensor_of
+from heliotrope.measure.meters.nvml.sensor import Integral, integrate, sensor_of
 from heliotrope.measure.meters.nvml.users import Asker, sliced, slices, weights, whole
 from heliotrope.measure.protocol import Draw, Usage
 from heliotrope.model import Provenance
@@ -22,27 +20,22 @@ LOOKS_S = 10.0  # of looks that the driver surely remembers: older ones may be g
 RECENT = 30  # looks whose spread tells how far a mean may be off
 
 
-class Gpu(msgspec.Struct):
+class Gpu:
     """One device. `counter_mj` is its energy since the driver was loaded; None where it has no such counter."""
 
-    handle: Any
-    domain: str
-    model: str
-    sensor: Sensor
-    sliced: bool
-    counter_mj: int | None = None
-    power_w: float | None = None
-    since_us: int = 0
-    recent_w: list[float] = msgspec.field(default_factory=list)
-    users_since_us: int = 0
-    unchanged_s: float = 0.0
-    lost: bool = False
-    check_s: float = 0.0
-    checked_s: float = 0.0
-    check_power_w: float | None = None
-    by_counter_j: float = 0.0
-    by_power_j: float = 0.0
-    by_power_error_j: float = 0.0
+    def __init__(self, handle: Any, domain: str, model: str, *, is_sliced: bool) -> None:
+        self.handle, self.domain, self.model, self.sliced = handle, domain, model, is_sliced
+        self.sensor = sensor_of(model)
+        self.counter_mj: int | None = None
+        self.power_w: float | None = None
+        self.since_us = self.users_since_us = 0
+        self.recent_w: list[float] = []
+        self.unchanged_s = 0.0
+        self.lost = False
+        # Counter and power beside each other, since they were last both known.
+        self.check_power_w: float | None = None
+        self.check_s = self.checked_s = 0.0
+        self.by_counter_j = self.by_power_j = self.by_power_error_j = 0.0
 
 
 class NvmlMeter:
@@ -64,7 +57,7 @@ class NvmlMeter:
             handle = library.nvmlDeviceGetHandleByIndex(index)
             name = library.nvmlDeviceGetName(handle)
             model = name.decode() if isinstance(name, bytes) else str(name)
-            self.gpus.append(Gpu(handle, f"gpu{index}", model, sensor_of(model), sliced(self._ask, handle)))
+            self.gpus.append(Gpu(handle, f"gpu{index}", model, is_sliced=sliced(self._ask, handle)))
 
     def read(self, usage: Usage) -> tuple[Draw, ...]:
         return tuple(draw for gpu in self.gpus for draw in self._read(gpu, usage))

@@ -6,8 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-
-import msgspec
+from typing import NamedTuple
 
 from heliotrope import facts
 
@@ -16,7 +15,7 @@ ENOUGH = 5  # looks before their spread says anything
 STEADY = 0.02  # relative spread below which looks are alike
 
 
-class Sensor(msgspec.Struct, frozen=True):
+class Sensor(NamedTuple):
     """It looks for `window_s` of every `period_s`; a window longer than the period is a running mean."""
 
     period_s: float
@@ -29,7 +28,7 @@ class Sensor(msgspec.Struct, frozen=True):
         return min(1.0, self.window_s / self.period_s)
 
 
-class Integral(msgspec.Struct, frozen=True):
+class Integral(NamedTuple):
     """Joules between two looks, 90 % between low and high; `why` says what widened them."""
 
     energy_j: float

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from heliotrope.measure.protocol import NOBODY
 
 
-class Slice(msgspec.Struct, frozen=True):
+class Slice(NamedTuple):
     """One MIG instance: its multiprocessors, and who runs on it."""
 
     name: str
