@@ -8,15 +8,17 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from heliotrope.cli.root import helio
 from heliotrope.config import ProveSettings
 from heliotrope.errors import ProofError, UnknownName
-from heliotrope.prove import Ledger, Statement, record, upkeep, verify_receipt
+from heliotrope.prove import Ledger, Statement, plan_statement, record, upkeep, verify_receipt
 from heliotrope.prove.check import check_all
 from heliotrope.prove.note import Note
 from heliotrope.prove.trust import Trust
 from heliotrope.store import Store
-from prove_stories import story
+from prove_stories import PLAN, WORKLOAD, story
 
 
 @pytest.fixture
@@ -115,3 +117,30 @@ def test_from_the_command_line(home, tmp_path):
     assert helio("erase", "0") == [{"erased": 0}]
     assert helio("verify", "--all")[0]["erased"] == 1
     assert helio("witnesses") == []
+
+
+def test_a_record_is_opened_to_one_auditor_alone(tmp_path):
+    """The log is public and shows commitments only; what is revealed later is judged later."""
+    home, shown, opened = tmp_path / "log", tmp_path / "shown", tmp_path / "opened"
+    ledger = Ledger(Store(home / "helio.db"), home, ProveSettings())
+    with ledger.store.write() as tx:
+        ledger.add(tx, plan_statement(WORKLOAD, PLAN, clock_factor=1.0))
+        index = ledger.add(tx, story())
+    add(ledger, "somebody else's")
+
+    def say(*words):
+        result = CliRunner().invoke(helio, [*map(str, words), "--json"], standalone_mode=False)
+        if result.exception:
+            raise result.exception
+        return json.loads(result.stdout)
+
+    say("log", "export", shown, "--home", home)
+    blind = say("log", "audit", shown, "--home", tmp_path / "auditor")
+    assert (blind["agreed"], blind["unseen"]) == (0, 3)
+    assert say("log", "reveal", index, "--out", opened, "--home", home)["revealed"] == [0, index]
+    for expected in (2, 0):
+        seen = say("log", "audit", shown, "--revealed", opened, "--home", tmp_path / "auditor")
+        assert (seen["agreed"], seen["disagreements"]) == (expected, [])
+    upkeep.erase(ledger, index)
+    with pytest.raises(UnknownName):
+        say("log", "reveal", index, "--out", opened, "--home", home)

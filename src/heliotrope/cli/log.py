@@ -22,6 +22,7 @@ _ELSEWHERE = {
     "anchor": ("heliotrope.cli.anchor", "anchor", "Anchor checkpoints on a chain."),
     "attest": ("heliotrope.cli.logkeys", "attest", "Take in auditors' signed opinions."),
     "erase": ("heliotrope.cli.logkeys", "erase", "Forget a record; the log stays valid."),
+    "reveal": ("heliotrope.cli.logkeys", "reveal", "Open chosen records to an auditor."),
     "rotate": ("heliotrope.cli.logkeys", "rotate", "Make a new key for the log or the site."),
     "witnesses": ("heliotrope.cli.logkeys", "witnesses", "How the log's witnesses are doing."),
     "audit": ("heliotrope.cli.lognodes", "audit", "Be an auditor: compute every record again, and sign."),

@@ -1,4 +1,4 @@
-"""`helio log rotate|erase|attest|witnesses`: upkeep of one's own log."""
+"""`helio log rotate|erase|reveal|attest|witnesses`: upkeep of one's own log."""
 
 from __future__ import annotations
 
@@ -43,6 +43,21 @@ def erase(context: Context, index: int) -> None:
         print_json({"erased": index})
     else:
         say(f"entry {index} is only a commitment now")
+
+
+@click.command()
+@shared_options
+@click.argument("indices", nargs=-1, required=True, type=click.IntRange(min=0), metavar="INDEX…")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder for whoever may read them.")
+def reveal(context: Context, indices: tuple[int, ...], out: Path) -> None:
+    """Open records INDEX… to somebody: salt, envelope, evidence, a run's plans. `helio log audit --revealed` reads it."""
+    from heliotrope.prove.reveal import reveal as open_records
+
+    opened = open_records(open_ledger(context), indices, out)
+    if context.json:
+        print_json({"directory": str(out), "revealed": opened})
+    else:
+        say(f"entries {', '.join(map(str, opened))} in {out}: whoever has it can read them")
 
 
 @click.command()

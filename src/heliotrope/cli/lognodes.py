@@ -89,6 +89,9 @@ def witness(context: Context, host: str, port: int, name: str, logs: tuple[str, 
     "--code", type=click.Path(path_type=Path), help="Your copy of training code: sampled steps are taken again."
 )
 @click.option("--checkpoints", type=click.Path(path_type=Path), help="Checkpoints for that, each named by its SHA-256.")
+@click.option(
+    "--revealed", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Records opened to you."
+)
 @click.option("--report", is_flag=True, help="Hand the signed opinions to the log, over HTTP.")
 def audit(
     context: Context,
@@ -99,6 +102,7 @@ def audit(
     every: float | None,
     code: Path | None,
     checkpoints: Path | None,
+    revealed: Path | None,
     report: bool,
 ) -> None:
     """Follow LOG (an address or a folder), compute its records again, and sign agreement or disagreement."""
@@ -107,7 +111,7 @@ def audit(
     from heliotrope.prove.audit.own import model_signal
     from heliotrope.prove.audit.report import hand_in
     from heliotrope.prove.audit.retrain import Retrain
-    from heliotrope.prove.audit.source import open_source
+    from heliotrope.prove.audit.source import Revealed, open_source
     from heliotrope.prove.trust import Trust
 
     if (code is None) != (checkpoints is None):
@@ -115,7 +119,7 @@ def audit(
     if report and not log.startswith(("http://", "https://")):
         raise UsageError("--report needs a log that is served over HTTP", hint="helio log serve --records")
     home = context.settings.home_path
-    source = open_source(log)
+    source = open_source(log) if revealed is None else Revealed(revealed, open_source(log))
     if vkeys is None:
         (shown,) = source.fetch(["vkeys"])
         if shown is None:

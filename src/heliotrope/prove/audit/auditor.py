@@ -12,7 +12,7 @@ from heliotrope.prove import evidence, halt, merkle, record
 from heliotrope.prove.audit import follow, recompute
 from heliotrope.prove.audit.attestation import Attestation, one_line
 from heliotrope.prove.audit.retrain import Retrain
-from heliotrope.prove.audit.source import Source
+from heliotrope.prove.audit.source import Revealed, Source
 from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import write_whole
 from heliotrope.prove.note import Note, SecretKey
@@ -52,7 +52,7 @@ class Auditor:
         self.store = Store(home / "helio.db")
 
     def look(self, source: Source, *, time_s: int) -> Round:
-        """Follows the log to its newest checkpoint and judges what is new."""
+        """Follows the log to its newest checkpoint and judges what is new, and what was `Revealed` since."""
         halt.refuse_if_stopped(self.home)
         last, start = self._memory()
         note = follow.advance(source, self.trust, last, self.home)
@@ -60,6 +60,12 @@ class Auditor:
         self._remember(tree, note, start)
         opinions: list[Attestation] = []
         unseen = 0
+        for index in self._opened_since(source, start):
+            _, entry = next(follow.entries(source, tree, index))
+            late = self._judge(source, tree, index, entry, time_s)
+            if late is not None:
+                self._sign(late)
+                opinions.append(late)
         for index, entry in follow.entries(source, tree, start):
             opinion = self._judge(source, tree, index, entry, time_s)
             if opinion is None:
@@ -79,6 +85,12 @@ class Auditor:
 
     def reported(self, path: Path) -> None:
         write_whole(path.parent / "reported" / path.name, b"")
+
+    def _opened_since(self, source: Source, start: int) -> list[int]:
+        """Entries passed over before, since nobody showed their records."""
+        if not isinstance(source, Revealed):
+            return []
+        return [index for index in source.indices() if index < start and not self._note_of(index).exists()]
 
     def _judge(self, source: Source, tree: Checkpoint, index: int, entry: bytes, time_s: int) -> Attestation | None:
         """None where there is nothing to say: no record is shown, or not of a kind that can be computed."""
@@ -146,8 +158,10 @@ class Auditor:
         return None if row is None else int(row[0])
 
     def _sign(self, opinion: Attestation) -> None:
-        path = self.home / "attestations" / f"{opinion.index:012d}.note"
-        write_whole(path, str(opinion.signed(self.secret)).encode())
+        write_whole(self._note_of(opinion.index), str(opinion.signed(self.secret)).encode())
+
+    def _note_of(self, index: int) -> Path:
+        return self.home / "attestations" / f"{index:012d}.note"
 
     def _memory(self) -> tuple[Note | None, int]:
         with self.store.read() as tx:

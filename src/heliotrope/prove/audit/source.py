@@ -13,6 +13,7 @@ from heliotrope.prove.files import read_bytes
 TIMEOUT_S = 10.0
 MAX_BYTES = 64 * 1024 * 1024
 _AT_ONCE = 16
+_PRIVATE = ("record/", "evidence/")
 
 
 class Source(Protocol):
@@ -28,6 +29,25 @@ class Folder:
     def fetch(self, paths: Sequence[str]) -> list[bytes | None]:
         files = [self.root / path for path in paths]
         return [read_bytes(file) if file.is_file() else None for file in files]
+
+
+class Revealed:
+    """Records and evidence that were opened to this auditor alone, before what the log shows to all."""
+
+    def __init__(self, folder: Path, log: Source) -> None:
+        self.folder = folder
+        self._opened = Folder(folder)
+        self._log = log
+
+    def fetch(self, paths: Sequence[str]) -> list[bytes | None]:
+        opened = [self._opened.fetch([path])[0] if path.startswith(_PRIVATE) else None for path in paths]
+        lacking = [path for path, raw in zip(paths, opened, strict=True) if raw is None]
+        rest = iter(self._log.fetch(lacking))
+        return [next(rest) if raw is None else raw for raw in opened]
+
+    def indices(self) -> list[int]:
+        names = (path.name for path in (self.folder / "record").glob("*"))
+        return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 class Web:
