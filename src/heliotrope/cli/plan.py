@@ -47,6 +47,7 @@ class _PlanGroup(click.Group):
 @work_options
 @click.option("--power", "power_w", type=float, help="What it draws, in watts.")
 @click.option("--explain", is_flag=True, help="Also what each limit costs.")
+@click.option("--front", is_flag=True, help="Every choice between grams, money and finishing time.")
 @joint_options
 @click.option("--out", type=FILE, help="Write the slots of many jobs, and beside them the certificate.")
 @shared_options
@@ -117,6 +118,7 @@ def _one(context: Context, options: dict[str, Any], command: tuple[str, ...]) ->
     import msgspec
 
     from heliotrope.plan.single.explain import explained
+    from heliotrope.plan.single.tradeoff import front
     from heliotrope.run import Controller
 
     controller = Controller(settled(context.settings, options))
@@ -129,16 +131,17 @@ def _one(context: Context, options: dict[str, Any], command: tuple[str, ...]) ->
         candidates, horizon_s = controller.candidates(workload, now_s, fleet)
     finally:
         controller.close()
-    made, prices = explained(
-        workload,
-        candidates,
-        now_s=now_s,
-        home=fleet.home,
-        latency_ms=fleet.latency_ms,
-        horizon_s=horizon_s,
-        step_s=controller.settings.plan.step_s,
-        eased=options["explain"],
-    )
+    told: dict[str, Any] = {
+        "now_s": now_s,
+        "home": fleet.home,
+        "latency_ms": fleet.latency_ms,
+        "horizon_s": horizon_s,
+        "step_s": controller.settings.plan.step_s,
+    }
+    if options["front"]:
+        _front(context, front(workload, candidates, **told))
+        return
+    made, prices = explained(workload, candidates, **told, eased=options["explain"])
     if context.json:
         print_json({"plan": made, "prices": prices} if options["explain"] else made)
         return
@@ -156,6 +159,19 @@ def _one(context: Context, options: dict[str, Any], command: tuple[str, ...]) ->
         click.echo(f"  {price.limit}: {price.sentence}")
     for flag in made.flags:
         click.echo(f"  note: {flag}")
+
+
+def _front(context: Context, points: Any) -> None:
+    if context.json:
+        print_json({"front": points})
+        return
+    for point in points:
+        where = ", ".join(dict.fromkeys(slot.site for slot in point.slots))
+        outlook = point.outlook
+        click.echo(
+            f"{outlook.finish:%a %d %b %H:%M} UTC  {show_carbon(outlook.carbon_g):>10}  {outlook.cost:8.3f} EUR  "
+            f"{where}: {point.sentence}"
+        )
 
 
 def _fields(struct: Any) -> dict[str, Any]:

@@ -72,6 +72,17 @@ class Timeline:
         cumulative = np.interp(edges, self.edges, self.cumulative)
         return Timeline(self.origin_s, edges, np.diff(cumulative) / np.diff(edges), busy)
 
+    def raised(self, rate: float) -> Timeline:
+        """Every second dearer by `rate`."""
+        rates = np.diff(self.cumulative) / np.diff(self.edges)
+        return Timeline(self.origin_s, self.edges, rates + rate, self.busy)
+
+    def plus(self, other: Timeline) -> Timeline:
+        """The sum of two rates over the same window, busy where this one is."""
+        edges = np.union1d(self.edges, other.edges)
+        total = np.interp(edges, self.edges, self.cumulative) + np.interp(edges, other.edges, other.cumulative)
+        return Timeline(self.origin_s, edges, np.diff(total) / np.diff(edges), self.busy)
+
     def gaps(self) -> list[Segment]:
         """Where work may run: what no busy span covers, in order."""
         ends = [self.start, *(at for span in self.busy for at in span), self.end]

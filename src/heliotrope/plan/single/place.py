@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from heliotrope.errors import InvalidInput
 from heliotrope.model import Plan, Workload
-from heliotrope.plan.shape.contiguous import TIE
 from heliotrope.plan.single import ways
 from heliotrope.plan.single.admit import Admitted, Asked, admit
+from heliotrope.plan.single.best import best, best_by_site
 from heliotrope.plan.single.candidate import Candidate, Latency, Progress, check_signals
-from heliotrope.plan.single.choice import Choice
-from heliotrope.plan.single.option import Option
-from heliotrope.plan.single.reasons import alternatives, infeasible
+from heliotrope.plan.single.reasons import alternatives, infeasible, over_carbon
+from heliotrope.plan.single.tradeoff import affordable
 from heliotrope.units import from_epoch, show_duration
 
 HORIZON_S = 96 * 3600.0
@@ -48,15 +47,22 @@ def place(
 
 def _plan(asked: Asked, admitted: Admitted, step_s: float) -> Plan:
     options, flags = admitted.options, admitted.flags
-    choices = _best_by_site(options, step_s, pausable=asked.workload.flexibility.pausable)
-    winner = _winner(choices, asked.home)
+    pausable = asked.workload.flexibility.pausable
+    choices = best_by_site(options, step_s, pausable=pausable)
+    winner = best(choices, asked.home)
     now = {name: ways.at_once(option) for name, option in options.items()}
     base = now[asked.home if asked.home in now else next(iter(now))]
     floor = min(choice.floor for choice in choices.values())
-    if asked.workload.flexibility.pausable and winner.option.candidate.carbon.step_s < step_s:
+    budget = asked.workload.budget
+    if budget.cost is not None and winner.outlook().cost > budget.cost:
+        winner, floor = affordable(options, step_s, asked.home, budget.cost, pausable=pausable)
+        flags.append(f"the budget of {budget.cost:g} EUR binds")
+    elif pausable and winner.option.candidate.carbon.step_s < step_s:
         floor = min(map(ways.floor, options.values()))
         flags.append(f"steps of the signal shorter than {show_duration(step_s)} were merged to place pauses")
     expected = winner.outlook()
+    if budget.carbon_g is not None and expected.carbon_g > budget.carbon_g:
+        raise over_carbon(budget.carbon_g, expected.carbon_g)
     bound_g = expected.carbon_g - max(0.0, winner.score - floor)
     return Plan(
         workload=asked.workload.id,
@@ -71,27 +77,3 @@ def _plan(asked: Asked, admitted: Admitted, step_s: float) -> Plan:
         signal_sources=tuple(dict.fromkeys(c.carbon.quality.source for c in asked.candidates)),
         flags=tuple(dict.fromkeys(flags)),
     )
-
-
-def _best_by_site(options: dict[str, Option], step_s: float, *, pausable: bool) -> dict[str, Choice]:
-    """Each site's best. Sites whose bound cannot beat the best so far are left at their bound."""
-    if not pausable:
-        return {name: ways.unbroken(option) for name, option in options.items()}
-    floors = {name: ways.floor(option) for name, option in options.items()}
-    choices: dict[str, Choice] = {}
-    best = float("inf")
-    for name in sorted(options, key=lambda n: (floors[n], n)):
-        option = options[name]
-        limit = best + TIE * max(1.0, abs(best))
-        found = ways.paused(option, step_s, limit) if floors[name] <= limit else None
-        # Without one it was proven that this site cannot be below the best; its own best lies at least there.
-        choices[name] = found or Choice.at_least(option, max(floors[name], best))
-        best = min(best, choices[name].score)
-    return choices
-
-
-def _winner(choices: dict[str, Choice], home: str) -> Choice:
-    exact = [choice for choice in choices.values() if choice.exact]
-    least = min(choice.score for choice in exact)
-    tied = [c for c in exact if c.score <= least + TIE * max(1.0, abs(least))]
-    return min(tied, key=lambda c: (c.finish, c.option.name != home, c.option.name))

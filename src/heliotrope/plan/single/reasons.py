@@ -46,6 +46,10 @@ def _lost(name: str, choice: Choice, winner: Choice, what: str) -> Alternative:
     if not choice.exact:
         return Alternative(name, None, more_g, f"{what} would add at least {show_carbon(more_g)}")
     outlook = choice.outlook()
+    if more_g < -1e-9 * abs(winner.score):
+        return Alternative(
+            name, outlook, more_g, f"{what} would save {show_carbon(-more_g)}, but not within the budget"
+        )
     if more_g <= 0:
         return Alternative(name, outlook, more_g, f"{what} is the same")
     earlier_s = winner.finish - choice.finish
@@ -69,4 +73,22 @@ def infeasible(workload: Workload, refused: Mapping[str, list[Refusal]]) -> Infe
     relax = " and ".join(refusal.relax for refusal in refused[nearest_site])
     return Infeasible(
         f"no plan meets every limit of {workload.id}", cause=clash, hint=f"{relax} would do (at {nearest_site})"
+    )
+
+
+def over_carbon(budget_g: float, least_g: float) -> Infeasible:
+    """No plan within the other limits emits as little as asked."""
+    return Infeasible(
+        f"no plan keeps within {show_carbon(budget_g)}",
+        cause=f"the best within every other limit emits {show_carbon(least_g)}",
+        hint=f"a budget of {show_carbon(least_g)} would do; `helio plan --explain` says what each limit costs",
+    )
+
+
+def over_cost(budget_eur: float, least_eur: float) -> Infeasible:
+    """No plan within the other limits is as cheap as asked."""
+    return Infeasible(
+        f"no plan keeps within {budget_eur:g} EUR",
+        cause=f"the cheapest within every other limit costs {least_eur:.4g} EUR",
+        hint=f"a budget of {least_eur:.4g} EUR would do",
     )
