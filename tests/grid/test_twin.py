@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -27,86 +25,11 @@ from heliotrope.errors import (
     SignalMismatch,
 )
 from heliotrope.grid import Grid
-from heliotrope.grid.twin.app import KEY, Twin
 from heliotrope.grid.twin.faults import NAMES, Fault
-from heliotrope.grid.wire import client as wire
 from heliotrope.grid.wire.client import Client
 from heliotrope.model import PRICE, QualityKind, SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, hour_floor
-
-# provider → (zone, kind, further options)
-CASES = {
-    "neso": ("GB", "carbon/average/direct/consumption", {}),
-    "electricitymaps": ("DE", "carbon/average/lifecycle/consumption", {"key": KEY}),
-    "watttime": (
-        "US-CAL-CISO",
-        "carbon/marginal/direct",
-        {"key": KEY, "user": "me", "zones": {"US-CAL-CISO": "CAISO_NORTH"}},
-    ),
-    "energycharts": ("DE", "carbon/average/direct/production", {}),
-    "openmeteo": ("DE", "wind_speed", {}),
-    "eia": ("US-CAL-CISO", "carbon/average/lifecycle/production", {"key": KEY}),
-    "entsoe": ("DE", "carbon/average/lifecycle/production", {"key": KEY}),
-    "casdk": ("DE", "carbon/average/lifecycle", {"kind": "carbon/average/lifecycle"}),
-}
-PATHS = {"electricitymaps": "electricitymaps/v3"}
-FORECASTERS = ("neso", "electricitymaps", "watttime", "energycharts", "openmeteo", "casdk")
-
-
-@pytest.fixture(scope="module")
-def served():
-    """(twin, url) on a free loopback port, in a thread of its own."""
-    from aiohttp import web
-
-    twin, ready, loop = Twin(), threading.Event(), asyncio.new_event_loop()
-    where = {}
-
-    async def start():
-        runner = web.AppRunner(twin.app(), access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        where["runner"], where["port"] = runner, runner.addresses[0][1]
-        ready.set()
-
-    def run():
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(start())
-        loop.run_forever()
-        loop.run_until_complete(where["runner"].cleanup())
-        loop.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    yield twin, f"http://127.0.0.1:{where['port']}"
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-
-
-@pytest.fixture
-def twin(served, monkeypatch):
-    twin, _ = served
-    twin.faults.clear()
-    twin.calls.clear()
-    monkeypatch.setattr(wire, "FIRST_WAIT_S", 0.01)
-    return twin
-
-
-def door(served, name, home=None, *, also=(), **more):
-    _, url = served
-    options = {name: {"url": f"{url}/{PATHS.get(name, name)}", "timeout_s": 2.0, **CASES[name][2], **more}}
-    return Grid(GridSettings(providers=(name, *also), options=options), home)
-
-
-def yesterday():
-    end = hour_floor(time.time()) - S_PER_DAY
-    return end - 2 * S_PER_DAY, end
-
-
-def ask(served, name, home=None, **more):
-    zone, kind, _ = CASES[name]
-    return door(served, name, home, **more).history(zone, *yesterday(), kind=SignalKind.parse(kind))
+from twins import CASES, FORECASTERS, KEY, ask, door, yesterday
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from heliotrope.grid import zones
 from heliotrope.grid.hourly import Hourly
@@ -15,6 +16,12 @@ GAS_G_PER_KWH, WIND_G_PER_KWH = 490.0, 11.0  # lifecycle; IPCC AR5, as in the fa
 LOAD_MW = 20_000.0
 
 
+@lru_cache(maxsize=100_000)
+def _modelled(zone: str, kind: str, hour: int) -> float:
+    signal = model.series(zones.find(zone), SignalKind.parse(kind), hour * S_PER_HOUR, (hour + 1) * S_PER_HOUR)
+    return float(signal.values[0])
+
+
 class World:
     """From a series where there is one, else from the embedded model."""
 
@@ -25,8 +32,7 @@ class World:
         """A series repeats itself day-aligned past its ends, so that any clock meets data."""
         given = self.series.get(zone)
         if given is None:
-            signal = model.series(zones.find(zone), SignalKind.parse(kind), at_s, at_s + 1)
-            return float(signal.values[0])
+            return _modelled(zone, kind, at_s // S_PER_HOUR)
         days = len(given.values) // 24 * 24
         return float(given.values[(at_s // S_PER_HOUR - given.hour0) % days])
 

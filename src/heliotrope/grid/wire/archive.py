@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import struct
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -81,6 +82,7 @@ class Archive:
     """`path` None keeps everything in memory, for as long as this object lives."""
 
     def __init__(self, path: Path | None) -> None:
+        self._lock = threading.RLock()
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,13 +98,18 @@ class Archive:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        """All or nothing, one thread at a time."""
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise StoreError("what was fetched cannot be kept", cause=str(error)) from error
 
     # Values ------------------------------------------------------------------------------------------------
 
@@ -187,7 +194,8 @@ class Archive:
         return None if row is None else (int(row[0]), bytes(row[1]))
 
     def keep_document(self, provider: str, name: str, fetched_s: int, body: bytes) -> None:
-        self._db.execute("INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?)", (provider, name, fetched_s, body))
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?)", (provider, name, fetched_s, body))
 
     # Calls -------------------------------------------------------------------------------------------------
 
@@ -224,4 +232,5 @@ class Archive:
         return 0.0 if row is None else float(row[0])
 
     def be_quiet(self, provider: str, until_s: float) -> None:
-        self._db.execute("INSERT OR REPLACE INTO quiet VALUES (?, ?)", (provider, until_s))
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO quiet VALUES (?, ?)", (provider, until_s))

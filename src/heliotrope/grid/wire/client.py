@@ -68,7 +68,7 @@ class Client:
         self.budget = calls_per_hour
         self._archive = archive or Archive(None)
         self._sleep = sleep
-        self._now = now
+        self.now = now
         self._trouble_until = 0.0
         self._refused: dict[int, float] = {}
         self.clock_note = ""
@@ -97,11 +97,11 @@ class Client:
                 asked_s = getattr(error, "retry_after_s", None)
                 pause_s = wait_s * random.uniform(0.5, 1.0) if asked_s is None else asked_s
                 if asked_s is not None:
-                    self._archive.be_quiet(self.name, self._now() + min(asked_s, S_PER_DAY))
+                    self._archive.be_quiet(self.name, self.now() + min(asked_s, S_PER_DAY))
                 if getattr(error, "final", False):
                     raise
                 if attempt == ATTEMPTS or pause_s > LONGEST_WAIT_S:
-                    self._trouble_until = self._now() + AFTER_TROUBLE_S
+                    self._trouble_until = self.now() + AFTER_TROUBLE_S
                     raise
                 self._sleep(pause_s)
                 wait_s *= 2
@@ -120,11 +120,11 @@ class Client:
         if answer.status == http.client.NOT_MODIFIED and known is not None:
             return Answer(http.client.OK, known[1], answer.headers)
         if answer.status in {401, 403}:
-            self._refused[question] = self._now() + AFTER_REFUSAL_S
+            self._refused[question] = self.now() + AFTER_REFUSAL_S
         self._refuse(path, answer.status, answer.headers, answer.body)
         fresh = answer.headers.get("etag") or answer.headers.get("last-modified")
         if fresh and len(answer.body) <= LARGEST_KEPT_BYTES:
-            self._archive.keep_body(self.name, self.safe(target), fresh, answer.body, self._now())
+            self._archive.keep_body(self.name, self.safe(target), fresh, answer.body, self.now())
         return answer
 
     def _exchange(self, path: str, target: str, headers: Mapping[str, str]) -> Answer:
@@ -151,7 +151,7 @@ class Client:
 
     def _spend(self, path: str, question: int) -> None:
         """Counts a call, or refuses it: within the budget, and not while it could only do harm."""
-        now = self._now()
+        now = self.now()
         quiet_until = self._archive.quiet_until(self.name)
         if now < quiet_until:
             raise _busy(f"{self.name} asked for quiet for {quiet_until - now:.0f} s more", final=True)
@@ -182,7 +182,7 @@ class Client:
         if status in {401, 403}:
             raise self._denied(f"answered {status}: {said}", path)
         if status == 429:
-            raise _busy(f"{self.name}: too many calls", cause=cause, retry_after_s=_retry_after(headers, self._now()))
+            raise _busy(f"{self.name}: too many calls", cause=cause, retry_after_s=_retry_after(headers, self.now()))
         if status >= 500:
             raise ProviderDown(f"{self.name} is in trouble", cause=cause, hint="it may be better in a few minutes")
         raise ProviderGarbled(f"{self.name} did not understand the question", cause=cause)
@@ -192,7 +192,7 @@ class Client:
         self.clock_note = ""
         try:
             theirs = parsedate_to_datetime(headers["date"]).timestamp() + float(headers.get("age", 0))
-            apart_s = self._now() - theirs
+            apart_s = self.now() - theirs
         except (KeyError, ValueError):
             return
         if CLOCK_NOTED_S < abs(apart_s) <= CLOCK_SLACK_S:

@@ -1,0 +1,23 @@
+"""One twin of the grid APIs for all of a module's tests, without faults at the start of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from heliotrope.grid.wire import client
+from twins import serving
+
+
+@pytest.fixture(scope="module")
+def served():
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def twin(served, monkeypatch):
+    twin, _ = served
+    twin.faults.clear()
+    twin.calls.clear()
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.01)
+    return twin
