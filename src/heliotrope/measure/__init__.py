@@ -27,7 +27,7 @@ def start(
     root_pid: int | None = None,
     interval_s: float = 1.0,
     meters: tuple[str, ...] = (),
-    journal: Path | None = None,
+    journal: str | Path | None = None,
 ) -> Session:
     """Begin to measure a process and all its descendants: `root_pid`, or this process."""
     return Session(
