@@ -14,7 +14,7 @@ from heliotrope.errors import HelioError, Infeasible, InvalidInput
 from heliotrope.fleet import Fleet
 from heliotrope.model import Plan, Run, RunState, Slot
 from heliotrope.plan.share import Turns
-from heliotrope.prove import plan_statement, run_statement
+from heliotrope.prove import plan_statement, run_statement, training
 from heliotrope.run import accounting, engines, lifecycle, sharing
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of
@@ -183,7 +183,7 @@ class Controller(Desk):
         if step.do is lifecycle.Do.REAP and run.handle:
             engines.of(fleet.site(run.site)).reap(run.handle)
         folders = folders_of(self.home / "runs", run.id)
-        bill, unread = None, ""
+        bill, unread, untold = None, "", ""
         try:
             raw = accounting.measured(folders)
         except InvalidInput as error:
@@ -197,6 +197,10 @@ class Controller(Desk):
             bill = accounting.bill(workload, raw, fleet.site(run.site), fleet, self.grid, clock, self.kind, marginal)
         else:
             run = msgspec.structs.replace(run, ended_at=from_epoch(now_s))
+        try:
+            trail = training.read(self.home / "checkpoints" / workload.id)
+        except InvalidInput as error:
+            trail, untold = None, error.what
         with self.store.write() as tx:
             current = runs.run(tx, run.id)
             if current is None or current.state.ended:
@@ -205,6 +209,8 @@ class Controller(Desk):
             runs.add_event(tx, run.id, now_s, run.state.value, run.reason)
             if unread:
                 runs.add_event(tx, run.id, now_s, "not measured", unread)
+            if untold:
+                runs.add_event(tx, run.id, now_s, "training not read", untold)
             if bill is not None:
                 runs.put_account(tx, run.id, bill.account)
                 statement = run_statement(
@@ -219,6 +225,7 @@ class Controller(Desk):
                     site=bill.site,
                     home=bill.home,
                     device_s=bill.device_s,
+                    training=trail,
                 )
                 self.ledger.add(tx, statement)
             if step.again:
