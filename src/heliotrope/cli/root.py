@@ -14,6 +14,7 @@ from heliotrope.errors import HelioError, nearest
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Work": {
         "run": ("run", "Run a command when and where power is clean."),
+        "submit": ("submit", "Take a Slurm script as it is."),
         "plan": ("plan", "Show when and where it would run, and why."),
         "jobs": ("jobs", "List what was submitted and how it stands."),
         "runs": ("runs", "Show one run: plan, energy, carbon, receipt."),
