@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.grid import replay
-from heliotrope.grid.forecast import across, boost, interval, kept, ridge, sources
+from heliotrope.grid.forecast import across, boost, interval, kept, near, ridge, sources
 from heliotrope.grid.forecast.backtest import backtest, fit_own, fit_yesterday, kept_share, roll
 from heliotrope.grid.forecast.features import REACH, scale
 from heliotrope.units import from_epoch
@@ -28,7 +28,8 @@ HOUR0 = 455_832  # 2022-01-01T00:00Z
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
     """The laws hold for any number of trees."""
-    monkeypatch.setattr(sources, "ROUNDS", 24)
+    monkeypatch.setattr(near, "CORRECTING_ROUNDS", 12)
+    monkeypatch.setattr(near, "DIRECT_ROUNDS", 12)
     monkeypatch.setattr(across, "TREES", 12)
     monkeypatch.setattr(across, "CUT_OFFS", 2)
 
