@@ -154,6 +154,47 @@ def test_what_a_node_no_longer_takes_is_given_up_and_may_be_tried_again(store, a
     assert states == ["final", "final"]
 
 
+@needs_anvil
+def test_a_transaction_that_nobody_mines_is_outbid_and_happens_once(store, anvil_node):
+    """A node that keeps it in its pool; three offers, each an eighth higher; one is mined."""
+    world = World(Outbox(store, anvil_node, ALICE))
+    anvil_node.ask("evm_setAutomine", False)
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if sum(slept) > 50:
+            anvil_node.ask("evm_mine")
+
+    patient = Outbox(store, anvil_node, ALICE, patience_s=60, outbid_s=20, sleep=sleep)
+    mined = patient.submit("approve", world.registry.address, approval(BOB))
+    assert mined.ok
+    with store.read() as tx:
+        rows = tx.all("SELECT hash, state, raw FROM chain_tx WHERE purpose = 'approve' ORDER BY rowid")
+    assert [row["state"] for row in rows] == ["replaced", "replaced", "final"]
+    assert mined.hash == rows[-1]["hash"]
+    anvil_node.ask("evm_setAutomine", True)
+    nonce = anvil_node.nonce(ALICE.address)
+    patient.submit("another", world.registry.address, approval(BOB))
+    assert anvil_node.nonce(ALICE.address) == nonce + 1
+
+
+@needs_anvil
+def test_a_stuck_transaction_is_taken_up_again_with_all_its_offers(store, anvil_node):
+    world = World(Outbox(store, anvil_node, ALICE))
+    anvil_node.ask("evm_setAutomine", False)
+    impatient = Outbox(store, anvil_node, ALICE, patience_s=3, outbid_s=1, sleep=lambda _: None)
+    with pytest.raises(ProviderDown, match="for a higher fee"):
+        impatient.submit("approve", world.registry.address, approval(BOB))
+    anvil_node.ask("evm_setAutomine", True)
+    anvil_node.ask("evm_mine")
+    assert impatient.settle() in {0, 1}
+    with store.read() as tx:
+        states = [row["state"] for row in tx.all("SELECT state FROM chain_tx WHERE purpose = 'approve' ORDER BY rowid")]
+    assert states.count("mined") + states.count("final") == 1
+    assert set(states) <= {"replaced", "mined", "final"}
+
+
 def approval(wallet):
     return artifact.call_data("setApprovalForAll", wallet.address, True)
 

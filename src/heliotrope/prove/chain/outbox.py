@@ -1,9 +1,13 @@
-"""Transactions as durable intents: written down before they are sent, sent again after a crash or a reorganisation."""
+"""Transactions as durable intents: written down before they are sent, sent again after a crash or a reorganisation.
+
+One that nobody mines is outbid by itself: the same nonce and words for a higher fee, so at most one of them is mined.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from heliotrope.errors import ChainRefused, ConfigError, ProviderDown
 from heliotrope.prove.chain.node import Mined, Node
@@ -28,12 +32,14 @@ class Outbox:
         wallet: Wallet | None,
         *,
         patience_s: float = 60.0,
+        outbid_s: float = 20.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.store = store
         self.node = node
         self._wallet = wallet
         self._patience_s = patience_s
+        self._outbid_s = outbid_s
         self._sleep = sleep
 
     @property
@@ -66,16 +72,17 @@ class Outbox:
         """Looks at every open transaction and does what is missing; the number still open."""
         with self.store.read() as tx:
             rows = tx.all(
-                f"SELECT * FROM chain_tx WHERE {_OURS} AND {_OPEN} ORDER BY nonce",
+                f"SELECT * FROM chain_tx WHERE {_OURS} AND {_OPEN} ORDER BY nonce, rowid",
                 (self.node.chain_id, self.wallet.address),
             )
         if not rows:
             return 0
         head = self.node.head()
-        return sum(self._settle(row, head) for row in rows)
+        newest = {row["nonce"]: row["hash"] for row in rows}
+        return sum(self._settle(row, head, outbid=row["hash"] != newest[row["nonce"]]) for row in rows)
 
-    def _settle(self, row: Row, head: int) -> bool:
-        """Whether it is still open."""
+    def _settle(self, row: Row, head: int, *, outbid: bool) -> bool:
+        """Whether it is still open. What was outbid may still be mined, but is not sent again."""
         mined = self.node.mined(row["hash"])
         if mined is not None:
             final = head - mined.block_number >= self.node.confirmations
@@ -85,6 +92,8 @@ class Outbox:
             self._note(row["hash"], "replaced")
             return False
         self._note(row["hash"], "sent")
+        if outbid:
+            return True
         try:
             self.node.send(row["raw"])
         except ChainRefused:
@@ -101,7 +110,8 @@ class Outbox:
         states = "('sent', 'mined', 'final')" if once else "('sent')"
         with self.store.read() as tx:
             row = tx.one(
-                f"SELECT hash FROM chain_tx WHERE {_OURS} AND purpose = ? AND state IN {states}",
+                f"SELECT hash FROM chain_tx WHERE {_OURS} AND purpose = ? AND state IN {states}"
+                " ORDER BY rowid DESC LIMIT 1",
                 (self.node.chain_id, self.wallet.address, purpose),
             )
         return None if row is None else bytes(row["hash"])
@@ -128,25 +138,56 @@ class Outbox:
         return 0 if row is None or row["last"] is None else int(row["last"]) + 1
 
     def _wait(self, purpose: str, tx_hash: bytes) -> Mined:
-        waited_s, pause_s = 0.0, 0.02
-        while (mined := self.node.mined(tx_hash)) is None:
+        sent, waited_s, pause_s = self._siblings(tx_hash), 0.0, 0.02
+        while (mined := self._first_mined(sent)) is None:
             if waited_s >= self._patience_s:
                 raise ProviderDown(
                     f"{purpose.split(maxsplit=1)[0]}: sent, but not mined within {self._patience_s:.0f} s",
-                    cause=f"transaction 0x{tx_hash.hex()} on {self.node.title}",
-                    hint="run the command again: it goes on with the same transaction",
+                    cause=f"transaction 0x{sent[-1].hex()} on {self.node.title}",
+                    hint="run the command again: it goes on with the same transaction, for a higher fee",
                 )
+            if waited_s >= self._outbid_s * len(sent):
+                sent.append(self._outbid(sent[-1]))
             self._sleep(pause_s)
             waited_s, pause_s = waited_s + pause_s, min(1.0, pause_s * 2)
-        self._note(tx_hash, "mined", mined)
+        self._note(mined.hash, "mined", mined)
         self.settle()
         if not mined.ok:
-            self._note(tx_hash, "failed", mined)
+            self._note(mined.hash, "failed", mined)
             raise ChainRefused(
                 f"{purpose.split(maxsplit=1)[0]}: mined, and reverted",
                 cause=f"{mined.gas_used:,} gas used in block {mined.block_number}: out of gas, or overtaken by another",
             )
         return mined
+
+    def _first_mined(self, hashes: list[bytes]) -> Mined | None:
+        return next(filter(None, map(self.node.mined, hashes)), None)
+
+    def _siblings(self, tx_hash: bytes) -> list[bytes]:
+        """A transaction and those it outbid, oldest first: any of them may be the one that is mined."""
+        with self.store.read() as tx:
+            rows = tx.all(
+                f"SELECT hash FROM chain_tx WHERE {_OURS} AND state <> 'replaced'"
+                " AND nonce = (SELECT nonce FROM chain_tx WHERE hash = ?) ORDER BY rowid",
+                (self.node.chain_id, self.wallet.address, tx_hash),
+            )
+        return [bytes(row["hash"]) for row in rows] or [tx_hash]
+
+    def _outbid(self, tx_hash: bytes) -> bytes:
+        """Written down before it is sent, as every transaction; one that the node finds too cheap waits as it was."""
+        with self.store.write() as tx:
+            row = tx.one("SELECT raw, nonce, purpose FROM chain_tx WHERE hash = ?", (tx_hash,))
+            assert row is not None
+            raw = self.wallet.outbid(bytes(row["raw"]), self.node.fees())
+            dearer = _keccak(raw)
+            tx.execute(
+                "INSERT INTO chain_tx (hash, chain_id, sender, nonce, purpose, raw, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'sent')",
+                (dearer, self.node.chain_id, self.wallet.address, row["nonce"], row["purpose"], raw),
+            )
+        with suppress(ChainRefused):
+            self.node.send(raw)
+        return dearer
 
     def _note(self, tx_hash: bytes, state: str, mined: Mined | None = None) -> None:
         block = (mined.block_number, mined.block_hash) if mined else (None, None)

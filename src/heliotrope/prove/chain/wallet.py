@@ -50,6 +50,22 @@ class Wallet:
         } | ({"to": to_checksum_address(to)} if to else {})
         return bytes(Account.sign_transaction(body, self._key).raw_transaction)
 
+    def outbid(self, raw: bytes, fees: Fees) -> bytes:
+        """The same transaction for more: an eighth above what it offered, as nodes ask for, or what is asked now."""
+        from eth_account import Account
+        from eth_account.typed_transactions.typed_transaction import TypedTransaction
+        from hexbytes import HexBytes
+
+        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        body = {name: value for name, value in fields.items() if name not in {"v", "r", "s"}}
+        body["maxFeePerGas"] = max(fees.most, _more(body["maxFeePerGas"]))
+        body["maxPriorityFeePerGas"] = max(fees.tip, _more(body["maxPriorityFeePerGas"]))
+        return bytes(Account.sign_transaction(body, self._key).raw_transaction)
+
+
+def _more(wei: int) -> int:
+    return wei + wei // 8 + 1
+
 
 def from_environment() -> Wallet | None:
     """HELIO_CHAIN_KEY, else the keystore file of HELIO_CHAIN_KEYSTORE opened with HELIO_CHAIN_PASSWORD."""
