@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from heliotrope.errors import InvalidInput, UnknownName, nearest
 
-DATA = Path(__file__).parent / "data"
+DATA = __file__.removesuffix("__init__.py") + "data"  # as text: pathlib loads longer than a table is read
 REQUIRED = ("name", "value", "unit", "kind", "year", "source", "licence")
 
 
@@ -30,19 +29,19 @@ class Fact(NamedTuple):
 
 
 def tables() -> tuple[str, ...]:
-    return tuple(sorted(p.stem for p in DATA.glob("*.csv")))
+    from pathlib import Path
+
+    return tuple(sorted(path.stem for path in Path(DATA).glob("*.csv")))
 
 
 @cache
 def table(name: str) -> tuple[Fact, ...]:
-    path = DATA / f"{name}.csv"
-    if not path.is_file():
-        raise UnknownName(f"no table of facts named {name}", hint=nearest(name, tables()))
-    rows = []
-    with path.open(encoding="utf-8") as text:
-        for line, row in enumerate(csv.DictReader(text), start=2):
-            rows.append(_fact(name, line, row))
-    return tuple(rows)
+    try:
+        text = open(f"{DATA}/{name}.csv", encoding="utf-8")  # noqa: PTH123, SIM115
+    except FileNotFoundError:
+        raise UnknownName(f"no table of facts named {name}", hint=nearest(name, tables())) from None
+    with text:
+        return tuple(_fact(name, line, row) for line, row in enumerate(csv.DictReader(text), start=2))
 
 
 def _fact(name: str, line: int, row: dict[str, str]) -> Fact:
