@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -83,8 +83,11 @@ def turns(
     leave: set[str] = set()
     own: set[str] = set()
     lent: dict[str, dict[str, float]] = {}
+    at: defaultdict[str, list[Ask]] = defaultdict(list)
+    for ask in allowed:
+        at[ask.site].append(ask)
     for pool in pools:
-        here = [ask for ask in allowed if ask.site == pool.site]
+        here = at[pool.site]
         mine = _own(pool, here, sharing)
         own |= {ask.id for ask in mine}
         _one_pool(pool, here, mine, sharing, standing, run, leave, lent, why)
@@ -240,27 +243,37 @@ def _lenders(ask: Ask, idle: Mapping[str, float], sharing: Sharing) -> dict[str,
 
 
 def _by_turn(pool: Pool, asks: list[Ask], sharing: Sharing, standing: Mapping[str, Standing]) -> Iterable[Ask]:
-    """Who runs goes on; then reserved ones within their reserve, then the least used. Each counts as used at once."""
+    """Who runs goes on; then reserved ones within their reserve, then the least used. Each counts as used at once.
+
+    `asks` come in the order of their coming, and an organisation's own keep it: only the heads are compared.
+    """
     now = {ask.organisation: _copy(standing.get(ask.organisation)) for ask in asks}
+    members = {name: sharing.organisation(name) for name in now}
     whole = total(dict(standing))
     for ask in asks:
         whole.add(ask.energy_j, ask.carbon_g)
     reserve = sharing.reserve * pool.devices
-    waiting = list(asks)
-    while waiting:
-        chosen = min(waiting, key=lambda ask: _key(sharing.organisation(ask.organisation), ask, now, whole, reserve))
-        waiting.remove(chosen)
-        now[chosen.organisation].add(chosen.energy_j, chosen.carbon_g)
-        if sharing.organisation(chosen.organisation).reserved:
-            reserve -= chosen.devices
-        yield chosen
+    for running in (True, False):
+        queues: dict[str, deque[Ask]] = {}
+        for ask in asks:
+            if ask.running is running:
+                queues.setdefault(ask.organisation, deque()).append(ask)
+        while queues:
+            name = min(queues, key=lambda name: _key(members[name], queues[name][0], now[name], whole, reserve))
+            chosen = queues[name].popleft()
+            if not queues[name]:
+                del queues[name]
+            now[name].add(chosen.energy_j, chosen.carbon_g)
+            if members[name].reserved:
+                reserve -= chosen.devices
+            yield chosen
 
 
 def _key(
-    organisation: Organisation, ask: Ask, now: Mapping[str, Standing], whole: Standing, reserve: float
-) -> tuple[bool, bool, float, float, str]:
+    organisation: Organisation, ask: Ask, now: Standing, whole: Standing, reserve: float
+) -> tuple[bool, float, float, str]:
     first = organisation.reserved and ask.devices <= reserve
-    return (not ask.running, not first, dominant(organisation, now[ask.organisation], whole), ask.since_s, ask.id)
+    return (not first, dominant(organisation, now, whole), ask.since_s, ask.id)
 
 
 def _copy(standing: Standing | None) -> Standing:
