@@ -137,6 +137,27 @@ def test_lightning_trainer(tmp_path):
     assert callback.meter.total.energy_j.value > 0
 
 
+@pytest.mark.slow
+def test_plain_pytorch():
+    torch = pytest.importorskip("torch")
+    from heliotrope.measure.callbacks.pytorch import steps
+
+    layer = torch.nn.Linear(256, 256)
+    optimizer = torch.optim.SGD(layer.parameters(), 0.01)
+    with steps(optimizer, interval_s=0.2) as meter:
+        for epoch in range(2):
+            if epoch:
+                meter.epoch()
+            for _ in range(4):
+                optimizer.zero_grad()
+                layer(torch.randn(64, 256)).pow(2).mean().backward()
+                optimizer.step()
+    optimizer.step()
+    assert [step.epoch for step in meter.steps] == [0] * 4 + [1] * 4
+    assert all(step.energy_j > 0 for step in meter.steps)
+    assert sum(step.energy_j for step in meter.steps) <= meter.total.energy_j.value * 1.001
+
+
 def part(host, rank, cpu_j, gpu_j=0.0, flag=""):
     readings = [Reading("modelled", "cpu", 10.0, 20.0, cpu_j)]
     meters = [MeterTotal("modelled", "cpu", Provenance.MODELLED, cpu_j)]
