@@ -167,8 +167,8 @@ class Outbox:
         """A transaction and those it outbid, oldest first: any of them may be the one that is mined."""
         with self.store.read() as tx:
             rows = tx.all(
-                f"SELECT hash FROM chain_tx WHERE {_OURS} AND state <> 'replaced'"
-                " AND nonce = (SELECT nonce FROM chain_tx WHERE hash = ?) ORDER BY rowid",
+                f"SELECT hash FROM chain_tx WHERE {_OURS} AND state = 'sent'"
+                " AND (nonce, purpose) = (SELECT nonce, purpose FROM chain_tx WHERE hash = ?) ORDER BY rowid",
                 (self.node.chain_id, self.wallet.address, tx_hash),
             )
         return [bytes(row["hash"]) for row in rows] or [tx_hash]
