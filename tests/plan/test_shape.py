@@ -49,7 +49,7 @@ def grams_of(legs, timeline, ways):
 def test_any_speedup_curve_equals_the_linear_programme(values, speeds, share):
     ways = elastic(speeds)
     work = share * max(speeds) * HOUR * len(values)
-    found = fill(line(values), work, ways)
+    found = fill(line(values), work, ways, 100.0)
     expected = best_by_lp(values, work, ways)
     if found is None:
         assert expected == math.inf
@@ -81,7 +81,7 @@ def test_on_concave_curves_carbonscalers_greedy_is_the_optimum(values, gains, sh
     gains = sorted((gain / max(gains) for gain in gains), reverse=True)
     ways = elastic(np.cumsum(gains))
     work = share * sum(gains) * HOUR * len(values)
-    cost, _ = fill(line(values), work, ways)
+    cost, _ = fill(line(values), work, ways, 100.0)
     assert carbonscaler(values, gains, work) == pytest.approx(cost, rel=1e-6, abs=1e-6)
     assert best_by_lp(values, work, ways) == pytest.approx(cost, rel=1e-6, abs=1e-6)
 
@@ -97,10 +97,10 @@ def test_the_hull_lies_below_every_point_and_is_convex(points):
 
 def test_a_slower_leaner_way_is_taken_where_time_allows_and_left_where_it_does_not():
     ways = (Mode(1, 1.0, 400.0), Mode(1, 0.8, 240.0, 240.0))
-    cost, legs = fill(line([10.0, 10.0, 10.0, 10.0]), 2 * HOUR, ways)
+    cost, legs = fill(line([10.0, 10.0, 10.0, 10.0]), 2 * HOUR, ways, 400.0)
     assert {leg[0] for leg in legs} == {1}
     assert cost == pytest.approx(2 / 0.8 * 10 * 0.6)
-    assert {leg[0] for leg in fill(line([10.0, 10.0]), 2 * HOUR, ways)[1]} == {0}
+    assert {leg[0] for leg in fill(line([10.0, 10.0]), 2 * HOUR, ways, 400.0)[1]} == {0}
 
 
 CELL = HOUR / 2

@@ -40,10 +40,9 @@ def hull(points: Sequence[tuple[float, float]]) -> list[int]:
     return chain
 
 
-def fill(line: Timeline, work: float, ways: Sequence[Mode]) -> tuple[float, list[Leg]] | None:
-    """Least cost and its legs; `line.rates` are per second at `ways[0]`'s power. None: not enough room."""
+def fill(line: Timeline, work: float, ways: Sequence[Mode], base_w: float) -> tuple[float, list[Leg]] | None:
+    """Least cost and its legs; `line.rates` are per second at `base_w`. None: not enough room."""
     lengths = np.diff(line.edges)
-    base_w = ways[0].watts
     rising = hull([(m.speed, m.watts) for m in ways])
     falling = hull([(m.speed, -m.watts) for m in ways])
     bits = []  # (grams per work, step, place in the chain, work)
@@ -73,9 +72,9 @@ def fill(line: Timeline, work: float, ways: Sequence[Mode]) -> tuple[float, list
     return cost, _legs(line, (rising, falling), reached, part)
 
 
-def fill_cost(line: Timeline, work: float, ways: Sequence[Mode]) -> float:
+def fill_cost(line: Timeline, work: float, ways: Sequence[Mode], base_w: float) -> float:
     """No plan of this work, however it changes width and power, costs less."""
-    found = fill(line, work, ways)
+    found = fill(line, work, ways, base_w)
     return float("inf") if found is None else found[0]
 
 

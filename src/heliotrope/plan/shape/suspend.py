@@ -263,8 +263,8 @@ class _Search:
             return True
         mine, other = (self.rates[way[1]], -self.lengths[way[1]]), (self.rates[partial], -self.lengths[partial])
         if way[0] == spent and mine == other:
-            return way[1] <= partial
-        return mine[0] <= other[0] and mine[1] <= other[1]
+            return bool(way[1] <= partial)
+        return bool(mine[0] <= other[0] and mine[1] <= other[1])
 
     def _pieces(self, rest: float, steps: _Steps) -> list[Segment]:
         pieces = []

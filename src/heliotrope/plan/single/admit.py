@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.model import Workload
+from heliotrope.model import PauseBy, Workload
 from heliotrope.plan.shape.contiguous import Due
 from heliotrope.plan.shape.modes import modes
 from heliotrope.plan.single.candidate import (
@@ -93,6 +93,7 @@ def _option(
         pause_s=flexibility.pause_cost_s,
         running=running,
         due=due,
+        reshapes=flexibility.pause_by is PauseBy.CHECKPOINT,
     )
     held = no_room(option, flexibility)
     if held:

@@ -37,7 +37,7 @@ class Option:
     """`line` has grams per second of the work in `ways[0]`; seconds count from `origin_s`, the time of planning.
 
     `first_s`: what the first start takes before it does work; `running`: it runs here now and may simply go on.
-    `due`: by when it should be done, and grams for each second later.
+    `due`: by when it should be done, and grams for each second later. `reshapes`: it may change its mode on the way.
     """
 
     def __init__(
@@ -53,9 +53,10 @@ class Option:
         pause_s: float = 0.0,
         running: bool = False,
         due: Due | None = None,
+        reshapes: bool = False,
     ) -> None:
         self.candidate, self.ways, self.window, self.origin_s, self.moving = candidate, ways, window, origin_s, moving
-        self.work_s, self.pause_s, self.due = work_s, pause_s, due
+        self.work_s, self.pause_s, self.due, self.reshapes = work_s, pause_s, due, reshapes
         site = candidate.site
         self.name, self.watts = site.name, ways[0].watts
         self.grams_per_s = self.watts * site.cooling.pue / J_PER_KWH
@@ -76,6 +77,12 @@ class Option:
         return any(end - start >= self.needs_s(mode) - TOUCH_S for start, end in self.line.gaps())
 
     @property
+    def groups(self) -> list[list[int]]:
+        """Modes that one plan may mix."""
+        every = list(range(len(self.ways)))
+        return [every] if self.reshapes else [[mode] for mode in every]
+
+    @property
     def fastest(self) -> int:
         return max(range(len(self.ways)), key=lambda k: (self.ways[k].speed, -k))
 
@@ -94,6 +101,7 @@ class Option:
             pause_s=self.pause_s,
             running=self.running,
             due=self.due,
+            reshapes=self.reshapes,
         )
 
     def late_g(self, finish: float) -> float:

@@ -18,6 +18,8 @@ def alternatives(
     at_once: Mapping[str, Choice],
     base: Choice,
     refused: Mapping[str, list[Refusal]],
+    *,
+    stays: Choice,
 ) -> tuple[Alternative, ...]:
     """In the order a person asks: now, now elsewhere, later at home, unbroken, every other site, and who may not."""
     found = [_lost("run-now", base, winner, f"at once at {base.option.name}")]
@@ -27,7 +29,9 @@ def alternatives(
     home = choices[base.option.name]
     if home.option.name != winner.option.name:
         found.append(_lost("home-best", home, winner, f"the best time at {home.option.name}"))
-    if len(winner.pieces) > 1 and winner.option.fits(winner.option.fastest):
+    if len({leg.option.name for leg in winner.legs}) > 1:
+        found.append(_lost("stay", stays, winner, f"all of it at {stays.option.name}"))
+    elif len(winner.pieces) > 1 and winner.option.fits(winner.option.fastest):
         option = winner.option
         whole = unbroken(option)
         found.append(_lost("unbroken", whole, winner, f"at {option.name} without a pause"))

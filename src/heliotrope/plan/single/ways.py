@@ -10,6 +10,7 @@ from heliotrope.plan.shape.suspend import best_pieces, fill_cost
 from heliotrope.plan.shape.walk import Ground, best_walk
 from heliotrope.plan.single.choice import Choice, Leg
 from heliotrope.plan.single.option import Option
+from heliotrope.plan.timeline import Timeline
 
 _FRESH, _WAITS, _RUNS = 0, 1, 2
 
@@ -50,7 +51,11 @@ def floor(option: Option) -> float:
     """No way to run here scores less: as if pauses and changes were free and nothing late."""
     if len(option.ways) == 1:
         return fill_cost(option.line, option.work_s) + option.moving_g
-    return elastic.fill_cost(option.line, option.work_s, option.ways) + option.moving_g
+    costs = (
+        elastic.fill_cost(option.line, option.work_s, [option.ways[mode] for mode in group], option.watts)
+        for group in option.groups
+    )
+    return min(costs) + option.moving_g
 
 
 def paused(option: Option, step_s: float, below: float) -> Choice | None:
@@ -79,30 +84,43 @@ def _simple(option: Option, step_s: float, limit: float) -> Choice | None:
 
 
 def _rich(option: Option, step_s: float, limit: float) -> Choice | None:
+    """Over the modes that may follow one another; work that cannot change on the way keeps one."""
+    best: Choice | None = None
+    for group in option.groups:
+        found = _within(option, step_s, limit, group)
+        if found is not None and (best is None or found.score < best.score):
+            best = found
+            limit = min(limit, best.score - option.moving_g)
+    return best
+
+
+def _within(option: Option, step_s: float, limit: float, group: list[int]) -> Choice | None:
+    """`group`: the modes to choose from."""
     line = option.line.coarser(step_s)
     if option.due is None and option.pause_s <= 0 and option.first_s <= 0:
-        filled = elastic.fill(line, option.work_s, option.ways)
+        filled = elastic.fill(line, option.work_s, [option.ways[mode] for mode in group], option.watts)
         if filled is None:
             return None
-        return Choice.of(option, [Leg(option, start, end, mode) for mode, start, end in filled[1]])
-    walk = best_walk(ground(option, step_s), option.work_s, _RUNS if option.running else _FRESH, limit)
+        return Choice.of(option, [Leg(option, start, end, group[mode]) for mode, start, end in filled[1]])
+    if option.running and 0 not in group:
+        return None
+    walk = best_walk(_ground(option, line, group), option.work_s, _RUNS if option.running else _FRESH, limit)
     if walk is None:
         return None
-    legs = [(state - _RUNS, start, end) for state, start, end in walk.stays]
-    bound = walk.bound + option.moving_g
-    return Choice.of(option, [Leg(option, start, end, mode) for mode, start, end in elastic.joined(legs)], bound)
+    legs = elastic.joined([(group[state - _RUNS], start, end) for state, start, end in walk.stays])
+    return Choice.of(option, [Leg(option, start, end, mode) for mode, start, end in legs], walk.bound + option.moving_g)
 
 
-def ground(option: Option, step_s: float) -> Ground:
+def _ground(option: Option, line: Timeline, group: list[int]) -> Ground:
     """States: not begun, waiting, and running in each mode; each change but to waiting takes the cost of a pause."""
-    line = option.line.coarser(step_s)
     edges, rates = line.edges, line.rates
     if option.due is not None and line.start < option.due[0] < line.end:
         edges = np.union1d(edges, [option.due[0]])
         rates = rates[np.searchsorted(line.edges, edges[:-1], side="right") - 1]
     lengths = np.diff(edges)
-    watts = np.array([way.watts for way in option.ways])
-    states = _RUNS + len(option.ways)
+    taken = [option.ways[mode] for mode in group]
+    watts = np.array([way.watts for way in taken])
+    states = _RUNS + len(taken)
     cost = np.zeros((states, len(lengths)))
     cost[_RUNS:] = np.outer(watts / option.watts, rates * lengths)
     lost = np.full((states, states), option.pause_s)
@@ -114,4 +132,4 @@ def ground(option: Option, step_s: float) -> Ground:
     hold = np.zeros(len(lengths))
     if option.due is not None:
         hold = np.where(edges[:-1] >= option.due[0] - TOUCH_S, option.due[1] * lengths, 0.0)
-    return Ground(edges, cost, np.array([0.0, 0.0, *(way.speed for way in option.ways)]), lost, fee, hold)
+    return Ground(edges, cost, np.array([0.0, 0.0, *(way.speed for way in taken)]), lost, fee, hold)
