@@ -21,6 +21,7 @@ from heliotrope.prove.audit.own import model_signal
 from heliotrope.prove.audit.source import Folder
 from heliotrope.prove.export import export
 from heliotrope.prove.note import SecretKey
+from heliotrope.prove.overview import overview
 from heliotrope.prove.trust import Trust
 from heliotrope.store import Store
 from prove_stories import ENERGY, LYON, MEASUREMENT, PLAN, READINGS, SIGNALS, WORKLOAD, half, run, story
@@ -296,3 +297,19 @@ def test_own_model_is_compared_only_with_itself():
     assert np.array_equal(own.values, series.values)
     other = msgspec.structs.replace(series.quality, source="someone's model")
     assert model_signal("FR", series.start_s, series.end_s, series.kind, other) is None
+
+
+def test_a_page_sees_how_far_each_auditor_is(ledger, tmp_path):
+    before = overview(ledger)
+    assert (before.size, before.published, before.anchored, before.programmes) == (0, 0, None, ())
+    assert [(a.name, a.judged, a.lag) for a in before.auditors] == [(AUDITOR.name, 0, 0)]
+    with ledger.store.write() as tx:
+        ledger.add(tx, plan_statement(WORKLOAD, PLAN, clock_factor=1.0))
+        ledger.add(tx, story(lie=half))
+    assert overview(ledger).unpublished == 2
+    assert overview(ledger).auditors[0].lag == 2
+    look(ledger, tmp_path)
+    for path in sorted((tmp_path / "a" / "attestations").glob("*.note")):
+        ledger.attest(path.read_bytes())
+    (seen,) = overview(ledger).auditors
+    assert (seen.judged, seen.disagreed, seen.last_index, seen.lag) == (2, 1, 1, 0)

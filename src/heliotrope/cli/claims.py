@@ -47,7 +47,7 @@ for _command in COMMANDS:
 def list_claims(context: Context) -> None:
     """Every claim of this log, oldest first."""
     chain, book = _open(context)
-    standings = [book.standing(name, now_s=time.time()) for name in book.names()]
+    standings = book.standings(now_s=time.time())
     if context.json:
         for standing in standings:
             print_json(standing)

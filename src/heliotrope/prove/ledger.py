@@ -38,7 +38,7 @@ class Ledger:
                 f"this home's log is {self._log.current.name}, not {settings.origin}",
                 hint="set prove.origin back, or use another --home for another log",
             )
-        self._auditors = tuple(Key.parse(text) for text in settings.auditors)
+        self.auditors = tuple(Key.parse(text) for text in settings.auditors)
         self._peers = tuple(Peer.parse(text) for text in settings.witnesses)
         if settings.quorum > len(self._peers):
             raise ConfigError(
@@ -96,7 +96,7 @@ class Ledger:
 
     def _write_keys(self) -> None:
         vkeys = trust.lines("log", self.log_keys()) + trust.lines("witness", self.witness_keys())
-        parties = trust.lines("site", self.site_keys()) + trust.lines("auditor", self._auditors)
+        parties = trust.lines("site", self.site_keys()) + trust.lines("auditor", self.auditors)
         for name, text in (("vkeys", vkeys), ("parties", parties)):
             path = self.folder / name
             if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -235,7 +235,7 @@ class Ledger:
 
     def attest(self, raw: bytes) -> Attestation:
         """Keeps what a known auditor signed about one of this log's entries; its latest opinion counts."""
-        opinion, auditor = attestation.verify(raw, self._auditors)
+        opinion, auditor = attestation.verify(raw, self.auditors)
         with self.store.write() as tx:
             if opinion.origin != self.settings.origin or opinion.index >= sequencer.size(tx):
                 raise BadNote("an attestation about no entry of this log", cause=f"{opinion.origin} {opinion.index}")

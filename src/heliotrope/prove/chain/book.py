@@ -125,6 +125,10 @@ class Book:
             leaf_index=index,
         )
 
+    def standings(self, *, now_s: float) -> tuple[Standing, ...]:
+        """Every claim of this log, oldest first."""
+        return tuple(self.standing(name, now_s=now_s) for name in self.names())
+
     def of_period(self, programme: str, start_s: int, end_s: int) -> str | None:
         """The claim that was issued for exactly this."""
         serial = f"{leaf.serial_of(programme, start_s, end_s):040x}"
