@@ -19,6 +19,7 @@ from heliotrope.plan.single.candidate import (
     power_w,
     refusals,
     transfer,
+    unit_slip,
 )
 from heliotrope.plan.single.option import Option, no_room, too_short, window_of
 from heliotrope.units import S_PER_HOUR
@@ -107,6 +108,8 @@ def _option(
     flags += [f"power assumed: {watts:.0f} W"] if not stated else []
     flags += [f"{name}: link assumed for moving data"] if moving.assumed else []
     flags += [f"{name}: {flag}" for flag in candidate.carbon.quality.flags]
+    slip = unit_slip(candidate.carbon)
+    flags += [f"{name}: {slip}"] if slip else []
     return option
 
 

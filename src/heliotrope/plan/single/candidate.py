@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from heliotrope.errors import InvalidInput, SignalMismatch
-from heliotrope.model import Basis, Link, Quantity, Signal, Site, Workload
+from heliotrope.model import Basis, Link, Quantity, Scope, Signal, Site, Workload
 
 Latency = Callable[[str, str], float | None]
 # W of IT power at width 1 where neither the work, the site nor its devices say.
 ASSUMED_POWER_W = 100.0
+# g/kWh, mean of a series: far below wind alone over its lifecycle (11), far above coal alone (820 to 937).
+_PLAUSIBLE = (2.0, 2500.0)
 
 
 class Candidate(msgspec.Struct, frozen=True, eq=False):
@@ -68,6 +70,17 @@ def check_signals(candidates: Sequence[Candidate]) -> None:
                 )
         if candidate.price is not None and candidate.price.kind.quantity is not Quantity.PRICE:
             raise SignalMismatch("a price signal is needed here", field=signal.zone, found=str(candidate.price.kind))
+
+
+def unit_slip(signal: Signal) -> str | None:
+    """A series that is probably in another unit than it says: kg or mg where g is declared."""
+    if not len(signal.values) or signal.kind.basis is not Basis.AVERAGE:
+        return None
+    mean = float(signal.values.mean())
+    least = _PLAUSIBLE[0] if signal.kind.scope is Scope.LIFECYCLE else 0.0
+    if mean == 0 or least <= mean <= _PLAUSIBLE[1]:
+        return None
+    return f"its mean is {mean:.3g} g/kWh, which no grid has: is it in another unit?"
 
 
 def power_w(workload: Workload, candidate: Candidate) -> tuple[float, bool]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
 from heliotrope.errors import Infeasible
-from heliotrope.model import Plan, Workload
+from heliotrope.model import PauseBy, Plan, Workload
 from heliotrope.plan.single.candidate import Candidate, Latency
 from heliotrope.plan.single.place import HORIZON_S, place
 from heliotrope.units import show_carbon
@@ -35,18 +36,27 @@ def explained(
     horizon_s: float = HORIZON_S,
     step_s: int = 300,
     eased: bool = True,
+    g_per_eur: float = 0.0,
 ) -> tuple[Plan, tuple[Price, ...]]:
     """The plan, and a price for each limit the workload states, dearest first; no prices unless `eased`."""
 
-    def plan(asked: Workload) -> Plan:
+    def plan(asked: Workload, offered: Sequence[Candidate] = candidates) -> Plan:
         return place(
-            asked, candidates, now_s=now_s, home=home, latency_ms=latency_ms, horizon_s=horizon_s, step_s=step_s
+            asked,
+            offered,
+            now_s=now_s,
+            home=home,
+            latency_ms=latency_ms,
+            horizon_s=horizon_s,
+            step_s=step_s,
+            g_per_eur=g_per_eur,
         )
 
     made = plan(workload)
     if not eased:
         return made, ()
-    prices = [_price(limit, what, made, plan, other) for limit, what, other in _easier(workload)]
+    prices = [_price(limit, what, made, partial(plan, other)) for limit, what, other in _easier(workload)]
+    prices += [_price(limit, what, made, partial(plan, workload, other)) for limit, what, other in _roomier(candidates)]
     return made, tuple(sorted((p for p in prices if p is not None), key=lambda p: (-p.saves_g, p.limit)))
 
 
@@ -57,6 +67,10 @@ def _easier(workload: Workload) -> Iterator[tuple[str, str, Workload]]:
         for hours in (1, 6, 24):
             later = workload.deadline + timedelta(seconds=hours * EASED_S)
             yield "deadline", f"{hours} h later", replace(workload, deadline=later)
+    if workload.late is not None:
+        yield "lateness", "without a price", replace(workload, late=None)
+    if workload.budget.cost is not None:
+        yield "budget", "of any size", replace(workload, budget=replace(workload.budget, cost=None))
     if workload.not_before is not None:
         yield "not before", "lifted", replace(workload, not_before=None)
     if workload.sites:
@@ -78,12 +92,29 @@ def _easier(workload: Workload) -> Iterator[tuple[str, str, Workload]]:
         )
     elif flexibility.pause_cost_s:
         yield "pause cost", "pauses free", replace(workload, flexibility=replace(flexibility, pause_cost_s=0.0))
+    if (
+        flexibility.pausable
+        and flexibility.pause_by is PauseBy.SIGNAL
+        and (flexibility.max_width > 1 or flexibility.caps)
+    ):
+        reshaped = replace(flexibility, pause_by=PauseBy.CHECKPOINT)
+        yield "one width", "pauses by checkpoint", replace(workload, flexibility=reshaped)
 
 
-def _price(limit: str, what: str, made: Plan, plan: Callable[[Workload], Plan], other: Workload) -> Price | None:
+def _roomier(candidates: Sequence[Candidate]) -> Iterator[tuple[str, str, list[Candidate]]]:
+    """Each limit of the sites alone, lifted everywhere."""
+    replace = msgspec.structs.replace
+    if any(candidate.busy for candidate in candidates):
+        yield "capacity", "no other work", [replace(candidate, busy=()) for candidate in candidates]
+    if any(candidate.site.power_cap_w is not None for candidate in candidates):
+        uncapped = [replace(candidate, site=replace(candidate.site, power_cap_w=None)) for candidate in candidates]
+        yield "power", "no cap at any site", uncapped
+
+
+def _price(limit: str, what: str, made: Plan, plan: Callable[[], Plan]) -> Price | None:
     """None where easing one limit makes room for nothing at all."""
     try:
-        eased = plan(other)
+        eased = plan()
     except Infeasible:
         return None
     saves_g = max(0.0, made.expected.carbon_g - eased.expected.carbon_g)
