@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from services.fixtures import ray_cluster, slurm
+from services.fixtures import kube, ray_cluster, slurm
 
-__all__ = ["ray_cluster", "slurm"]
+__all__ = ["kube", "ray_cluster", "slurm"]
 ROOT = Path(__file__).parents[1]
 
 

@@ -15,9 +15,11 @@ import pytest
 from heliotrope.run import engines
 from heliotrope.run.engines import Task
 from heliotrope.run.folder import Folder
+from services.kubeapi import TOKEN
 
 # Where the suite can bring up what an engine needs. A site's agent is a whole story: tests/run/test_agents.py.
 SERVICES = {
+    "kubernetes": ("kube", lambda service: service.options()),
     "slurm": ("slurm", lambda service: service.options("north")),
     "ray": ("ray_cluster", lambda service: service.options()),
 }
@@ -40,6 +42,11 @@ def pytest_generate_tests(metafunc):
 
 def marks(name):
     return [pytest.mark.xdist_group(name), *([pytest.mark.slow] if name == "ray" else [])]
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch):
+    monkeypatch.setenv("KUBERNETES_TOKEN", TOKEN)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from heliotrope.errors import EngineRefused, InvalidInput
 from heliotrope.run import engines
 from heliotrope.run.engines.queued import name_of
-from heliotrope.run.engines.ray import pairs
+from heliotrope.run.engines.settings import pairs
 from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
 from services.raycluster import HEAD, WORKER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services import raycluster
+from services import kubeapi, raycluster
 from services import slurm as slurm_service
 
 
@@ -25,6 +25,15 @@ def ray_cluster():
     if reason := raycluster.missing():
         pytest.skip(reason)
     service = raycluster.RayService()
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def kube():
+    """A stateful mock of a Kubernetes API server; the one service here that is not the real thing."""
+    service = kubeapi.KubeService()
     service.start()
     yield service
     service.stop()

@@ -49,6 +49,9 @@ def keep(folder: Folder, *, restarted: bool = False, term_reaches_all: bool = Fa
     if lock is None:
         sys.stderr.write("another keeper holds this attempt\n")
         return REFUSED
+    if folder.asked.exists() and folder.began is None:
+        sys.stderr.write("asked to leave before it began\n")
+        return 128 + signal.SIGTERM
     if folder.began is not None or folder.exit is not None:
         if not restarted or _is_over(folder):
             sys.stderr.write("this attempt began before, and is not begun again\n")

@@ -121,6 +121,8 @@ class QueuedEngine(ABC):
         if ended is not None and folder.measurement is not None and (ended.code == 0 or folder.asked.exists()):
             # Nobody of it lives, and nothing that the cluster could say would change how it ended.
             return Sight(Seen.EXITED, ended.code)
+        if _never_begins(folder):
+            return Sight(Seen.EXITED, -signal.SIGTERM)
         sent = self._sent(folder)
         if sent is None:
             return Sight(Seen.ABSENT)
@@ -136,8 +138,6 @@ class QueuedEngine(ABC):
             return Sight(Seen.EXITED, ended.code, ended.why or ended_there)
         if time.time() - _last_written_s(folder) < LAG_S or _is_kept(folder):
             return Sight(Seen.ALIVE)
-        if folder.began is None and asked:
-            return Sight(Seen.EXITED, -signal.SIGTERM)
         return Sight(Seen.EXITED, 1, ended_there) if ended_there else Sight(Seen.GONE)
 
     def pause(self, handle: str) -> None:
@@ -176,8 +176,13 @@ class QueuedEngine(ABC):
     def reap(self, handle: str) -> None:
         """Makes certain that nothing of it lives, before another attempt may: by the cluster's word, and by looking."""
         folder = Folder(Path(handle))
-        sent = self._sent(folder)
-        if sent is not None:
+        if not folder.path.is_dir():
+            return
+        folder.asked.touch()
+        if _never_begins(folder):
+            self.cancel(folder_name(folder))
+            return
+        if self._sent(folder) is not None:
             name, deadline = folder_name(folder), time.monotonic() + REAP_S
             while (job := self.look(name, time.time())) is not None and job.phase is not Phase.ENDED:
                 self.cancel(name)
@@ -218,7 +223,14 @@ def folder_name(folder: Folder) -> str:
 
 
 def _last_written_s(folder: Folder) -> float:
-    return max((path.stat().st_mtime for path in folder.path.iterdir()), default=0.0)
+    """By whoever carries it out, not by us who wish."""
+    found = [folder.path / name for name in ("sent.json", "began.json", "journal.jsonl", "out.log", "keeper.log")]
+    return max((path.stat().st_mtime for path in found if path.exists()), default=0.0)
+
+
+def _never_begins(folder: Folder) -> bool:
+    """Asked to leave before it began: a keeper that comes later sees that, and there is none now that did not."""
+    return folder.asked.exists() and folder.began is None and folder.exit is None and not _is_kept(folder)
 
 
 def _is_kept(folder: Folder) -> bool:

@@ -13,11 +13,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from heliotrope.errors import InvalidInput
 from heliotrope.run.engines.protocol import Capabilities, Task
 from heliotrope.run.engines.queued import Job, Phase, QueuedEngine
 from heliotrope.run.engines.rest import Answered, Api, secret
-from heliotrope.run.engines.settings import Options, of_work, settings
+from heliotrope.run.engines.settings import Options, of_work, pairs, settings
 
 PHASES = {"PENDING": Phase.QUEUED, "RUNNING": Phase.ACTIVE}
 STOP_WAIT_S = 60  # after its SIGTERM, before Ray kills; our own grace is shorter, and ends it sooner
@@ -94,11 +93,3 @@ class RayEngine(QueuedEngine):
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         token = secret(self.site.token_file, "RAY_AUTH_TOKEN", "engine_options.token_file")
         return self.api.ask(method, path, body, {"Authorization": f"Bearer {token}"} if token else {})
-
-
-def pairs(text: str, field: str) -> dict[str, str]:
-    """`a=1,b=2`"""
-    found = dict(part.partition("=")[::2] for part in text.split(",") if part)
-    if not all(found) or not all(found.values()):
-        raise InvalidInput("not labels", field=f"engine_options.{field}", found=text, allowed="name=value,name=value")
-    return found

@@ -35,3 +35,11 @@ def of_work(kind: type[S], engine: str, options: Mapping[str, str]) -> S:
         {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)},
         f"engine_options: {engine}",
     )
+
+
+def pairs(text: str, field: str) -> dict[str, str]:
+    """`a=1,b=2`"""
+    found = dict(part.partition("=")[::2] for part in text.split(",") if part)
+    if not all(found) or not all(found.values()):
+        raise InvalidInput("not labels", field=f"engine_options.{field}", found=text, allowed="name=value,name=value")
+    return found
