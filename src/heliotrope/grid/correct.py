@@ -84,35 +84,41 @@ def corrected(published: Signal, issues: Sequence[Issue], actual: Mapping[int, f
 
 
 def _record(issues: Sequence[Issue], actual: Mapping[int, float], now_s: int) -> _Record:
-    """An error of the newest forecast made for each hour tells how wrong the service is of late."""
-    latest: dict[int, float] = {}
-    leads: list[int] = []
-    errors: list[float] = []
-    recents: list[float] = []
-    usable = 0
+    """The newest forecast made for each hour tells how wrong the service is of late."""
+    now = hour_floor(now_s) // S_PER_HOUR
+    if not issues or not actual:
+        return _Record(np.empty(0), np.empty(0), np.empty(0), 0.0, 0)
+    hour0 = min(issue.first_s for issue in issues) // S_PER_HOUR
+    hours = max(now, *(issue.first_s // S_PER_HOUR + len(issue.values) for issue in issues)) - hour0
+    came = np.full(hours, np.nan)
+    for at, value in actual.items():
+        if 0 <= at // S_PER_HOUR - hour0 < hours:
+            came[at // S_PER_HOUR - hour0] = value
+    latest = np.full(hours, np.nan)
+    leads, errors, recents = [], [], []
     for issue in issues:
-        at = hour_floor(issue.issued_s)
-        recent = _mean_before(latest, actual, at)
-        known = [
-            (i, actual[target] - value)
-            for i, value in enumerate(issue.values)
-            if (target := issue.first_s + i * S_PER_HOUR) in actual
-        ]
-        usable += bool(known)
-        for i, error in known:
-            leads.append((issue.first_s - at) // S_PER_HOUR + i)
-            errors.append(error)
-            recents.append(recent)
-        latest |= {issue.first_s + i * S_PER_HOUR: value for i, value in enumerate(issue.values)}
-    now = _mean_before(latest, actual, hour_floor(now_s))
-    return _Record(np.asarray(leads, float), np.asarray(errors, float), np.asarray(recents, float), now, usable)
+        issued, first = hour_floor(issue.issued_s) // S_PER_HOUR - hour0, issue.first_s // S_PER_HOUR - hour0
+        said = np.asarray(issue.values)
+        span = slice(first, first + len(said))
+        error = came[span] - said
+        known = np.isfinite(error)
+        if known.any():
+            leads.append(np.flatnonzero(known) + (first - issued))
+            errors.append(error[known])
+            recents.append(np.full(int(known.sum()), _mean_before(came, latest, issued)))
+        latest[span] = said
+    recent = _mean_before(came, latest, now - hour0)
+    if not errors:
+        return _Record(np.empty(0), np.empty(0), np.empty(0), recent, 0)
+    return _Record(np.concatenate(leads), np.concatenate(errors), np.concatenate(recents), recent, len(errors))
 
 
-def _mean_before(forecast: Mapping[int, float], actual: Mapping[int, float], at: int) -> float:
+def _mean_before(came: FloatArray, said: FloatArray, at: int) -> float:
     """Mean error over the last hours before `at` whose outcome and forecast are known; 0 where none are."""
-    hours = range(at - RECENT_H * S_PER_HOUR, at, S_PER_HOUR)
-    known = [actual[hour] - forecast[hour] for hour in hours if hour in actual and hour in forecast]
-    return float(np.mean(known)) if known else 0.0
+    before = slice(max(at - RECENT_H, 0), max(at, 0))
+    window = came[before] - said[before]
+    known = window[np.isfinite(window)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _without_record(values: FloatArray, actual: Mapping[int, float]) -> tuple[FloatArray, FloatArray, str]:
