@@ -77,10 +77,18 @@ def _at(
     options: Mapping[str, Option], g_per_eur: float, step_s: float, home: str, *, pausable: bool
 ) -> tuple[Choice, float]:
     """The best at that worth of a EUR, in grams again, and no less than what any plan scores at it."""
-    choices = best_by_site({name: weighed(o, g_per_eur) for name, o in options.items()}, step_s, pausable=pausable)
-    chosen = best(choices, home)
-    option = options[chosen.option.name]
-    legs = [Leg(option, leg.start, leg.end, leg.mode) for leg in chosen.legs]
+    dearer = {name: weighed(option, g_per_eur) for name, option in options.items()}
+    return chosen_by(dearer, options, step_s, home, pausable=pausable)
+
+
+def chosen_by(
+    changed: Mapping[str, Option], options: Mapping[str, Option], step_s: float, home: str, *, pausable: bool
+) -> tuple[Choice, float]:
+    """The best by `changed` lines, told on the true ones; and what no plan scores less than on the changed."""
+    choices = best_by_site(dict(changed), step_s, pausable=pausable)
+    found = best(choices, home)
+    option = options[found.option.name]
+    legs = [Leg(option, leg.start, leg.end, leg.mode) for leg in found.legs]
     return Choice.of(option, legs), min(choice.floor for choice in choices.values())
 
 
