@@ -20,8 +20,8 @@ from heliotrope.plan.online.policy import online
 from heliotrope.plan.routing.transport import Transport
 from heliotrope.plan.shape.elastic import fill
 from heliotrope.plan.shape.modes import Mode
-from heliotrope.plan.single.tradeoff import front
 from heliotrope.plan.timeline import Timeline
+from heliotrope.plan.whatif.front import front
 from heliotrope.units import from_epoch
 from plan_single import NOW, candidates
 from table import Row, run

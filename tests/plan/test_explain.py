@@ -8,7 +8,7 @@ from heliotrope.errors import Infeasible, InvalidInput, SignalGap
 from heliotrope.model import CARBON, Flexibility, Length, Quality, QualityKind, Signal
 from heliotrope.model.workload import Budget, Lateness, PowerCap
 from heliotrope.plan import place
-from heliotrope.plan.single.explain import explained
+from heliotrope.plan.whatif.explain import explained
 from heliotrope.units import from_epoch
 
 TABLE = [500.0, 400.0, 300.0, 200.0, 100.0, 100.0] + [400.0] * 18

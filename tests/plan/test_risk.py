@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliotrope.model import Signal
-from heliotrope.plan.single.risk import Risk, careful
+from heliotrope.plan.whatif.risk import Risk, careful
 
 HOURS = 12
 DRAWS = np.random.default_rng(5).standard_normal(200_000)

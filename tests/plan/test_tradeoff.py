@@ -12,7 +12,7 @@ from heliotrope.errors import Infeasible
 from heliotrope.model import PRICE, Flexibility
 from heliotrope.model.workload import Budget
 from heliotrope.plan import place
-from heliotrope.plan.single.tradeoff import front
+from heliotrope.plan.whatif.front import front
 
 HOURS = 14
 carbon = st.lists(st.integers(10, 900), min_size=HOURS, max_size=HOURS)

@@ -117,8 +117,8 @@ def _many(context: Context, options: dict[str, Any]) -> None:
 def _one(context: Context, options: dict[str, Any], command: tuple[str, ...]) -> None:
     import msgspec
 
-    from heliotrope.plan.single.explain import explained
-    from heliotrope.plan.single.tradeoff import front
+    from heliotrope.plan.whatif.explain import explained
+    from heliotrope.plan.whatif.front import front
     from heliotrope.run import Controller
 
     controller = Controller(settled(context.settings, options))

@@ -9,10 +9,10 @@ from heliotrope.model import PauseBy, Plan, Workload
 from heliotrope.plan.single import ways
 from heliotrope.plan.single.admit import Admitted, Asked, admit
 from heliotrope.plan.single.best import best, best_by_site
+from heliotrope.plan.single.budget import affordable
 from heliotrope.plan.single.candidate import Candidate, Latency, Progress, check_signals
 from heliotrope.plan.single.journey import journey
 from heliotrope.plan.single.reasons import alternatives, infeasible, over_carbon
-from heliotrope.plan.single.tradeoff import affordable
 from heliotrope.units import from_epoch, show_duration
 
 HORIZON_S = 96 * 3600.0

@@ -17,10 +17,10 @@ import msgspec
 
 from heliotrope.model import Outlook, Signal, Slot, Workload
 from heliotrope.plan.single.admit import Asked, admit
+from heliotrope.plan.single.budget import chosen_by
 from heliotrope.plan.single.candidate import Candidate, Latency, check_signals
 from heliotrope.plan.single.option import Option
 from heliotrope.plan.single.reasons import infeasible
-from heliotrope.plan.single.tradeoff import chosen_by
 from heliotrope.plan.timeline import timeline
 
 _NORMAL = NormalDist()
