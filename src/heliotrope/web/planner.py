@@ -10,7 +10,7 @@ import msgspec
 
 from heliotrope.errors import InvalidInput
 from heliotrope.model import Flexibility, Length, Resources, Workload, WorkloadKind
-from heliotrope.plan.single.explain import Price, explained
+from heliotrope.plan.whatif.explain import Price, explained
 from heliotrope.run.desk import strip_of
 from heliotrope.run.views import RunView
 from heliotrope.units import from_epoch, parse_duration_s
