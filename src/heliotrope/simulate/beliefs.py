@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heliotrope.errors import InvalidInput
-from heliotrope.grid.forecast import backtest
+from heliotrope.grid.forecast import backtest, sources
+from heliotrope.grid.forecast.features import Scaled
 from heliotrope.plan.kernels.shapes import Curves, Floats
 from heliotrope.plan.kernels.world import Belief
 from heliotrope.simulate import gridfile
 from heliotrope.units import S_PER_DAY, S_PER_HOUR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
 
 LEAD = 96  # hours ahead that are forecast; beyond, the last day repeats
 HISTORY = 21 * 24 + LEAD  # hours the forecaster needs behind it
@@ -40,6 +47,7 @@ def of(stated: str, curves: Curves, zones: tuple[str, ...], epoch_s: int, start_
         table = own(actual, epoch_s // S_PER_HOUR, first)
         if given is not None:
             table = overlaid(table, actual, given[n], epoch_s)
+            table = learnt(table, actual, given[n], epoch_s // S_PER_HOUR, first)
         tables[n] = table
     return Belief(tables, rows)
 
@@ -50,10 +58,21 @@ def own(actual: Floats, hour0: int, first: int) -> Floats:
     table = naive(actual)
     start = max(first, HISTORY)
     if steps - start > LEAD:
-        # Padded with the last day known, so that the last hours have issues of their own; no row looks into it.
-        padded = np.concatenate([actual, np.resize(actual[-DAY:], LEAD)])
-        rolled = backtest.roll(padded, hour0, start, steps + LEAD - 1, np.arange(LEAD), every=1, fit=backtest.fit_own)
-        table[rolled.issues] = rolled.forecast
+        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, backtest.fit_own)
+    return table
+
+
+def learnt(table: Floats, actual: Floats, given: Floats, hour0: int, first: int) -> Floats:
+    """From the hour there is enough of the file behind to learn from: what it is worth, today and past midnight."""
+    steps = len(actual)
+    start = max(first, HISTORY, int(np.argmax(np.isfinite(given))) + sources.LEAST_HOURS + DAY)
+    if steps - start > LEAD:
+        published = sources.Published(given[:, None], ("carbon",))
+
+        def fit(series: Scaled, known: int, horizons: IntArray) -> backtest.Predictor:
+            return sources.fit(series, known, horizons, published)
+
+        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, fit)
     return table
 
 

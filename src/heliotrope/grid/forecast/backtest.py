@@ -177,13 +177,18 @@ def savings(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -> t
     reach = max(kept.LENGTHS_H) + kept.SLACK_H
     if end - start < 2 * reach:
         return 0.0, 0.0
+    return kept.savings(values[start:end], hourly(values, hour0, start, end, reach, fit))
+
+
+def hourly(values: FloatArray, hour0: int, start: int, end: int, reach: int, fit: Fit) -> FloatArray:
+    """(issue, lead): what was expected at each hour of [start, end) for it and the hours after it, past the end too."""
     horizons = np.arange(reach)
     series = scale(values, hour0, start)
     issues = np.arange(start, end)
-    # the last windows look past the series; no job that arrives in it does
+    # the last issues look past the series
     padded = msgspec.structs.replace(series, x=np.concatenate([series.x, np.zeros(reach)]))
     forecasts = np.empty((len(issues), reach))
     for known in range(start, end, REFIT_H):
         rows = (issues >= known) & (issues < known + REFIT_H)
         forecasts[rows] = fit(series, known, horizons).predict(padded, issues[rows], horizons)
-    return kept.savings(values[start:end], forecasts)
+    return series.back(forecasts)

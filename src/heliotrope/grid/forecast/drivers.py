@@ -49,12 +49,17 @@ class Drivers(msgspec.Struct, frozen=True, eq=False):
 
 
 def of(columns: FloatArray, names: tuple[str, ...], known: int) -> Drivers | None:
-    """None where no source or weather was published before hour `known`. `known` alone decides what is of use."""
+    """None where nothing was published before hour `known`. What lies before `known` alone decides what is of use.
+
+    Where an intensity is all that was published, it is the only driver.
+    """
     is_carbon = np.array(["carbon" in name for name in names])
     columns = np.pad(columns, ((0, 2 * DAY), (0, 0)), constant_values=np.nan)  # days that go on past the series
     there = np.isfinite(columns)
-    cover = np.where(is_carbon, 0.0, there[:known].mean(axis=0))
-    used = cover > LEAST_COVER * cover.max()
+    cover = there[:known].mean(axis=0)
+    if cover[~is_carbon].any():
+        cover = np.where(is_carbon, 0.0, cover)
+    used = cover > LEAST_COVER * cover.max(initial=0.0)
     if not used.any():
         return None
     whole: NDArray[np.bool_] = np.asarray(there[:, used].all(axis=1))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 MOST_ROWS = 2400
+REACHES_H = 48  # hours ahead for which today still says more than the days before it
 
 
 class Far(msgspec.Struct, frozen=True, eq=False):
@@ -31,38 +32,47 @@ class Far(msgspec.Struct, frozen=True, eq=False):
 
     models: dict[int, Linear]
 
-    def predict(self, series: Scaled, guess: FloatArray, issues: IntArray, h: int) -> FloatArray:
-        """Relative to level."""
-        found = self.models[h].predict(features(series, guess, issues, h))
+    def predict(self, series: Scaled, issues: IntArray, today: FloatArray, h: int) -> FloatArray:
+        """Relative to level; `today` is that of the same issues."""
+        found = self.models[h].predict(features(series, issues, today, h))
         return np.clip(found, -MOST_CHANGE, MOST_CHANGE)
 
 
-def features(series: Scaled, guess: FloatArray, issues: IntArray, h: int) -> FloatArray:
-    level = series.level(issues)
+def expected_today(series: Scaled, guess: FloatArray, issues: IntArray) -> FloatArray:
+    """(issue, hour and one more): today as far as it is known and else as the corrected guess has it, relative to
+    level; last, how far today's guesses lie from those of the week before.
+    """
     midnight = issues - (issues + series.hour0) % DAY
     hours = midnight[:, None] + np.arange(DAY)
     expected = guess[hours] + corrected(series, guess, issues, hours)
-    today = np.where(hours < issues[:, None], series.x[np.minimum(hours, issues[:, None] - 1)], expected)
-    today = today - level[:, None]
-    means = np.concatenate([[0.0], np.cumsum(guess)])
-    turn = (means[midnight + DAY] - means[midnight]) / DAY - (means[midnight] - means[midnight - WEEK]) / WEEK
-    same = today[np.arange(len(issues)), (issues + h + series.hour0) % DAY]
-    extra = [same, today.mean(axis=1), today[:, -1], today[:, -6:].mean(axis=1), turn]
+    known = series.x[np.minimum(hours, issues[:, None] - 1)]
+    today = np.where(hours < issues[:, None], known, expected) - series.level(issues)[:, None]
+    sums = np.concatenate([[0.0], np.cumsum(guess)])
+    turn = (sums[midnight + DAY] - sums[midnight]) / DAY - (sums[midnight] - sums[midnight - WEEK]) / WEEK
+    return np.column_stack([today, turn])
+
+
+def features(series: Scaled, issues: IntArray, today: FloatArray, h: int) -> FloatArray:
+    hours, turn = today[:, :DAY], today[:, DAY]
+    same = hours[np.arange(len(issues)), (issues + h + series.hour0) % DAY]
+    extra = [same, hours.mean(axis=1), hours[:, -1], hours[:, -6:].mean(axis=1), turn]
     return np.column_stack([matrix(series, issues, h, at_issue(series, issues)), *extra])
 
 
 def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, horizons: IntArray) -> Far:
     """From issues whose target lies past their midnight and before hour `known`."""
     models = {}
-    for h in horizons.tolist():
-        newest = known - h - 1
-        oldest = max(drivers.first + 8 * DAY, REACH + h, newest - MEMORY_H)
-        issues = np.arange(newest, oldest, -1)[::-1]
-        issues = issues[((issues + series.hour0) % DAY + h >= DAY) & drivers.day_whole(issues, series.hour0)]
-        issues = issues[:: -(-len(issues) // MOST_ROWS) or 1]
-        if len(issues) < LEAST_ROWS:
+    oldest = max(drivers.first + 8 * DAY, REACH + DAY, known - MEMORY_H)
+    every = np.arange(oldest, known)
+    every = every[drivers.day_whole(every, series.hour0)]
+    today = expected_today(series, guess, every)
+    for h in (h for h in horizons.tolist() if h < REACHES_H):
+        fits = np.flatnonzero(((every + series.hour0) % DAY + h >= DAY) & (every + h < known))
+        fits = fits[:: max(1, -(-len(fits) // MOST_ROWS))]
+        if len(fits) < LEAST_ROWS:
             continue
+        issues = every[fits]
         y = series.x[issues + h] - series.level(issues)
         importance = 0.5 ** ((known - issues) / HALF_LIFE_H)
-        models[h] = fit_linear(features(series, guess, issues, h), y, importance, is_log=series.is_log)
+        models[h] = fit_linear(features(series, issues, today[fits], h), y, importance, is_log=series.is_log)
     return Far(models)

@@ -43,6 +43,8 @@ class Told(msgspec.Struct, frozen=True, eq=False):
         """Puts its forecasts into (issue, horizon) `out` where the issue's own day was published."""
         usable = (issues - 8 * DAY >= self.drivers.first) & self.drivers.day_whole(issues, series.hour0)
         hour = (issues + series.hour0) % DAY
+        days = np.full((len(issues), DAY + 1), np.nan)
+        days[usable] = far.expected_today(series, self.guess, issues[usable])
         for j, h in enumerate(horizons.tolist()):
             today = np.flatnonzero(usable & (hour + h < DAY))
             later = np.flatnonzero(usable & (hour + h >= DAY))
@@ -50,7 +52,7 @@ class Told(msgspec.Struct, frozen=True, eq=False):
                 found = self.near.predict(series, self.drivers, self.guess, issues[today], h)
                 out[today, j] = series.level(issues[today]) + found
             if len(later) and h in self.far.models:
-                found = self.far.predict(series, self.guess, issues[later], h)
+                found = self.far.predict(series, issues[later], days[later], h)
                 out[later, j] = series.level(issues[later]) + found
 
 
