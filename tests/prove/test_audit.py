@@ -14,7 +14,7 @@ from heliotrope import footprint
 from heliotrope.config import ProveSettings
 from heliotrope.errors import BadNote, HelioError, ProofError, ProviderDown, SplitView
 from heliotrope.model import Estimate, Provenance
-from heliotrope.prove import Ledger, plan_statement, record, run_statement, tiles, verify_receipt
+from heliotrope.prove import Ledger, plan_statement, record, run_statement, sequencer, tiles, verify_receipt
 from heliotrope.prove.audit.attestation import Attestation
 from heliotrope.prove.audit.auditor import Auditor
 from heliotrope.prove.audit.own import model_signal
@@ -313,3 +313,37 @@ def test_a_page_sees_how_far_each_auditor_is(ledger, tmp_path):
         ledger.attest(path.read_bytes())
     (seen,) = overview(ledger).auditors
     assert (seen.judged, seen.disagreed, seen.last_index, seen.lag) == (2, 1, 1, 0)
+
+
+def test_a_record_that_is_replayed_counts_nothing_twice(ledger, tmp_path):
+    with ledger.store.write() as tx:
+        ledger.add(tx, plan_statement(WORKLOAD, PLAN, clock_factor=1.0))
+        ledger.add(tx, story())
+    assert look(ledger, tmp_path)[1].agreed == 2
+    with ledger.store.write() as tx:
+        row = tx.one("SELECT kind, subject, salt, envelope, evidence FROM log_record WHERE idx = 1")
+        (leaf,) = sequencer.read_entries(tx, 1, 2)
+        again = sequencer.append(tx, [leaf])
+        tx.execute(
+            "INSERT INTO log_record (idx, kind, subject, salt, envelope, evidence) VALUES (?, ?, ?, ?, ?, ?)",
+            (again, *tuple(row)),
+        )
+    (replayed,) = look(ledger, tmp_path)[1].disagreements
+    assert (replayed.index, replayed.reasons) == (2, ("run r1 was recorded already, as entry 1",))
+
+
+def test_records_in_another_order_are_other_records(ledger, tmp_path):
+    """What is shown for an entry must be what that entry commits to, wherever else in the log it may be honest."""
+    with ledger.store.write() as tx:
+        ledger.add(tx, plan_statement(WORKLOAD, PLAN, clock_factor=1.0))
+        ledger.add(tx, story())
+
+    class Swapped(Shown):
+        def _private(self, path):
+            return super()._private({"record/0": "record/1", "record/1": "record/0"}.get(path, path))
+
+    ledger.publish()
+    _, seen = look(ledger, tmp_path, source=Swapped(ledger, ledger.folder))
+    assert [opinion.reasons[0] for opinion in seen.disagreements] == [
+        "the record shown is of another entry than the log's"
+    ] * 2

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import HelioError
-from heliotrope.prove import evidence, tiles
+from heliotrope.prove import evidence, tiles, training
 from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.claims.seeds.keeper import Closing
 from heliotrope.prove.note import Note, SecretKey, parse_signatures
 from heliotrope.prove.receipt import RecordFile
 from heliotrope.prove.trust import Trust
@@ -118,3 +122,18 @@ def test_notes(raw):
     except HelioError:
         return
     assert Note.parse(str(note).encode()) == note
+
+
+@given(
+    st.binary() | st.dictionaries(st.sampled_from(["proof", "record"]), st.text()).map(lambda d: json.dumps(d).encode())
+)
+def test_receipts_of_a_close(raw):
+    with contextlib.suppress(HelioError):
+        Closing.parse(raw).verify(Trust(()))
+
+
+@given(st.binary() | st.dictionaries(st.sampled_from(["seed", "steps", "code_digest"]), st.text() | st.none()).map(lambda d: json.dumps(d).encode()))  # fmt: skip
+def test_what_a_training_left(raw):
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(HelioError):
+        (Path(folder) / training.FILE).write_bytes(raw)
+        training.read(Path(folder))

@@ -124,7 +124,8 @@ class Auditor:
         if opened.kind != "run":
             return None
         said = opened.body["predicate"]
-        reasons = recompute.plan_reasons(said, self._plan_index(tree, said), index)
+        reasons = self._replayed(tree, index, str(said["run"]["id"]))
+        reasons += recompute.plan_reasons(said, self._plan_index(tree, said), index)
         if not said.get("evidence"):
             return [*reasons, "the record names no evidence to compute it from"]
         (raw,) = source.fetch([f"evidence/{said['evidence']}"])
@@ -148,6 +149,16 @@ class Auditor:
                 (tree.origin, opened.subject, found, index),
             )
         return []
+
+    def _replayed(self, tree: Checkpoint, index: int, run: str) -> list[str]:
+        with self.store.write() as tx:
+            tx.execute(
+                "INSERT INTO audit_run (origin, run, idx) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (tree.origin, run, index),
+            )
+            row = tx.one("SELECT idx FROM audit_run WHERE origin = ? AND run = ?", (tree.origin, run))
+        first = index if row is None else int(row[0])
+        return [] if first == index else [f"run {run} was recorded already, as entry {first}"]
 
     def _plan_index(self, tree: Checkpoint, said: dict[str, Any]) -> int | None:
         with self.store.read() as tx:

@@ -47,6 +47,8 @@ class Runs:
         found = [entry.predicate for entry in self._runs.get(job, ()) if before is None or entry.index < before]
         if not found:
             return None
+        if len({said["run"]["id"] for said in found}) < len(found):
+            raise ProofError(f"a run of {job} is recorded twice", hint="a replayed record counts nothing twice")
         kept = [self._kept(said) for said in found]
         average = _sum(_emitted(evidence, Basis.AVERAGE, held_out=held_out) for evidence in kept)
         marginal = _sum(_emitted(evidence, Basis.MARGINAL, held_out=held_out) for evidence in kept)
