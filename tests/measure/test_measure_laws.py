@@ -255,3 +255,19 @@ def test_a_calibration_of_other_meters_is_not_used_and_says_so(tmp_path):
     assert any("other meters (nvml)" in flag for flag in measured("nvml").flags)
     assert any("calibrated by plug.csv" in flag for flag in measured("rapl").flags)
     assert measured("rapl").energy_j.value == pytest.approx(2 * measured("nvml").energy_j.value, rel=0.01)
+
+
+def test_noted_beats_are_reckoned_as_if_each_had_been(monkeypatch):
+    """A patient session notes ten beats a second and reckons once: same readings, no clock that was never set."""
+    import heliotrope
+
+    with heliotrope.measure("patient", interval_s=0.05, meters=("modelled",)) as handle:
+        end = time.process_time() + 1.2
+        while time.process_time() < end:
+            pass
+    cpu = [reading for reading in handle.stop().readings if reading.domain == "cpu"]
+    assert len(cpu) > 10
+    assert sum(reading.energy_j for reading in cpu) == pytest.approx(
+        next(meter.energy_j for meter in handle.meters if meter.domain == "cpu")
+    )
+    assert not any("clock" in flag for flag in handle.stop().flags)

@@ -15,7 +15,7 @@ from heliotrope.measure.follow import Tree
 from heliotrope.measure.loop import LOOP
 from heliotrope.measure.protocol import Meter, Usage
 from heliotrope.measure.recorder import Pace, Recorder, Sample
-from heliotrope.measure.system import System
+from heliotrope.measure.system import TICKS_PER_S, System
 from heliotrope.model import Provenance
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Session:
         self._began_wall_s = time.time()
         self._began_s = self._last_s = time.monotonic()
         self._busy_s = self.system.busy_s()
-        self._drift_s = 0.0
+        self._drift_s = self._lag_s = 0.0
         self._recorders: list[Recorder] = [Recorder(name, self._began_wall_s, bin_s=interval_s)]
         if why_not:
             self._recorders[0].flags[why_not] = None
@@ -134,18 +134,26 @@ class Session:
                 return
             self._beats.append((now_s, self._tree.read(accounts=edge, look=look)))
             beats, self._beats = self._beats, []
-            busy_s = self.system.busy_s()
-            node_s, self._busy_s = busy_s - self._busy_s, busy_s
-            others_s = max(0.0, node_s - sum(tree_s for _, tree_s in beats)) / (now_s - self._last_s)
-            for at_s, tree_s in beats:
-                self._reckon(at_s, tree_s, tree_s + others_s * (at_s - self._last_s))
+            others_cpus = self._others_s(sum(tree_s for _, tree_s in beats)) / (now_s - self._last_s)
+            for at_s, tree_s in beats[:-1]:
+                self._reckon(at_s, tree_s, tree_s + others_cpus * (at_s - self._last_s), ())
+            at_s, tree_s = beats[-1]
+            flags = self._clock_flags(self._wall(now_s))
+            self._reckon(at_s, tree_s, tree_s + others_cpus * (at_s - self._last_s), flags)
 
-    def _reckon(self, now_s: float, tree_s: float, busy_s: float) -> None:
+    def _others_s(self, tree_s: float) -> float:
+        """CPU-seconds of all others since the last time. The node is told in ticks: what it lags behind is carried."""
+        busy_s = self.system.busy_s()
+        others_s = busy_s - self._busy_s - tree_s - self._lag_s
+        self._busy_s = busy_s
+        self._lag_s = min(max(0.0, -others_s), self._cpus / TICKS_PER_S)
+        return max(0.0, others_s)
+
+    def _reckon(self, now_s: float, tree_s: float, busy_s: float, flags: tuple[str, ...]) -> None:
         """One interval: read, split, journal, add."""
         usage = Usage(now_s - self._last_s, tree_s, busy_s, self._cpus, self._tree.resident_bytes, self._tree.pids)
         samples = self._samples(usage)
         start_s, end_s = self._wall(self._last_s), self._wall(now_s)
-        flags = self._clock_flags(end_s)
         self._last_s = now_s
         if self._journal is not None:
             flags += self._written(start_s, end_s, samples, flags)
