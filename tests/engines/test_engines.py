@@ -26,7 +26,8 @@ def test_the_exit_code_is_the_commands_own(engine, task, until):
     sent = [task(f"raise SystemExit({code})") for code in codes]
     for one in sent:
         engine.launch(one)
-    assert tuple(until(engine, one, Seen.EXITED, within_s=60).code for one in sent) == codes
+    sights = [until(engine, one, Seen.EXITED, within_s=60) for one in sent]
+    assert tuple(sight.code for sight in sights) == codes, sights
 
 
 def test_a_signal_is_told_as_such(engine, task, until):

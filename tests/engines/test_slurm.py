@@ -221,6 +221,18 @@ def test_slurm_itself_can_suspend(slurm, task, until, wait_for, out):
     assert until(engine, one, Seen.EXITED).code == -signal.SIGKILL
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("60", 60), ("1:30", 2), ("1:30:00", 90), ("2-12", 3600), ("1-0:30", 1470), ("0-0:0:1", 1)]
+)
+def test_slurms_lengths(text, wanted):
+    assert minutes(text) == wanted
+
+
+def test_what_is_no_length_says_what_is():
+    with pytest.raises(InvalidInput, match="not a length of time"):
+        minutes("soon")
+
+
 def test_a_controller_of_slurm_that_dies_loses_nothing(engine, task, until, wait_for, slurm, out):
     one = task(GO_ON + "\nprint('done')")
     engine.launch(one)
@@ -232,15 +244,3 @@ def test_a_controller_of_slurm_that_dies_loses_nothing(engine, task, until, wait
     (Path(one.working_directory) / "enough").touch()
     assert until(engine, one, Seen.EXITED, within_s=60).code == 0
     assert out(one) == "done\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"), [("60", 60), ("1:30", 2), ("1:30:00", 90), ("2-12", 3600), ("1-0:30", 1470), ("0-0:0:1", 1)]
-)
-def test_slurms_lengths(text, wanted):
-    assert minutes(text) == wanted
-
-
-def test_what_is_no_length_says_what_is():
-    with pytest.raises(InvalidInput, match="not a length of time"):
-        minutes("soon")
