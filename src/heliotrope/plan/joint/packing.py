@@ -11,10 +11,12 @@ from heliotrope.plan.joint.repair import repair
 from heliotrope.plan.joint.trade import ByZone, Scratch, crowd_in
 from heliotrope.plan.joint.trade import trade as change_places
 
-# (weight of prices, how fast those of unused room sink), pass by pass.
-POLISH = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0))
-# Above this a pass is worth less: single jobs hardly matter.
-MANY = 50_000
+# (weight of prices, how fast those of unused room sink), pass by pass: slowly where that costs little.
+LAST = ((0.9, 0.0), (0.7, 0.0), (0.4, 0.0), (0.0, 0.0), (0.0, 0.0))
+SLOWLY = tuple((1.0, float(push)) for push in np.geomspace(0.3, 0.03, 60)) + LAST
+BRIEFLY = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0))
+# Above the first number of jobs passes are few; above the second one is worth less: single jobs hardly matter.
+SOME, MANY = 20_000, 50_000
 TRADES_AT_ONCE, MOST_GIVE_WAY = 2000, 24
 
 
@@ -88,7 +90,9 @@ class Packing:
 
     def polish(self) -> None:
         """Reseats every job, pass by pass: prices of unused room sink, then grams alone count."""
-        for weight, push in POLISH if len(self.problem) <= MANY else POLISH[::2]:
+        jobs = len(self.problem)
+        passes = SLOWLY if jobs <= SOME else BRIEFLY if jobs <= MANY else BRIEFLY[::2]
+        for weight, push in passes:
             self.settle(self.rng.permutation(len(self.problem)), weight, push)
 
     def trade(self, enough_g: float, rounds: int) -> None:

@@ -78,7 +78,7 @@ def best_seat(ground: Ground, seats: Seats, j: int, weight: float) -> tuple[floa
 
 @compiled
 def reprice(ground: Ground, price: Floats, per_step: int, cell: float, share: float) -> None:
-    """Prices follow use: full room keeps its price, empty room loses `share`, overfull room gains. Sums them anew."""
+    """Prices follow use: full room keeps its price, empty room loses `share` of it. Sums them anew."""
     for z in range(price.shape[0]):
         total = 0.0
         for step in range(price.shape[1]):
@@ -135,48 +135,3 @@ def carbon(seating: Seating, ground: Ground, seats: Seats) -> float:
         if seating.zone[j] >= 0:
             total += emitted(ground, seats, j, seating.zone[j], seating.start[j])
     return total
-
-
-@compiled
-def negotiate(
-    order: Ints,
-    fine: float,
-    push: float,
-    seating: Seating,
-    ground: Ground,
-    seats: Seats,
-    price: Floats,
-    per_step: int,
-    cell: float,
-) -> float:
-    """Seats every job anew where it costs least, room or not: a device over capacity costs `fine` a cell.
-
-    Prices follow use at the end, by up to `push`. Device-cells over capacity that are left.
-    """
-    for j in order:
-        n, w, begin = seats.cells[j], seats.width[j], seats.first[j]
-        if seating.zone[j] >= 0:
-            take(ground, seats, j, seating.zone[j], seating.start[j], -1.0)
-        best, best_z, best_k = np.inf, -1, -1
-        for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
-            z = seats.sets[index]
-            if w > ground.capacity[z] + ROOM:
-                continue
-            limit = ground.capacity[z] - w + ROOM
-            over = 0.0
-            for k in range(begin, begin + n - 1):
-                over += max(0.0, ground.used[z, k] - limit)
-            for k in range(begin, seats.final[j] + 1):
-                over += max(0.0, ground.used[z, k + n - 1] - limit)
-                found = cost(ground, seats, j, z, k, 1.0) + fine * over
-                if found < best:
-                    best, best_z, best_k = found, z, k
-                over -= max(0.0, ground.used[z, k] - limit)
-        seating.zone[j], seating.start[j] = best_z, best_k
-        take(ground, seats, j, best_z, best_k, 1.0)
-    reprice(ground, price, per_step, cell, push)
-    left = 0.0
-    for z in range(ground.used.shape[0]):
-        for c in range(ground.used.shape[1]):
-            left += max(0.0, ground.used[z, c] - ground.capacity[z] - ROOM)
-    return left

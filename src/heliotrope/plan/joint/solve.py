@@ -19,8 +19,8 @@ SAMPLE = 60_000
 ROUGH_PASSES, FINE_PASSES = 24, 10
 MOST_FINE_PRICES = 200_000
 # Small problems are packed anew in other orders: wide jobs weigh more there.
-MOST_RESTARTS, RESTARTED_JOBS = 8, 80_000
-TRADES = 20_000
+MOST_RESTARTS, RESTARTED_JOBS = 2, 80_000
+TRADES = 10_000
 
 
 class JointPlan(msgspec.Struct, frozen=True, eq=False):
