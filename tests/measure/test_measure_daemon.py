@@ -50,7 +50,7 @@ def served(daemon):
     thread = threading.Thread(target=daemon.serve)
     thread.start()
     try:
-        end_s = time.monotonic() + 10
+        end_s = time.monotonic() + 60
         while not daemon.path.exists() and time.monotonic() < end_s:
             time.sleep(0.005)
         yield daemon
@@ -132,7 +132,7 @@ def test_a_restart_is_flagged_and_then_it_goes_on(tmp_path):
     with served(Daemon(tmp_path / "s", interval_s=0.02, system=machine.system)):
         assert "began anew" in meter.read(BUSY)[0].flags[0]
         machine.work(1.0, watts={"package-0": 30.0})
-        end_s, total_j = time.monotonic() + 10, 0.0
+        end_s, total_j = time.monotonic() + 60, 0.0
         while total_j < 29.9 and time.monotonic() < end_s:
             time.sleep(0.02)
             total_j += sum(draw.energy_j for draw in meter.read(BUSY))

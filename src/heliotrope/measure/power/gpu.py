@@ -49,7 +49,9 @@ class GpuClock:
     def __init__(self, library: Any, handle: Any, domain: str) -> None:
         self._library, self._handle = library, handle
         self.domain, self.name = domain, f"{domain}/clock"
-        memory = max(library.nvmlDeviceGetSupportedMemoryClocks(handle))
+        memory = max(library.nvmlDeviceGetSupportedMemoryClocks(handle), default=0)
+        if not memory:
+            raise library.NVMLError(library.NVML_ERROR_NOT_SUPPORTED)
         clocks = sorted(set(library.nvmlDeviceGetSupportedGraphicsClocks(handle, memory)))
         upper = [clock for clock in clocks if clock >= 0.4 * clocks[-1]]
         every = max(1, len(upper) // (STEPS - 1))

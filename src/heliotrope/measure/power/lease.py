@@ -20,7 +20,7 @@ from heliotrope.measure.system import System
 
 SOCKET = "run/heliotrope/power.sock"
 JOURNAL = "run/heliotrope/power.jsonl"
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0  # for an answer; a guard has to start first, on a machine that may be full of work
 
 
 class Ask(msgspec.Struct, frozen=True):
