@@ -194,6 +194,12 @@ def test_a_forecast_made_long_ago_says_so(served, twin):
     assert any(flag.startswith("stale: issued 30.") for flag in signal.quality.flags)
 
 
+def test_day_ahead_prices_are_settled_and_not_corrected(served, twin):
+    price = forecast(served, "energycharts", 12, kind="price")
+    assert np.array_equal(price.low, price.high)
+    assert len(twin.calls) == 1
+
+
 # Other kinds -----------------------------------------------------------------------------------------------------
 
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -241,39 +237,3 @@ def test_an_unreachable_server_is_down_not_a_traceback():
     settings = GridSettings(providers=("neso",), options={"neso": {"url": "http://127.0.0.1:9", "timeout_s": 0.2}})
     with pytest.raises(ProviderDown, match="cannot be reached"):
         Grid(settings).history("GB", *yesterday(), kind=SignalKind.parse(CASES["neso"][1]))
-
-
-def test_the_command_serves_the_twin_and_asks_it(tmp_path):
-    """The story of the manual: a twin in one terminal, `helio grid forecast GB --provider neso` in the other."""
-    command = [sys.executable, "-m", "heliotrope", "grid"]
-    process = subprocess.Popen(
-        [*command, "twin", "--port", "0", "--json"], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
-    try:
-        url = json.loads(process.stdout.readline())["url"]
-        config = tmp_path / "c.toml"
-        config.write_text(f'[grid.options.neso]\nurl = "{url}/neso"\n')
-        shown = subprocess.run(
-            [
-                *command,
-                "forecast",
-                "GB",
-                "--provider",
-                "neso",
-                "--config",
-                str(config),
-                "--home",
-                str(tmp_path),
-                "--json",
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        row = json.loads(shown.stdout)
-        assert row["kind"].startswith("carbon/average/direct/consumption")
-        assert len(row["values"]) == 24
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        process.stdout.close()

@@ -132,7 +132,7 @@ class Grid:
             if published is None:
                 raise SignalGap(f"{provider.name} has no forecast for this issue", field=zone.name)
             return published
-        if published is not None and isinstance(provider, FileProvider) and published.end_s >= end_s:
+        if published is not None and published.end_s >= end_s and not _may_err(provider, kind):
             return published
         days = JUDGING_DAYS if published is not None and published.end_s >= end_s else expect.GOOD_DAYS
         try:
@@ -173,6 +173,11 @@ class Grid:
         return found, notes
 
 
+def _may_err(provider: Provider, kind: SignalKind) -> bool:
+    """Day-ahead prices are what an auction settled, and a file's forecast is the user's word: neither is corrected."""
+    return not isinstance(provider, FileProvider) and kind.quantity is not Quantity.PRICE
+
+
 def _proven(
     provider: Provider,
     published: Signal,
@@ -181,7 +186,7 @@ def _proven(
     issued_at_s: int,
     flags: tuple[str, ...],
 ) -> Signal:
-    if not isinstance(provider, Publishes):
+    if not isinstance(provider, Publishes) or not _may_err(provider, published.kind):
         return flagged(published, flags)
     issues = provider.issues(zone, published.kind, issued_at_s)
     return flagged(corrected(published, issues, actual, issued_at_s), flags)
