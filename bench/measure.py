@@ -126,7 +126,7 @@ def _steady(peers: str | None, folder: str, seconds: int) -> Iterator[Row]:
 
 def _kills(peers: str | None, folder: str, times: int) -> Iterator[Row]:
     """SIGKILL at a random moment: how many intervals before it are missing, how many samples are there twice."""
-    from heliotrope.measure.recovery import laps
+    from heliotrope.measure.recovery import recover
 
     interval_s = 0.1
     random.seed(1)
@@ -145,10 +145,10 @@ def _kills(peers: str | None, folder: str, times: int) -> Iterator[Row]:
         child.send_signal(signal.SIGKILL)
         child.wait()
         child.stdout.close()
-        found = list(laps(path))
+        recovered_until_s = recover(path).end_s
         numbers = [json.loads(line)["n"] for line in path.read_bytes().splitlines()[1:] if line.endswith(b"}")]
         twice += len(numbers) - len(set(numbers))
-        lost.append((killed_s - found[-1].end_s) / interval_s)
+        lost.append((killed_s - recovered_until_s) / interval_s)
     theirs = None
     if peers:
         out = Path(folder) / "codecarbon"
