@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.grid import replay
-from heliotrope.grid.forecast import across, boost, interval, kept, near, ridge, sources
+from heliotrope.grid.forecast import across, boost, drivers, interval, kept, near, ridge, sources
 from heliotrope.grid.forecast.backtest import backtest, fit_own, fit_yesterday, kept_share, roll
 from heliotrope.grid.forecast.features import REACH, scale
 from heliotrope.units import from_epoch
@@ -94,6 +94,48 @@ def test_scrambling_the_future_changes_no_forecast(model, issue):
     columns[next_midnight:] = 1e6
     there = forecast(torn, sources.Published(columns, published.names))
     assert np.array_equal(forecast(values, published), there)
+
+
+@pytest.mark.slow
+def test_learning_again_as_weeks_go_by_sees_no_more_than_had_come():
+    """A model older than a week is refitted inside its own prediction: that too looks at nothing after the issue."""
+    values, issue = weather(), START + 17 * 24 + 5
+    horizons = np.arange(30)
+
+    def forecast(values, published):
+        series = scale(values, HOUR0, START)
+        model = sources.fit(series, START, horizons, published)
+        return model.predict(series, np.array([START + 3, issue]), horizons)
+
+    published = published_for(values)
+    columns = published.columns.copy()
+    columns[issue + 24 - (issue + HOUR0) % 24 :] = np.nan
+    torn = forecast(scrambled(values, issue), sources.Published(columns, published.names))
+    assert np.array_equal(forecast(values, published), torn)
+
+
+def test_a_column_that_begins_late_hides_no_history():
+    values = weather()
+    published = published_for(values)
+    late = np.where(np.arange(HOURS) < START - 10 * 24, np.nan, values)
+    with_late = sources.Published(
+        np.column_stack([late, published.columns]), ("carbon_from_src_forecasts", *published.names)
+    )
+    found = drivers.of(with_late.columns, with_late.names, START)
+    assert found.first == 0
+    assert found.sources == 2
+    assert np.isfinite(found.told[:HOURS]).sum() == HOURS - START + 10 * 24
+
+
+def test_a_day_that_was_not_published_is_forecast_from_history():
+    values = weather()
+    published = published_for(values)
+    columns = published.columns.copy()
+    columns[START + 30 : START + 33] = np.nan
+    series, horizons = scale(values, HOUR0, START), np.arange(24)
+    model = sources.fit(series, START, horizons, sources.Published(columns, published.names))
+    issue = np.array([START + 24 + 4])
+    assert np.array_equal(model.predict(series, issue, horizons), model.own.predict(series, issue, horizons))
 
 
 @pytest.mark.parametrize("every", [3, 6])
