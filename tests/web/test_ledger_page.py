@@ -35,6 +35,10 @@ def test_claims_are_shown_as_the_log_has_them(tmp_path):
     page = pages.ledger(house, {})
     assert "12.5 kg" in page
     assert claim.name in page
+    assert "being asked" in page
+    house.chain.wait()
+    later = pages.ledger(house, {})
+    assert "being asked" not in later or "could not be asked" in later
     house.controller.close()
 
 
@@ -43,4 +47,5 @@ def test_a_home_without_witnesses_says_that_it_vouches_for_itself(tmp_path):
     page = pages.ledger(house, {})
     assert "vouches for itself alone" in page
     assert "Nothing is published yet" in page
+    assert "nobody but this home has computed its numbers" in page
     house.controller.close()

@@ -15,6 +15,7 @@ from heliotrope.run.folder import folders_of
 from heliotrope.run.views import JobRow, RunView
 from heliotrope.store import runs
 from heliotrope.units import S_PER_HOUR
+from heliotrope.web.chainwatch import ChainState
 from heliotrope.web.house import House
 from heliotrope.web.screens import ACTIVE, ClaimRow, Entry, LedgerState, Saying, Witness
 
@@ -64,21 +65,28 @@ def jobs(house: House, *, limit: int) -> tuple[JobRow, ...]:
 
 def ledger_state(house: House, *, last: int = 50) -> LedgerState:
     from heliotrope.prove.checkpoint import Checkpoint
+    from heliotrope.prove.overview import overview
 
     ledger = house.ledger
     note = ledger.checkpoint()
     tree = Checkpoint.parse(note.text) if note else None
+    stands = overview(ledger)
+    claims = _claims(house)
+    chain = house.chain.state() if claims else ChainState()
     return LedgerState(
         origin=ledger.settings.origin,
-        size=ledger.size(),
-        published=tree.size if tree else 0,
+        size=stands.size,
+        published=stands.published,
         root=tree.root.hex() if tree else "",
         note=str(note) if note else "",
         witnesses=tuple(msgspec.convert(row, Witness) for row in ledger.witnesses()),
         quorum=ledger.settings.quorum,
         records=tuple(_entry(house, row) for row in ledger.records(last=last)),
-        claims=_claims(house),
+        claims=tuple(msgspec.structs.replace(claim, on_chain=chain.states.get(claim.name, "")) for claim in claims),
         halted=_halted(house),
+        auditors=stands.auditors,
+        anchored=stands.anchored,
+        chain_fault=chain.fault,
     )
 
 
@@ -90,7 +98,7 @@ def _entry(house: House, row: dict[str, Any]) -> Entry:
 
 
 def _claims(house: House) -> tuple[ClaimRow, ...]:
-    """From the log's own leaves: no chain is asked, since a page that is looked at may ask nobody."""
+    """From the log's own leaves."""
     from heliotrope.prove.claims import leaf
 
     with house.store.read() as tx:

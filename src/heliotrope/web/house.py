@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from threading import Lock
 
 import msgspec
 
 from heliotrope.config import Settings
-from heliotrope.errors import HelioError, ProviderError, SignalGap, UnknownName
-from heliotrope.model import Quality, Signal, Site
+from heliotrope.errors import HelioError, UnknownName
+from heliotrope.grid.show import page as show
+from heliotrope.model import Quality, Site
 from heliotrope.run import Controller
 from heliotrope.run.agents.office import Office
-from heliotrope.units import S_PER_DAY, hour_floor
+from heliotrope.units import hour_floor
+from heliotrope.web.chainwatch import ChainWatch
 
-PAST_S = 2 * S_PER_DAY
-AHEAD_S = 4 * S_PER_DAY
+PAST_H, AHEAD_H = 48, 96
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """Carbon intensity of a zone around the present, g/kWh: what was, then what is expected from `known_until_s` on."""
+    """Carbon intensity of a zone around the present, g/kWh: what was, then what is expected from `known_until_s` on.
+
+    `age_s`: since the forecast was issued. `quality` is the forecast's.
+    """
 
     zone: str
     title: str
@@ -34,6 +37,9 @@ class Curve(msgspec.Struct, frozen=True):
     quality: Quality
     latitude: float | None = None
     longitude: float | None = None
+    age_s: int = 0
+    past_source: str = ""
+    why_no_past: str = ""
 
     def index(self, at_s: float) -> int:
         return min(max(int((at_s - self.start_s) // self.step_s), 0), len(self.values) - 1)
@@ -60,6 +66,7 @@ class House:
         self.store = self.controller.store
         self.ledger = self.controller.ledger
         self.office = Office(self.store, self.home, self.fleet, settings.agents)
+        self.chain = ChainWatch(self.ledger, settings)
         self._curves: dict[tuple[str, int], Curve] = {}
         self._lock = Lock()
 
@@ -86,41 +93,25 @@ class House:
             return self._curves[key]
 
     def _ask(self, zone: str, hour_s: int, now_s: int) -> Curve:
-        """History up to this hour and the forecast from it; either alone where the other is not to be had."""
-        place, kind = self.grid.zone(zone), self.controller.kind
-        parts: list[Signal] = []
-        refused: HelioError | None = None
-        for ask in (
-            partial(self.grid.history, zone, hour_s - PAST_S, hour_s, kind=kind),
-            partial(self.grid.forecast, zone, hour_s, hour_s + AHEAD_S, issued_at_s=now_s, kind=kind),
-        ):
-            try:
-                parts.append(ask())
-            except (ProviderError, SignalGap) as error:
-                refused = error
-        if not parts:
-            assert refused is not None
-            raise refused
-        if len(parts) == 2 and not _joins(*parts):
-            parts = parts[1:]
-        ahead = parts[-1]
+        """History up to this hour and the forecast from it; the forecast alone where the two do not meet."""
+        found = show.of(self.grid, zone, now_s, kind=self.controller.kind, back_h=PAST_H, ahead_h=AHEAD_H)
+        place, ahead = self.grid.zone(zone), found.next
+        joins = found.past is not None and found.past.step_s == ahead.step_s
+        parts = [found.past, ahead] if found.past is not None and joins else [ahead]
         return Curve(
             zone=zone,
-            title=place.title,
+            title=found.title,
             start_s=parts[0].start_s,
             step_s=ahead.step_s,
-            values=tuple(v for part in parts for v in part.values.tolist()),
-            low=tuple(v for part in parts for v in part.low.tolist()),
-            high=tuple(v for part in parts for v in part.high.tolist()),
-            known_until_s=min(hour_s, ahead.end_s),
-            kind=str(ahead.kind),
+            values=tuple(v for part in parts for v in part.values),
+            low=tuple(v for part in parts for v in part.low),
+            high=tuple(v for part in parts for v in part.high),
+            known_until_s=hour_s,
+            kind=found.kind,
             quality=ahead.quality,
             latitude=place.place.latitude if place.place else None,
             longitude=place.place.longitude if place.place else None,
+            age_s=found.age_s,
+            past_source=found.past.quality.source if found.past is not None else "",
+            why_no_past=found.why_no_past,
         )
-
-
-def _joins(past: Signal, ahead: Signal) -> bool:
-    """Two series make one curve only if they are of one kind and step, and meet."""
-    past.same_kind(ahead)
-    return past.step_s == ahead.step_s and past.end_s == ahead.start_s

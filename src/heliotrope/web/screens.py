@@ -9,6 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from heliotrope.model import Estimate, Place, Provenance, least_trusted
+from heliotrope.prove.overview import AuditorState
 from heliotrope.units import S_PER_DAY, show_carbon, show_energy
 from heliotrope.web import charts, ramp, strips, words, world
 from heliotrope.web.house import Curve, Here
@@ -49,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class ClaimRow(msgspec.Struct, frozen=True):
-    """Avoided grams of [start_s, end_s), as written in the log at `index`; whether it was minted, the chain knows."""
+    """Avoided grams of [start_s, end_s), as written in the log at `index`; `on_chain`: as last heard, empty for not."""
 
     name: str
     grams: int
@@ -57,6 +58,7 @@ class ClaimRow(msgspec.Struct, frozen=True):
     end_s: int
     expiry_s: int
     index: int
+    on_chain: str = ""
 
 
 class LedgerState(msgspec.Struct, frozen=True):
@@ -72,6 +74,9 @@ class LedgerState(msgspec.Struct, frozen=True):
     records: tuple[Entry, ...]
     claims: tuple[ClaimRow, ...] = ()
     halted: str = ""
+    auditors: tuple[AuditorState, ...] = ()
+    anchored: int | None = None
+    chain_fault: str = ""
 
 
 def now_cards(sites: Sequence[Here], jobs: Sequence[JobRow], ledger: LedgerState, now_s: float) -> tuple[Card, ...]:
