@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from services.slurm import free_ports
+from services.slurm import WITH_US, free_ports
 
 # Of its own, so that whatever else of Ray runs on this machine is not met. 127.0.0.1 Ray would replace.
 HEAD, WORKER = "127.0.71.2", "127.0.71.3"
@@ -82,7 +82,7 @@ class RayService:
         with (self.folder / "log").open("ab") as log:
             self.nodes.append(
                 subprocess.Popen(
-                    (str(Path(sys.executable).with_name("ray")), "start", *words),
+                    (*WITH_US, str(Path(sys.executable).with_name("ray")), "start", *words),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 NEEDS = (
+    "setpriv",
     "slurmctld",
     "slurmd",
     "slurmdbd",
@@ -29,6 +30,8 @@ NEEDS = (
 SITES = {"north": (3, "h100"), "south": (2, "a100")}
 GPUS = 4
 WATTS = 350
+# Whatever becomes of the tests, even a kill -9, no daemon of theirs outlives them.
+WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 METER = Path(__file__).with_name("nodemeter.py")
 
 
@@ -131,7 +134,7 @@ class SlurmService:
     def _run(self, name: str, *words: str, environment: dict[str, str] | None = None) -> None:
         log = (self.folder / f"{name}.log").open("ab")
         process = subprocess.Popen(
-            words,
+            (*WITH_US, *words),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
