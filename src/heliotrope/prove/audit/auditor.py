@@ -124,19 +124,19 @@ class Auditor:
         if opened.kind != "run":
             return None
         said = opened.body["predicate"]
-        reasons = self._replayed(tree, index, str(said["run"]["id"]))
-        reasons += recompute.plan_reasons(said, self._plan_index(tree, said), index)
+        replayed = self._replayed(tree, index, str(said["run"]["id"]))
+        reasons = recompute.plan_reasons(said, self._plan_index(tree, said), index)
         if not said.get("evidence"):
-            return [*reasons, "the record names no evidence to compute it from"]
+            return [*reasons, *replayed, "the record names no evidence to compute it from"]
         (raw,) = source.fetch([f"evidence/{said['evidence']}"])
         if raw is None:
-            return [*reasons, "the evidence it names is not to be had"]
+            return [*reasons, *replayed, "the evidence it names is not to be had"]
         if record.digest(raw) != said["evidence"]:
-            return [*reasons, "the evidence shown is not the one it names"]
+            return [*reasons, *replayed, "the evidence shown is not the one it names"]
         reasons += recompute.reasons_against(said, evidence.decode(raw), self.own_signal)
         if self.retrain is not None and said.get("training"):
             reasons += self.retrain.reasons_against(msgspec.convert(said["training"], Training))
-        return reasons
+        return reasons + replayed
 
     def _note_plan(self, tree: Checkpoint, index: int, opened: record.Opened) -> list[str]:
         said = opened.body["predicate"]
