@@ -189,9 +189,9 @@ class SlurmService:
         )
         self._run(
             "mariadbd",
-            "mariadbd",
+            # Became mysql before it is told with whom to die: a process that changes its user forgets that.
+            *(*WITH_US[:-1], "--reuid=mysql", "--regid=mysql", "--clear-groups", "--", "mariadbd"),
             "--no-defaults",
-            "--user=mysql",
             f"--datadir={home}",
             f"--socket={sock}",
             f"--pid-file={home}/pid",
