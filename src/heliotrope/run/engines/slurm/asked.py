@@ -1,4 +1,4 @@
-"""What Slurm is asked for: a site's settings and a work's own wishes, as one request that CLI and REST both speak."""
+"""What Slurm is asked for: a site's settings and a work's own wishes, as one request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
     `config`: its slurm.conf, else the environment's. `cluster`: as `-M` takes it. `python`: on its nodes, else this
     very one. `power_licence`: a licence pool of watts. `suspend`: by SIGSTOP on the node, or by Slurm, which needs an
     operator's rights and gives the CPUs to others meanwhile. `meter`: what our own keeper measures in the job, or the
-    node's meter as sacct tells it. `url`, `user`, `token_file`: slurmrestd, not commands.
+    node's meter as sacct tells it.
     """
 
     config: str = ""
@@ -48,9 +48,6 @@ class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
     power_licence: str = ""
     suspend: str = "signal"
     meter: str = "job"
-    url: str = ""
-    user: str = ""
-    token_file: str = ""
 
     def __post_init__(self) -> None:
         if self.suspend not in {"signal", "slurm"}:
