@@ -12,9 +12,11 @@ from heliotrope.prove.merkle import EMPTY_ROOT
 from heliotrope.prove.note import Algorithm, SecretKey
 from heliotrope.prove.trust import Trust
 
-LOG = SecretKey.generate("log.example/one")
+# Fixed seeds: the keys are in the names of tests, and every process has to know those alike.
+LOG = SecretKey("log.example/one", Algorithm.ED25519, bytes(32))
 WITNESSES = {
-    name: SecretKey.generate(f"{name}.example", Algorithm.COSIGNATURE) for name in ("x1", "x2", "x3", "y1", "y2")
+    name: SecretKey(f"{name}.example", Algorithm.COSIGNATURE, bytes([i]) * 32)
+    for i, name in enumerate(("x1", "x2", "x3", "y1", "y2"), start=1)
 }
 NAMED = f"log {LOG.key} https://log.example\n" + "".join(
     f"witness {name} {secret.key} https://{name}.example/w\n" for name, secret in WITNESSES.items()
