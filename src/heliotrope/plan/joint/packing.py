@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from heliotrope.errors import Infeasible
 from heliotrope.plan.joint import seat
+from heliotrope.plan.joint.clash import Clash, unproven
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
+from heliotrope.plan.joint.program import MOST_COLUMNS, NOTHING, Core, columns, core, cores_of, fit, zones_of
 from heliotrope.plan.joint.repair import repair
 from heliotrope.plan.joint.trade import ByZone, Scratch, crowd_in
 from heliotrope.plan.joint.trade import trade as change_places
@@ -18,6 +22,8 @@ BRIEFLY = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.
 # Above the first number of jobs passes are few; above the second one is worth less: single jobs hardly matter.
 SOME, MANY = 20_000, 50_000
 TRADES_AT_ONCE, MOST_GIVE_WAY = 2000, 24
+# What a job laid by itself counts as having given way: others go first.
+STAYS = 50
 
 
 class Packing:
@@ -54,39 +60,86 @@ class Packing:
         self._make_room(exact=exact)
 
     def _make_room(self, *, exact: bool) -> None:
-        p, seats = self.problem, self.seats
+        pushed = np.zeros(len(self.problem), dtype=np.int64)
+        stuck = self._crowd(pushed)
+        if not stuck:
+            return
+        if exact:
+            if self._decide(stuck, pushed):
+                return
+            stuck = np.flatnonzero(self.seating.zone < 0).tolist()
+            zone, start = self.seating
+            if repair(self.problem, zone, start, self.ground.used, self.ground.area, stuck, self.rng):
+                return
+        raise unproven(self.problem, stuck)
+
+    def _crowd(self, pushed: Ints) -> list[int]:
+        """Seats who has no seat, where others must give way; who is left where that does not end."""
+        seats = self.seats
         waiting = np.flatnonzero(self.seating.zone < 0).tolist()
-        pushed = np.zeros(len(p), dtype=np.int64)
-        out = np.empty(len(p), dtype=np.int64)
+        out = np.empty(len(self.problem), dtype=np.int64)
         tries = 2000 + 100 * len(waiting)
         while waiting:
             j = waiting.pop()
             if self.settle(np.array([j]), 1.0) == 0:
                 continue
             tries -= 1
-            gone = -1
-            if tries > 0:
-                gone = int(crowd_in(j, self.seating, self.ground, seats, pushed, out))
+            gone = int(crowd_in(j, self.seating, self.ground, seats, pushed, out)) if tries > 0 else -1
             if gone < 0:
-                stuck = [j, *waiting]
-                if not exact or not self._repair(stuck):
-                    raise self._no_room(len(stuck), j)
-                return
+                return [j, *waiting]
             pushed[j] += 1
             waiting += sorted(out[:gone].tolist(), key=lambda i: float(seats.width[i] * seats.cells[i]))
+        return []
 
-    def _repair(self, stuck: list[int]) -> bool:
-        zone, start = self.seating
-        return repair(self.problem, zone, start, self.ground.used, self.ground.area, stuck, self.rng)
+    def _decide(self, stuck: list[int], pushed: Ints) -> bool:
+        """Lays those who may run only where the stuck may, alone; raises `Clash` where even they do not fit.
 
-    def _no_room(self, left: int, j: int) -> Infeasible:
-        p = self.problem
-        return Infeasible(
-            f"{left} of {len(p)} jobs find no room",
-            cause=f"the jobs fill {p.load:.1%} of all devices, and some hours or zones more than that; "
-            f"one that is left: row {j}, {p.width[j]:g} devices for {p.length[j]:g} s",
-            hint="more capacity, later deadlines or more zones for the wide jobs",
-        )
+        Zones are looked at one set at a time, then together with those where jobs are still stuck.
+        """
+        cores = cores_of(self.problem, stuck)
+        while cores:
+            asked = cores.pop(0)
+            laid = self._lay(asked)
+            if laid is None:
+                continue
+            self._reseat(asked, *laid)
+            pushed[asked.jobs] += STAYS
+            stuck = self._crowd(pushed)
+            if not stuck:
+                return True
+            if not cores and not asked.whole:
+                zones = np.union1d(asked.zones, zones_of(self.problem, stuck))
+                if len(zones) > len(asked.zones):
+                    cores = [core(self.problem, zones)]
+        return False
+
+    def _lay(self, asked: Core) -> tuple[Ints, Ints] | None:
+        """Zone and start of each job of the core in empty zones; None where neither a plan nor a proof was found."""
+        alone = Packing(self.problem.only(asked.jobs), self.price, self.rng)
+        if not asked.whole:
+            with suppress(Infeasible):
+                alone.first_plan(0.0, exact=False)
+                return alone.seating
+        if columns(self.problem, asked.jobs) > MOST_COLUMNS:
+            return None
+        found = fit(asked, "rise")
+        if found is None or (found.extra > NOTHING and not found.impossible):
+            return None
+        if found.impossible:
+            raise Clash(asked, found)
+        return found.zone, found.start
+
+    def _reseat(self, asked: Core, zone: Ints, start: Ints) -> None:
+        """The core sits as laid; all others of its zones find seats around it."""
+        moved = np.union1d(asked.jobs, np.flatnonzero(np.isin(self.seating.zone, asked.zones)))
+        for j in moved[self.seating.zone[moved] >= 0].tolist():
+            seat.take(self.ground, self.seats, j, self.seating.zone[j], self.seating.start[j], -1.0)
+        self.seating.zone[moved] = -1
+        self.seating.zone[asked.jobs], self.seating.start[asked.jobs] = zone, start
+        for j in asked.jobs.tolist():
+            seat.take(self.ground, self.seats, j, self.seating.zone[j], self.seating.start[j], 1.0)
+        others = np.setdiff1d(moved, asked.jobs)
+        self.settle(others[np.argsort(-(self.seats.width * self.seats.cells)[others])], 1.0)
 
     def polish(self) -> None:
         """Reseats every job, pass by pass: prices of unused room sink, then grams alone count."""

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from heliotrope.errors import Infeasible, InvalidInput
+from heliotrope.errors import InvalidInput
 from heliotrope.plan.kernels.shapes import Batch, Curves
-from heliotrope.units import J_PER_KWH, show_duration
+from heliotrope.units import J_PER_KWH
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -66,6 +66,7 @@ class Problem(msgspec.Struct, frozen=True, eq=False):
     step_s: float
     cell_s: float
     capacity: Floats
+    zones: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.release)
@@ -121,6 +122,11 @@ class Problem(msgspec.Struct, frozen=True, eq=False):
             return self
         return msgspec.structs.replace(self, values=np.repeat(self.values, self.per_step, axis=1), step_s=self.cell_s)
 
+    def only(self, jobs: Ints) -> Problem:
+        """The same ground with these jobs alone."""
+        columns = ("release", "length", "latest", "width", "grams", "places")
+        return msgspec.structs.replace(self, **{name: getattr(self, name)[jobs] for name in columns})
+
     @property
     def mean_gram(self) -> float:
         """Grams a device-second costs on average: the scale of prices."""
@@ -147,7 +153,7 @@ def problem(batch: Batch, curves: Curves, capacity: tuple[float, ...]) -> Proble
     release, length = batch.submitted_s, batch.length_s
     latest = release + np.maximum(batch.slack_s, 0.0)
     cell_s = _cell(curves.step_s, release, length, latest)
-    result = Problem(
+    return Problem(
         release=np.ascontiguousarray(release),
         length=np.ascontiguousarray(length),
         latest=np.ascontiguousarray(latest),
@@ -160,9 +166,8 @@ def problem(batch: Batch, curves: Curves, capacity: tuple[float, ...]) -> Proble
         step_s=curves.step_s,
         cell_s=cell_s,
         capacity=np.array(capacity, dtype=np.float64),
+        zones=curves.zones,
     )
-    _refuse_impossible(result)
-    return result
 
 
 def _cell(step_s: float, *clocks: Floats) -> float:
@@ -172,21 +177,3 @@ def _cell(step_s: float, *clocks: Floats) -> float:
             if off < 1e-6:
                 return cell_s
     return min(CELLS_S[-1], step_s)
-
-
-def _refuse_impossible(p: Problem) -> None:
-    largest = np.maximum.reduceat(p.capacity[p.sets], p.sets_ptr[:-1])[p.places]
-    wide = np.flatnonzero(p.width > largest)
-    if len(wide):
-        j = int(wide[0])
-        raise Infeasible(
-            f"job {j} is wider than any zone it may run in",
-            cause=f"it needs {p.width[j]:g} devices, the largest capacity is {largest[j]:g}",
-            hint=f"a capacity of {p.width[j]:g} would do",
-        )
-    if p.load > 1:
-        raise Infeasible(
-            "there is more work than room",
-            cause=f"the jobs fill {p.load:.1%} of all devices over {show_duration(p.values.shape[1] * p.step_s)}",
-            hint=f"{p.load:.2f} times the capacity would be the least",
-        )

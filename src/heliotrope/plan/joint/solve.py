@@ -11,8 +11,10 @@ import numpy as np
 
 from heliotrope.errors import Infeasible
 from heliotrope.plan.joint import dual, trade
+from heliotrope.plan.joint.clash import Clash
 from heliotrope.plan.joint.packing import Packing
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
+from heliotrope.plan.joint.relax import explained, refuse_overload
 
 # Jobs whose answers shape the prices before all jobs are asked; capacity is scaled with them.
 SAMPLE = 60_000
@@ -44,8 +46,12 @@ def solve(problem: Problem, *, goal: float = 5e-4, seed: int = 0) -> JointPlan:
     """Stops at a gap of `goal` or after a fixed amount of work, never by the clock: one seed, one plan."""
     rng = np.random.default_rng(seed)
     trade.reseed(seed)
+    refuse_overload(problem)
     problem, price, bound_g = _prices(problem, rng, goal)
-    best = _plan(problem, price, rng, 0.0)
+    try:
+        best = _plan(problem, price, rng, 0.0)
+    except Clash as clash:
+        raise explained(clash, price, rng) from None
     for _ in range(min(MOST_RESTARTS, RESTARTED_JOBS // len(problem))):
         if best.grams() <= bound_g * (1 + goal):
             break
