@@ -126,7 +126,7 @@ def _steady(peers: str | None, folder: str, seconds: int) -> Iterator[Row]:
 
 def _kills(peers: str | None, folder: str, times: int) -> Iterator[Row]:
     """SIGKILL at a random moment: how many intervals before it are missing, how many samples are there twice."""
-    from heliotrope.measure.recovery import recover
+    from heliotrope.measure.records.recovery import recover
 
     interval_s = 0.1
     random.seed(1)
@@ -180,7 +180,7 @@ def _kills(peers: str | None, folder: str, times: int) -> Iterator[Row]:
 def _conserved(steps: int, folder: str) -> Row:
     """Fifty processes, each measured alone, on a fake RAPL: parts and named idle against the node's counters."""
     from fakemachine import FakeMachine
-    from heliotrope.measure.node import Node
+    from heliotrope.measure.share.node import Node
 
     random.seed(2)
     machine = FakeMachine(Path(folder) / "machine", domains=("package-0", "dram"), cpus=64)
@@ -236,7 +236,7 @@ def _neighbour(peers: str | None, folder: str, work_s: float) -> Row:
 
 
 def _names(peers: str | None) -> Row:
-    from heliotrope.measure.cpu import resolve
+    from heliotrope.measure.machine.cpu import resolve
 
     found = sum(
         0 < socket.share.low <= socket.share.high <= 1

@@ -12,11 +12,11 @@ import textwrap
 import time
 from pathlib import Path
 
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.power.keeper import Keeper
 from heliotrope.measure.power.knobs import find
 from heliotrope.measure.power.search import Search
 from heliotrope.measure.power.simulated import SimulatedGpu
-from heliotrope.measure.system import System
 from table import Row, run
 
 SLOWDOWN = 0.1
@@ -28,7 +28,7 @@ BORROWER = textwrap.dedent(
     import sys
     from pathlib import Path
     from heliotrope.measure.power.lease import borrow
-    from heliotrope.measure.system import System
+    from heliotrope.measure.machine.system import System
     lease = borrow(System(sys.argv[1]), journal=Path(sys.argv[2]))
     low, *_, high = lease.take("package-0/limit")
     print(lease._guard.pid, flush=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from heliotrope.measure.steps import StepMeter
+from heliotrope.measure.training.steps import StepMeter
 
 SIZE = 16  # pixels a side
 TRAIN, TEST = 6000, 1500

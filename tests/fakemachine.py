@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from heliotrope.measure.system import TICKS_PER_S, System
+from heliotrope.measure.machine.system import TICKS_PER_S, System
 
 RANGE_UJ = 262_143_328_850
 

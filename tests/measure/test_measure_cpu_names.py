@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakemachine import FakeMachine
-from heliotrope.measure.cpu import resolve, this_cpu
+from heliotrope.measure.machine.cpu import resolve, this_cpu
 
 # name as /proc/cpuinfo, lscpu or a cloud's console has it; family; threads of a socket that must lie in the bounds
 NAMES = [

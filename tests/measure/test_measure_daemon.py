@@ -18,12 +18,12 @@ import pytest
 from fakemachine import FakeMachine
 from heliotrope.errors import UsageError
 from heliotrope.measure import registry
-from heliotrope.measure.attribution import part_of
-from heliotrope.measure.daemon import Client, Daemon, ask, listen, page
 from heliotrope.measure.meters import prometheus
 from heliotrope.measure.meters.daemon import DaemonMeter
 from heliotrope.measure.protocol import NOBODY, Draw, Usage
-from heliotrope.measure.scrape import Scrape
+from heliotrope.measure.publish.daemon import Client, Daemon, ask, listen, page
+from heliotrope.measure.publish.scrape import Scrape
+from heliotrope.measure.share.attribution import part_of
 from heliotrope.model import Provenance
 
 START = Usage(0.0, 0.0, 0.0, 4)
@@ -177,7 +177,7 @@ LENDER = textwrap.dedent(
     from heliotrope.measure.power.desk import Desk
     from heliotrope.measure.power.keeper import Keeper
     from heliotrope.measure.power.knobs import find
-    from heliotrope.measure.system import System
+    from heliotrope.measure.machine.system import System
     root, folder = sys.argv[1], Path(sys.argv[2])
     keeper = Keeper(find(System(root)), folder / "power.jsonl")
     desk = Desk(folder / "power.sock", keeper)

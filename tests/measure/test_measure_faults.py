@@ -9,14 +9,14 @@ import pytest
 from fakemachine import RANGE_UJ, FakeMachine, FakeNvml
 from heliotrope.errors import HelioError, InvalidInput, UnknownName
 from heliotrope.measure import recover, registry
-from heliotrope.measure.attribution import part_of
-from heliotrope.measure.journal import Journal
 from heliotrope.measure.meters.modelled import ModelledMeter
 from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.rapl import RaplMeter, find, probe
 from heliotrope.measure.protocol import Opening, Usage
-from heliotrope.measure.recorder import Recorder, Sample
-from heliotrope.measure.session import Session
+from heliotrope.measure.records.journal import Journal
+from heliotrope.measure.sampling.recorder import Recorder, Sample
+from heliotrope.measure.sampling.session import Session
+from heliotrope.measure.share.attribution import part_of
 from heliotrope.model import Provenance
 
 BUSY = Usage(1.0, 4.0, 4.0, 4)
@@ -242,7 +242,7 @@ def test_20_a_gpu_of_other_people():
 
 
 def test_21_the_clock_is_set_meanwhile(monkeypatch, tmp_path):
-    import heliotrope.measure.session as module
+    import heliotrope.measure.sampling.session as module
 
     session = Session("clock", interval_s=60.0, journal=tmp_path / "j.jsonl")
     real = module.time.time

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakemachine import FakeMachine, FakeNvml
-from heliotrope.measure.attribution import IDLE, part_of, split
-from heliotrope.measure.follow import Tree
 from heliotrope.measure.meters.modelled import ModelledMeter
 from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.rapl import RaplMeter, find
 from heliotrope.measure.protocol import Draw, Usage
-from heliotrope.measure.session import Session
+from heliotrope.measure.sampling.follow import Tree
+from heliotrope.measure.sampling.session import Session
+from heliotrope.measure.share.attribution import IDLE, part_of, split
 
 seconds = st.floats(0, 4, allow_nan=False)
 joules = st.floats(0, 1e6, allow_nan=False)
@@ -239,7 +239,7 @@ def test_a_window_shorter_than_a_meters_look_says_so_in_its_bounds(tmp_path):
 
 
 def test_a_calibration_of_other_meters_is_not_used_and_says_so(tmp_path):
-    from heliotrope.measure.calibration import Calibration
+    from heliotrope.measure.reference.calibration import Calibration
 
     machine = FakeMachine(tmp_path)
     machine.process(100)

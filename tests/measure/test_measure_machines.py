@@ -12,12 +12,12 @@ import pytest
 
 from fakemachine import FakeMachine, FakeNvml
 from heliotrope.measure import registry
-from heliotrope.measure.attribution import part_of
 from heliotrope.measure.meters import apple, battery, board
 from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.nvml.sensor import integrate, sensor_of
-from heliotrope.measure.node import Node
 from heliotrope.measure.protocol import NOBODY, Opening, Usage
+from heliotrope.measure.share.attribution import part_of
+from heliotrope.measure.share.node import Node
 
 START = Usage(0.0, 0.0, 0.0, 4)
 BUSY = Usage(1.0, 2.0, 4.0, 4, pids=frozenset({101}))

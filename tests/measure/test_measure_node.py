@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakemachine import FakeMachine
-from heliotrope.measure.groups import all_cpu_s, owner
-from heliotrope.measure.node import KINDS, Node
 from heliotrope.measure.protocol import NOBODY, Draw
+from heliotrope.measure.share.groups import all_cpu_s, owner
+from heliotrope.measure.share.node import KINDS, Node
 
 POD = "0a1b2c3d-0000-1111-2222-333344445555"
 BOX = "0123456789abcdef" * 4

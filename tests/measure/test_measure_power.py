@@ -302,7 +302,7 @@ BORROWER = textwrap.dedent(
     """
     import os, sys, time
     from heliotrope.measure.power.lease import borrow
-    from heliotrope.measure.system import System
+    from heliotrope.measure.machine.system import System
     from pathlib import Path
     root, journal, path = sys.argv[1:4]
     lease = borrow(System(root), journal=Path(journal), path=path)

@@ -15,13 +15,13 @@ import pytest
 
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
-from heliotrope.measure.attribution import part_of
 from heliotrope.measure.meters import ipmi, prometheus, redfish
 from heliotrope.measure.meters.integrated import Direct, IntegratedMeter, Point, Told
 from heliotrope.measure.meters.snmp import Agent, Reading, find, parse
 from heliotrope.measure.meters.snmp.ber import Garbled, oid, request, response
 from heliotrope.measure.meters.web import fetch
 from heliotrope.measure.protocol import Opening, Usage
+from heliotrope.measure.share.attribution import part_of
 from heliotrope.model import Provenance
 
 START = Usage(0.0, 0.0, 0.0, 4)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import InvalidInput
-from heliotrope.measure.requests import Request, share
+from heliotrope.measure.share.requests import Request, share
 from heliotrope.model import Reading
 
 milliseconds = st.integers(0, 100_000).map(lambda n: n / 1000)

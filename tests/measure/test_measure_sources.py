@@ -15,15 +15,17 @@ from conftest import ROOT
 from fakemachine import FakeMachine
 from heliotrope import measure
 from heliotrope.errors import InvalidInput, MeterError, UsageError
-from heliotrope.measure import calibration, export, registry, series
-from heliotrope.measure.attribution import Part
-from heliotrope.measure.daemon import Daemon, ask
-from heliotrope.measure.journal import Journal
+from heliotrope.measure import registry
 from heliotrope.measure.meters import prometheus, redfish
-from heliotrope.measure.node import Node
 from heliotrope.measure.protocol import Opening, Usage
-from heliotrope.measure.recorder import Sample
-from heliotrope.measure.session import Session
+from heliotrope.measure.publish import export
+from heliotrope.measure.publish.daemon import Daemon, ask
+from heliotrope.measure.records.journal import Journal
+from heliotrope.measure.reference import calibration, series
+from heliotrope.measure.sampling.recorder import Sample
+from heliotrope.measure.sampling.session import Session
+from heliotrope.measure.share.attribution import Part
+from heliotrope.measure.share.node import Node
 from heliotrope.model import Provenance
 
 START = Usage(0.0, 0.0, 0.0, 4)

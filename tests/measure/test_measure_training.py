@@ -11,8 +11,8 @@ import pytest
 
 import heliotrope
 from heliotrope.errors import InvalidInput, MeterError, UsageError
-from heliotrope.measure import ranks
-from heliotrope.measure.steps import StepMeter
+from heliotrope.measure.training import ranks
+from heliotrope.measure.training.steps import StepMeter
 from heliotrope.model import Estimate, Measurement, MeterTotal, Provenance, Reading
 
 
@@ -79,7 +79,7 @@ def test_steps_and_epochs_of_a_plain_loop():
 def test_hugging_face_trainer(tmp_path, capsys):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    from heliotrope.measure.callbacks.huggingface import HeliotropeCallback
+    from heliotrope.measure.training.callbacks.huggingface import HeliotropeCallback
 
     class Line(torch.nn.Module):
         def __init__(self):
@@ -113,7 +113,7 @@ def test_hugging_face_trainer(tmp_path, capsys):
 def test_lightning_trainer(tmp_path):
     torch = pytest.importorskip("torch")
     lightning = pytest.importorskip("lightning.pytorch")
-    from heliotrope.measure.callbacks.lightning import HeliotropeCallback
+    from heliotrope.measure.training.callbacks.lightning import HeliotropeCallback
 
     class Line(lightning.LightningModule):
         def __init__(self):
@@ -140,7 +140,7 @@ def test_lightning_trainer(tmp_path):
 @pytest.mark.slow
 def test_plain_pytorch():
     torch = pytest.importorskip("torch")
-    from heliotrope.measure.callbacks.pytorch import steps
+    from heliotrope.measure.training.callbacks.pytorch import steps
 
     layer = torch.nn.Linear(256, 256)
     optimizer = torch.optim.SGD(layer.parameters(), 0.01)
@@ -211,7 +211,7 @@ def test_two_real_ranks_make_one_reading(tmp_path):
         "import sys, time, msgspec\n"
         "import torch.distributed as d\n"
         "from heliotrope import measure\n"
-        "from heliotrope.measure import ranks\n"
+        "from heliotrope.measure.training import ranks\n"
         "d.init_process_group('gloo', init_method='file://' + sys.argv[1], rank=int(sys.argv[2]), world_size=2)\n"
         "d.barrier()\n"
         "s = measure.start('ranks', interval_s=0.2)\n"
@@ -237,7 +237,7 @@ def test_two_real_ranks_make_one_reading(tmp_path):
 
 
 def test_a_program_leaves_its_windows_to_whoever_asked(tmp_path, monkeypatch):
-    from heliotrope.measure import windows
+    from heliotrope.measure.records import windows
 
     path = tmp_path / "windows.jsonl"
     assert windows.read(path) == []
@@ -259,7 +259,7 @@ def test_a_program_leaves_its_windows_to_whoever_asked(tmp_path, monkeypatch):
 
 
 def test_many_windows_share_lines_and_lose_no_joule(tmp_path, monkeypatch):
-    from heliotrope.measure import windows
+    from heliotrope.measure.records import windows
 
     monkeypatch.setattr(windows, "FULL", 10)
     writer = windows.Writer(tmp_path / "w.jsonl")
@@ -285,7 +285,7 @@ def test_ranks_without_torch_meet_in_a_folder(tmp_path, names):
         "import sys, time, msgspec\n"
         "from pathlib import Path\n"
         "from heliotrope import measure\n"
-        "from heliotrope.measure import ranks\n"
+        "from heliotrope.measure.training import ranks\n"
         "s = measure.start('ranks', interval_s=0.2)\n"
         "end = time.process_time() + 0.3\n"
         "while time.process_time() < end: pass\n"

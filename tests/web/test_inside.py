@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliotrope.measure.windows import Window
+from heliotrope.measure.records.windows import Window
 from heliotrope.model import Provenance
 from heliotrope.web.inside import _bundled, inside
 

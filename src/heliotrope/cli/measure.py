@@ -42,7 +42,7 @@ def measure(
     Child processes are included; CMD's exit code and signals are passed through.
     """
     from heliotrope.measure import recover as read_journal
-    from heliotrope.measure.command import run
+    from heliotrope.measure.sampling.command import run
     from heliotrope.worth import worth
 
     if (recover is None) == (not command):
@@ -74,7 +74,7 @@ def _served(address: str | None, context: Context) -> Iterator[Callable[[Session
     if address is None:
         yield None
         return
-    from heliotrope.measure.scrape import Live, Scrape
+    from heliotrope.measure.publish.scrape import Live, Scrape
     from heliotrope.worth import worth
 
     live = Live(lambda measurement: worth(measurement, context.settings).carbon_g)

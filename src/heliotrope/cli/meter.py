@@ -45,7 +45,7 @@ def serve(
     """
     from contextlib import ExitStack
 
-    from heliotrope.measure.daemon import Daemon, page
+    from heliotrope.measure.publish.daemon import Daemon, page
 
     daemon = Daemon(path, interval_s=interval, meters=meters or context.settings.measure.meters)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -54,7 +54,7 @@ def serve(
         if power or power_group:
             opened.callback(_desk(path.parent, power_group).close)
         if metrics:
-            from heliotrope.measure.scrape import Scrape
+            from heliotrope.measure.publish.scrape import Scrape
 
             shown = Scrape(metrics, lambda: page(daemon.counters()))
             opened.callback(shown.close)
@@ -64,10 +64,10 @@ def serve(
 
 
 def _desk(folder: Path, group: str) -> Desk:
+    from heliotrope.measure.machine.system import System
     from heliotrope.measure.power.desk import Desk
     from heliotrope.measure.power.keeper import Keeper
     from heliotrope.measure.power.knobs import find
-    from heliotrope.measure.system import System
 
     keeper = Keeper(find(System()), folder / "power.jsonl")
     if keeper.recovered:
@@ -86,7 +86,7 @@ def calibrate(context: Context, journal: Path, reference: Path, window: float) -
     JOURNAL: of a measurement over some levels of load. REFERENCE: CSV with time and watts of the same while, or
     the journal of a measurement by such a meter.
     """
-    from heliotrope.measure import calibration
+    from heliotrope.measure.reference import calibration
 
     fitted = calibration.fit(journal, reference, window_s=window)
     path = context.settings.home_path / "calibration.json"
@@ -114,8 +114,8 @@ def export(context: Context, journal: Path, form: str, out: Path | None) -> None
     import msgspec
 
     from heliotrope.errors import UsageError
-    from heliotrope.measure import export as room
     from heliotrope.measure import recover
+    from heliotrope.measure.publish import export as room
     from heliotrope.worth import worth
 
     measurement = recover(journal)
@@ -141,7 +141,7 @@ def export(context: Context, journal: Path, form: str, out: Path | None) -> None
 @shared_options
 def import_(context: Context, file: Path) -> None:
     """Read CodeCarbon's emissions.csv: one measurement a row, each as a JSON line."""
-    from heliotrope.measure.export import from_codecarbon
+    from heliotrope.measure.publish.export import from_codecarbon
     from heliotrope.units import show_duration, show_energy
 
     for measurement in from_codecarbon(file):

@@ -21,8 +21,8 @@ def power() -> None:
 @shared_options
 def show(context: Context) -> None:
     """Every knob here: where it stands, how low it goes, and whether you may turn it."""
+    from heliotrope.measure.machine.system import System
     from heliotrope.measure.power import knobs
-    from heliotrope.measure.system import System
 
     found = [knobs.show(knob) for knob in knobs.find(System()).values()]
     if context.json:
@@ -49,8 +49,8 @@ def hold(context: Context, journal: Path | None, knob: str, level: float, comman
     What stood before stands again when it ends, also when it or this is killed.
     """
     from heliotrope.errors import InvalidInput
+    from heliotrope.measure.machine.system import System
     from heliotrope.measure.power.lease import borrow
-    from heliotrope.measure.system import System
 
     lease = borrow(System(), journal=journal)
     try:
@@ -73,10 +73,10 @@ def hold(context: Context, journal: Path | None, knob: str, level: float, comman
 @shared_options
 def restore(context: Context, journal: Path | None) -> None:
     """Put back what a killed keeper had set."""
+    from heliotrope.measure.machine.system import System
     from heliotrope.measure.power import knobs
     from heliotrope.measure.power.keeper import Keeper
     from heliotrope.measure.power.lease import JOURNAL
-    from heliotrope.measure.system import System
 
     system = System()
     keeper = Keeper(knobs.find(system), journal or Path(system.path(JOURNAL)))

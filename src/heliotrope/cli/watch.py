@@ -25,7 +25,7 @@ from heliotrope.units import show_energy, show_power
 @shared_options
 def watch(context: Context, kind: str, interval: float, times: int | None, rows: int) -> None:
     """Who uses the power of this node, now; with --json one object a look."""
-    from heliotrope.measure.node import Node
+    from heliotrope.measure.share.node import Node
 
     node = Node(kind, meters=context.settings.measure.meters)
     looks = 0

@@ -1,14 +1,20 @@
-"""The meter people can believe: what was used, by whom, measured or modelled, and how sure that is."""
+"""The meter people can believe: what was used, by whom, measured or modelled, and how sure that is.
+
+`protocol` says what a meter is, `registry` finds them, `meters` are they, `machine` is what they look at.
+`sampling` asks them over time, `share` says whose the joules were, `records` keeps them, `reference` corrects them,
+`publish` tells others, `training` follows a training loop, `power` lets the machine draw less.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from heliotrope.measure import groups, registry
-from heliotrope.measure.handle import Handle, measured
+from heliotrope.measure import registry
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Probe
-from heliotrope.measure.session import Session, own_calibration
-from heliotrope.measure.system import System
+from heliotrope.measure.sampling.handle import Handle, measured
+from heliotrope.measure.sampling.session import Session, own_calibration
+from heliotrope.measure.share import groups
 from heliotrope.rooms import make_callable
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ def start(
 
 def recover(journal: Path) -> Measurement:
     """All that a journal holds, also after a kill."""
-    from heliotrope.measure.recovery import recover as read
+    from heliotrope.measure.records.recovery import recover as read
 
     return read(journal)
 

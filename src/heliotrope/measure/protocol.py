@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from heliotrope.measure.system import System
+from heliotrope.measure.machine.system import System
 from heliotrope.model import Provenance
 
 NOBODY = 0  # among the users of a draw: the part that no process has, as an empty slice of a GPU; it is idle

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import cast
 
 from heliotrope.errors import UnknownName, nearest
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Meter, MeterModule, Opening, Probe
-from heliotrope.measure.system import System
 
 GROUP = "heliotrope.meters"
 # The same as pyproject.toml registers (a test compares them), in the order they are asked: measured before modelled.

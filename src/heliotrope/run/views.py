@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import InvalidInput, UnknownName
-from heliotrope.measure import windows
-from heliotrope.measure.windows import Window
+from heliotrope.measure.records import windows
+from heliotrope.measure.records.windows import Window
 from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, Slot, Workload
 from heliotrope.run.folder import folders_of
 from heliotrope.store import Store, Transaction, runs

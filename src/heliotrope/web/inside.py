@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from heliotrope.measure.windows import Window
+from heliotrope.measure.records.windows import Window
 from heliotrope.model import Estimate
 from heliotrope.units import show_energy
 from heliotrope.web import charts

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from heliotrope.cli.root import helio
 from heliotrope.config import load
-from heliotrope.measure.attribution import Part
-from heliotrope.measure.journal import Journal
-from heliotrope.measure.recorder import Sample
+from heliotrope.measure.records.journal import Journal
+from heliotrope.measure.sampling.recorder import Sample
+from heliotrope.measure.share.attribution import Part
 from heliotrope.model import Length, Provenance, Workload, WorkloadKind
 from heliotrope.run import Controller
 from heliotrope.run.views import run_view

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import ERROR
 from heliotrope.measure.protocol import NOBODY, Draw, Opening, Probe, Usage
-from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
 NAME = "amd"

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from typing import Any
 
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
-from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
 NAME = "apple"

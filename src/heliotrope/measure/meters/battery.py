@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from heliotrope.errors import MeterError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Told
 from heliotrope.measure.protocol import Opening, Probe
-from heliotrope.measure.system import System
 
 NAME = "battery"
 FOLDER = "sys/class/power_supply"

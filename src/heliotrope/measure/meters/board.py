@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Told
 from heliotrope.measure.protocol import Opening, Probe
-from heliotrope.measure.system import System
 
 NAME = "board"
 FOLDER = "sys/class/hwmon"

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from heliotrope.errors import InvalidInput, MeterError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Point, Told
 from heliotrope.measure.protocol import Opening, Probe
-from heliotrope.measure.system import System
 from heliotrope.units import J_PER_KWH
 
 NAME = "csv"
@@ -59,7 +59,7 @@ class Tail:
         return [row for row in csv.reader(lines) if row]
 
     def _point(self, row: list[str]) -> Point:
-        from heliotrope.measure.series import number_of, seconds_of
+        from heliotrope.measure.reference.series import number_of, seconds_of
 
         self._line += 1
         if len(row) <= max(self._time, self._power):

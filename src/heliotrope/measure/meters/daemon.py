@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heliotrope.errors import MeterError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
-from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
 if TYPE_CHECKING:
-    from heliotrope.measure.daemon import Counter, Told
+    from heliotrope.measure.publish.daemon import Counter, Told
 
 NAME = "daemon"
 FOLDER = "run/heliotrope"
@@ -25,7 +25,7 @@ class DaemonMeter:
     resolution_s = 0.1
 
     def __init__(self, path: str, covered: frozenset[str] = frozenset()) -> None:
-        from heliotrope.measure.daemon import Client  # loads its client only where there is somebody to ask
+        from heliotrope.measure.publish.daemon import Client  # loads its client only where there is somebody to ask
 
         self._client = Client(path)
         told = self._client.ask()
@@ -90,7 +90,7 @@ def probe(system: System) -> Probe:
     path = system.path(f"{FOLDER}/{FILE}")
     if FILE not in system.names(FOLDER):
         return Probe(NAME, False, (), f"nobody serves {path}", "sudo helio meter serve   # once a node")
-    from heliotrope.measure.daemon import ask
+    from heliotrope.measure.publish.daemon import ask
 
     try:
         told = ask(path)

@@ -7,10 +7,10 @@ import shutil
 import subprocess
 
 from heliotrope.errors import MeterError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Told
 from heliotrope.measure.meters.watch import Watch
 from heliotrope.measure.protocol import Opening, Probe
-from heliotrope.measure.system import System
 
 NAME = "ipmi"
 ASK = ("ipmitool", "dcmi", "power", "reading")

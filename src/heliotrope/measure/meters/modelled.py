@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from heliotrope import facts
-from heliotrope.measure.cpu import this_cpu
+from heliotrope.measure.machine.cpu import this_cpu
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
-from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
 NAME = "modelled"

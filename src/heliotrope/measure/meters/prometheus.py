@@ -7,11 +7,11 @@ import re
 from typing import NamedTuple
 
 from heliotrope.errors import InvalidInput, MeterError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Told
 from heliotrope.measure.meters.watch import Watch
 from heliotrope.measure.meters.web import fetch
 from heliotrope.measure.protocol import Opening, Probe
-from heliotrope.measure.system import System
 from heliotrope.model import Provenance, least_trusted
 
 NAME = "prometheus"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from heliotrope import facts
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
-from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
 NAME = "rapl"

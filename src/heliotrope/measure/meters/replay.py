@@ -7,9 +7,9 @@ from bisect import bisect_right
 from pathlib import Path
 
 from heliotrope.errors import InvalidInput
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
-from heliotrope.measure.recovery import laps
-from heliotrope.measure.system import System
+from heliotrope.measure.records.recovery import laps
 from heliotrope.model import Provenance
 
 NAME = "replay"

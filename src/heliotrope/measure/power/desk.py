@@ -10,9 +10,9 @@ import threading
 from pathlib import Path
 
 from heliotrope.errors import UsageError
-from heliotrope.measure.daemon import listen
 from heliotrope.measure.power.keeper import Keeper
 from heliotrope.measure.power.lease import attend, peer
+from heliotrope.measure.publish.daemon import listen
 
 
 class Desk:

@@ -12,12 +12,12 @@ import msgspec
 
 from heliotrope.errors import MeterError
 from heliotrope.measure import registry
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.power.knobs import Found
 from heliotrope.measure.power.lease import Lease, borrow, check
 from heliotrope.measure.power.search import Finding, Search
 from heliotrope.measure.protocol import Meter, Usage
-from heliotrope.measure.ranks import who
-from heliotrope.measure.system import System
+from heliotrope.measure.training.ranks import who
 
 
 class Outcome(msgspec.Struct, frozen=True):

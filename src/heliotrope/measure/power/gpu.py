@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from heliotrope.errors import MeterError, MissingExtra
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.power.knobs import GRANT, STEPS, spread
-from heliotrope.measure.system import System
 
 MW_PER_W = 1e3
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from types import FrameType
 
 from heliotrope.errors import HelioError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.power.keeper import Keeper
 from heliotrope.measure.power.knobs import find
 from heliotrope.measure.power.lease import attend, refuse
-from heliotrope.measure.system import System
 
 
 class _Ended(Exception):

@@ -10,8 +10,8 @@ from typing import Protocol
 import msgspec
 
 from heliotrope.errors import MeterError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Probe
-from heliotrope.measure.system import System
 
 LEAST_SHARE = 0.4  # of what stands now: below it, packages throttle in ways that cost more than they save
 STEPS = 13

@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import HelioError, InvalidInput, MeterError
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.power.keeper import Keeper
 from heliotrope.measure.power.knobs import Found, Knob, show
-from heliotrope.measure.system import System
 
 SOCKET = "run/heliotrope/power.sock"
 JOURNAL = "run/heliotrope/power.jsonl"

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from heliotrope.errors import UsageError
-from heliotrope.measure.cpu.this import this_cpu
-from heliotrope.measure.system import System
+from heliotrope.measure.machine.cpu.this import this_cpu
+from heliotrope.measure.machine.system import System
 from heliotrope.model import Device, Site, Tier
 
 _DRAFT = """# Found on this machine; what is marked `?` nobody but you knows.

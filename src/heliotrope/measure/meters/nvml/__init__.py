@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 from heliotrope.errors import MissingExtra
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Meter, Opening, Probe
-from heliotrope.measure.system import System
 
 NAME = "nvml"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from heliotrope.errors import InvalidInput, UsageError
-from heliotrope.measure.export import to_prometheus
-from heliotrope.measure.session import Session
+from heliotrope.measure.publish.export import to_prometheus
+from heliotrope.measure.sampling.session import Session
 from heliotrope.model import Estimate, Measurement
 
 LOOPBACK = "127.0.0.1"

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from heliotrope.measure.handle import Handle
+from heliotrope.measure.sampling.handle import Handle
 from heliotrope.model import Measurement
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from heliotrope.errors import MissingExtra
-from heliotrope.measure.steps import StepMeter
+from heliotrope.measure.training.steps import StepMeter
 
 try:
     import torch

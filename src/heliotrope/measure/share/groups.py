@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Probe
-from heliotrope.measure.system import System
 
 ROOT = "sys/fs/cgroup"
 KINDS = ("cgroup", "container", "pod", "slurm")

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.measure.attribution import Part
-from heliotrope.measure.journal import VERSION
-from heliotrope.measure.recorder import Recorder, Sample
+from heliotrope.measure.records.journal import VERSION
+from heliotrope.measure.sampling.recorder import Recorder, Sample
+from heliotrope.measure.share.attribution import Part
 from heliotrope.model import Measurement, Provenance
 
 # meter, domain, provenance, counted, joules of ours (value, low, high), of others, of nobody, flags

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from heliotrope.errors import UsageError
-from heliotrope.measure.recorder import Recorder
-from heliotrope.measure.session import Session, own_calibration
+from heliotrope.measure.sampling.recorder import Recorder
+from heliotrope.measure.sampling.session import Session, own_calibration
 from heliotrope.rooms import upstairs
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from heliotrope.measure.windows import Writer
+    from heliotrope.measure.records.windows import Writer
     from heliotrope.model import Estimate, Footprint, Measurement, MeterTotal
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,7 +27,7 @@ _open: list[Handle] = []  # the outermost owns the session; those within share i
 def _writer(path: str, _pid: int) -> Writer:
     from pathlib import Path
 
-    from heliotrope.measure.windows import Writer
+    from heliotrope.measure.records.windows import Writer
 
     return Writer(Path(path))
 

@@ -25,7 +25,7 @@ def read(path: Path) -> list[tuple[float, float]]:
 
 
 def _of_journal(path: Path) -> list[tuple[float, float]]:
-    from heliotrope.measure.recovery import laps
+    from heliotrope.measure.records.recovery import laps
 
     points = []
     for lap in laps(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from heliotrope.errors import MissingExtra
-from heliotrope.measure.steps import StepMeter
+from heliotrope.measure.training.steps import StepMeter
 
 try:
     from lightning.pytorch.callbacks import Callback

@@ -14,8 +14,8 @@ import msgspec
 
 from heliotrope.errors import MeterError, UsageError
 from heliotrope.measure import registry
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import NOBODY, Draw, Meter, Usage
-from heliotrope.measure.system import System
 from heliotrope.model import Provenance
 
 LONGEST_ASK = 4096  # bytes that a client may send without ending a line

@@ -14,8 +14,8 @@ from types import FrameType
 
 from heliotrope.errors import InvalidInput
 from heliotrope.measure import registry
-from heliotrope.measure.session import Session, own_calibration
-from heliotrope.measure.system import System
+from heliotrope.measure.machine.system import System
+from heliotrope.measure.sampling.session import Session, own_calibration
 from heliotrope.model import Measurement
 
 PR_SET_CHILD_SUBREAPER = 36

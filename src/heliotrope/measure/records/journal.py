@@ -12,7 +12,7 @@ from heliotrope.errors import InvalidInput
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from heliotrope.measure.recorder import Sample
+    from heliotrope.measure.sampling.recorder import Sample
 
 VERSION = 1
 SYNC_S = 1.0  # the disk is told at most this often; the kernel holds every line at once

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.measure import series
-from heliotrope.measure.recorder import Z90
-from heliotrope.measure.recovery import laps
+from heliotrope.measure.records.recovery import laps
+from heliotrope.measure.reference import series
+from heliotrope.measure.sampling.recorder import Z90
 
 LEAST_POINTS = 5
 APPLIED = "calibrated by "  # how the flag of a corrected reading begins

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heliotrope.measure.protocol import Draw
-from heliotrope.measure.recorder import Z90
+from heliotrope.measure.sampling.recorder import Z90
 
 if TYPE_CHECKING:
-    from heliotrope.measure.calibration import Calibration
+    from heliotrope.measure.reference.calibration import Calibration
 
 
 def misfit(calibration: Calibration, meters: frozenset[str]) -> str:
@@ -20,7 +20,7 @@ def misfit(calibration: Calibration, meters: frozenset[str]) -> str:
 
 def corrected(calibration: Calibration, draws: tuple[Draw, ...]) -> tuple[Draw, ...]:
     """Every counted draw times the machine's factor, with the bounds that the fit left."""
-    from heliotrope.measure.calibration import APPLIED
+    from heliotrope.measure.reference.calibration import APPLIED
 
     factor = calibration.factor
     flag = f"{APPLIED}{calibration.source}"

@@ -6,7 +6,7 @@ import os
 import resource
 import time
 
-from heliotrope.measure.system import Process, System
+from heliotrope.measure.machine.system import Process, System
 
 LOOK_S = 0.5  # between looks for new children; what they did before is counted when they are seen
 SCAN_SHARE = 0.0005  # of the time: what looking through all of /proc may cost

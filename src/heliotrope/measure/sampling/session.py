@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
-from heliotrope.measure.attribution import part_of
-from heliotrope.measure.correction import corrected, misfit, rest
-from heliotrope.measure.follow import Tree
-from heliotrope.measure.loop import LOOP
+from heliotrope.measure.machine.system import TICKS_PER_S, System
 from heliotrope.measure.protocol import Meter, Usage
-from heliotrope.measure.recorder import Pace, Recorder, Sample
-from heliotrope.measure.system import TICKS_PER_S, System
+from heliotrope.measure.reference.correction import corrected, misfit, rest
+from heliotrope.measure.sampling.follow import Tree
+from heliotrope.measure.sampling.loop import LOOP
+from heliotrope.measure.sampling.recorder import Pace, Recorder, Sample
+from heliotrope.measure.share.attribution import part_of
 from heliotrope.model import Provenance
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from heliotrope.measure.calibration import Calibration
-    from heliotrope.measure.journal import Journal
+    from heliotrope.measure.records.journal import Journal
+    from heliotrope.measure.reference.calibration import Calibration
     from heliotrope.model import Measurement
 
 RECKON_S = 1.0  # at the longest between two reckonings of what was noted
@@ -71,7 +71,7 @@ class Session:
         if journal is not None:
             from pathlib import Path
 
-            from heliotrope.measure.journal import Journal
+            from heliotrope.measure.records.journal import Journal
 
             self._journal = Journal(Path(journal), name, self._began_wall_s, interval_s)
         self._paces: dict[tuple[str, str], Pace] = {}
@@ -247,6 +247,6 @@ def own_calibration() -> Calibration | None:
         return None
     from pathlib import Path
 
-    from heliotrope.measure.calibration import load
+    from heliotrope.measure.reference.calibration import load
 
     return load(Path(path))

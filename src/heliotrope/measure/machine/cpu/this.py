@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from heliotrope.measure.cpu.names import HIDDEN, Socket, Span, resolve
-from heliotrope.measure.system import System
+from heliotrope.measure.machine.cpu.names import HIDDEN, Socket, Span, resolve
+from heliotrope.measure.machine.system import System
 
 
 class ThisCpu(NamedTuple):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from heliotrope.measure import groups, registry
-from heliotrope.measure.attribution import IDLE, split
+from heliotrope.measure import registry
+from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import NOBODY, Draw, Usage
-from heliotrope.measure.system import System
+from heliotrope.measure.share import groups
+from heliotrope.measure.share.attribution import IDLE, split
 
 KINDS = ("process", *groups.KINDS)
 UNSEEN = "(ended, or the kernel)"

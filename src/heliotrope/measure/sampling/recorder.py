@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from heliotrope.measure.attribution import Part
+from heliotrope.measure.share.attribution import Part
 from heliotrope.model import Provenance, least_trusted
 
 if TYPE_CHECKING:
