@@ -16,7 +16,7 @@ from heliotrope.config import Settings
 from heliotrope.errors import InvalidInput
 from heliotrope.run import Controller
 from heliotrope.run.engines.slurm.asked import minutes
-from heliotrope.run.engines.slurm.batch import read
+from heliotrope.run.imports.sbatch import read
 
 
 def script(folder, *lines, body="echo hi\n"):

@@ -25,11 +25,12 @@ GRACE_S = 60
 
 
 class KubernetesWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`queue`: a LocalQueue of Kueue. `labels`: of the node, as in `gpu=h100,zone=a`."""
+    """`queue`: a LocalQueue of Kueue. `labels`: of the node, as in `gpu=h100,zone=a`; `marks`: of the job."""
 
     image: str = ""
     queue: str = ""
     labels: str = ""
+    marks: str = ""
 
 
 class KubernetesSettings(KubernetesWork, frozen=True, forbid_unknown_fields=True):
@@ -135,7 +136,8 @@ def manifest(name: str, task: Task, site: KubernetesSettings) -> dict[str, Any]:
     volume = (
         {"persistentVolumeClaim": {"claimName": site.claim}} if site.claim else {"hostPath": {"path": site.host_path}}
     )
-    marks = {"app.kubernetes.io/managed-by": "heliotrope"} | ({QUEUE: queue} if queue else {})
+    marks = pairs(own.marks or site.marks, "marks") | {"app.kubernetes.io/managed-by": "heliotrope"}
+    marks |= {QUEUE: queue} if queue else {}
     pod = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_S,

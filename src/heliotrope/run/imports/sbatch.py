@@ -6,10 +6,9 @@ import re
 import shlex
 from pathlib import Path
 
-import msgspec
-
 from heliotrope.errors import InvalidInput
 from heliotrope.run.engines.slurm.asked import MIB, minutes
+from heliotrope.run.imports.asked import Asked
 
 SHORT = {
     "A": "account", "a": "array", "b": "begin", "C": "constraint", "c": "cpus-per-task", "D": "chdir", "e": "error",
@@ -25,21 +24,7 @@ TIMES = {"K": 1 << 10, "M": MIB, "G": 1 << 30, "T": 1 << 40}
 MANY = 10_000
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """`limit_s`: its --time. `array`: the index of each of its tasks; empty where it is one job."""
-
-    name: str
-    cpus: float = 1.0
-    devices: int = 0
-    device_kind: str | None = None
-    memory_bytes: int = 0
-    limit_s: float | None = None
-    directory: str = ""
-    array: tuple[int, ...] = ()
-    options: dict[str, str] = {}
-
-
-def read(path: Path) -> Batch:
+def read(path: Path) -> Asked:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -54,7 +39,7 @@ def read(path: Path) -> Batch:
             break
         if line.startswith("#SBATCH"):
             told |= {name: (value, number) for name, value in _flags(line.removeprefix("#SBATCH"), str(path), number)}
-    return _Reading(path, told).batch()
+    return _Reading(path, told).asked()
 
 
 def _flags(text: str, file: str, line: int) -> list[tuple[str, str]]:
@@ -86,7 +71,7 @@ class _Reading:
     def __init__(self, path: Path, told: dict[str, tuple[str, int]]) -> None:
         self.path, self.told = path, dict(told)
 
-    def batch(self) -> Batch:
+    def asked(self) -> Asked:
         limit_s = self._time()
         cpus = self._count("cpus-per-task", 1)
         devices, kind = self._devices()
@@ -101,7 +86,7 @@ class _Reading:
         if rest:
             flags = [f"--{k}={v}" if v else f"--{k}" if len(k) > 1 else f"-{k}" for k, v in rest.items()]
             options["slurm.flags"] = shlex.join(flags)
-        return Batch(
+        return Asked(
             name=name or self.path.name,
             cpus=float(cpus),
             devices=devices,
@@ -110,6 +95,7 @@ class _Reading:
             limit_s=limit_s,
             directory=directory,
             array=array,
+            index_variable="SLURM_ARRAY_TASK_ID",
             options=options,
         )
 
