@@ -67,8 +67,8 @@ class Value(msgspec.Struct, frozen=True):
     def text(self) -> str:
         if not isinstance(self.what, str):
             raise self.wrong("not text", found=_kind(self.what), allowed="text; numbers and true need quotes")
-        if "\0" in self.what:
-            raise self.wrong("text with a zero byte", found="\\0")
+        if "\0" in self.what or any("\ud800" <= letter <= "\udfff" for letter in self.what):
+            raise self.wrong("text that no program can be given", allowed="no zero byte, no half of a character")
         return self.what
 
     def name(self) -> str:
@@ -192,6 +192,8 @@ class _Json:
             if self.text[self.at : self.at + 1] != '"':
                 raise self._wrong("not JSON: a key in quotes is missing")
             line, key = self._line(), self._text()
+            if not key.isprintable():
+                raise InvalidInput("not a key", file=self.file, line=line, field=path, found=key[:40])
             if key in fields:
                 raise InvalidInput("told twice", file=self.file, line=line, field=_join(path, key))
             self._skip()
@@ -299,8 +301,10 @@ class _Plain:
         return Value(self.file, line, path, what)
 
     def _key(self, node: yaml.Node, path: str) -> str:
-        if not isinstance(node, self.yaml.ScalarNode):
-            raise InvalidInput("a key that is no text", file=self.file, line=node.start_mark.line + 1, field=path)
+        if not isinstance(node, self.yaml.ScalarNode) or not node.value.isprintable():
+            raise InvalidInput(
+                "not a key", file=self.file, line=node.start_mark.line + 1, field=path, found=str(node.value)[:40]
+            )
         if node.tag == "tag:yaml.org,2002:merge":
             raise InvalidInput(
                 "merging (<<) is not read",
