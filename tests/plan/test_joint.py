@@ -197,6 +197,15 @@ def test_a_gang_may_be_let_into_another_zone():
     assert "letting 1 job run in any zone" in caught.value.hint
 
 
+def test_many_alike_jobs_are_counted_together():
+    """Twenty thousand at once where half as many fit: one column an hour, however many jobs."""
+    grid = curves([[300.0] * 6])
+    with pytest.raises(Clash, match="lacks 10000 devices") as caught:
+        solve(problem(batch([(0, 4, 0, 1, 100, (0,))] * 20_000, 1), grid, (10_000.0,)))
+    assert "a capacity of 20000 in Z0 (now 10000)" in caught.value.hint
+    assert "deadlines up to 60 min later for 10000 jobs" in caught.value.hint
+
+
 homes = st.sampled_from([(0,), (1,), (0, 1)])
 bound_to = st.tuples(
     st.integers(0, 3), st.integers(1, 6), st.integers(0, 2), st.integers(1, 3), st.integers(100, 300), homes

@@ -53,7 +53,7 @@ def _lacking(core: Core, fit: Fit) -> str:
         if len(where):
             parts.append(
                 f"{problem.zones[z]} lacks {over.max():g} devices between hours {where[0] * cell_h:g} and "
-                f"{(where[-1] + 1) * cell_h:g}, {over.sum() * cell_h:.4g} device-hours"
+                f"{(where[-1] + 1) * cell_h:g}, {over.sum() * cell_h:.6g} device-hours"
             )
     return "; ".join(parts)
 

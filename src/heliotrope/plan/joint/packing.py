@@ -24,6 +24,8 @@ SOME, MANY = 20_000, 50_000
 TRADES_AT_ONCE, MOST_GIVE_WAY = 2000, 24
 # What a job laid by itself counts as having given way: others go first.
 STAYS = 50
+# Each job that makes others give way looks at all jobs.
+MOST_LOOKED_AT = 10**9
 
 
 class Packing:
@@ -78,7 +80,7 @@ class Packing:
         seats = self.seats
         waiting = np.flatnonzero(self.seating.zone < 0).tolist()
         out = np.empty(len(self.problem), dtype=np.int64)
-        tries = 2000 + 100 * len(waiting)
+        tries = min(2000 + 100 * len(waiting), MOST_LOOKED_AT // len(seats.first))
         while waiting:
             j = waiting.pop()
             if self.settle(np.array([j]), 1.0) == 0:
@@ -120,7 +122,7 @@ class Packing:
             with suppress(Infeasible):
                 alone.first_plan(0.0, exact=False)
                 return alone.seating
-        if columns(self.problem, asked.jobs) > MOST_COLUMNS:
+        if columns(asked) > MOST_COLUMNS:
             return None
         found = fit(asked, "rise")
         if found is None or (found.extra > NOTHING and not found.impossible):

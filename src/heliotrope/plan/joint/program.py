@@ -74,18 +74,18 @@ def zones_of(problem: Problem, jobs: Ints | list[int]) -> Ints:
 def cores_of(problem: Problem, stuck: list[int]) -> list[Core]:
     """All jobs at once where that is little work, else those bound to each set of zones that a stuck job has."""
     everything = core(problem, np.arange(len(problem.capacity)))
-    if columns(problem, everything.jobs) <= FEW_COLUMNS:
+    if columns(everything) <= FEW_COLUMNS:
         return [everything]
     _, one_each = np.unique(problem.places[stuck], return_index=True)
     found = [core(problem, zones_of(problem, [stuck[i]])) for i in one_each.tolist()]
     return sorted(found, key=lambda asked: (len(asked.zones), len(asked.jobs)))
 
 
-def columns(problem: Problem, jobs: Ints) -> int:
-    """How many columns the program of `jobs` has, alike jobs not yet merged."""
-    seats = problem.seats
-    choices = seats.sets_ptr[seats.places[jobs] + 1] - seats.sets_ptr[seats.places[jobs]]
-    return int((choices * (1 + seats.final[jobs] - seats.first[jobs])).sum())
+def columns(asked: Core) -> int:
+    """How many columns the core's program has, but for those of moves."""
+    seats, sample = asked.problem.seats, _classes(asked).sample
+    choices = seats.sets_ptr[seats.places[sample] + 1] - seats.sets_ptr[seats.places[sample]]
+    return int((choices * (1 + seats.final[sample] - seats.first[sample])).sum())
 
 
 def _classes(asked: Core) -> Classes:

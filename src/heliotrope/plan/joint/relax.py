@@ -14,7 +14,7 @@ from heliotrope.plan.joint.problem import Floats, Problem
 from heliotrope.plan.joint.program import MOST_COLUMNS, NOTHING, columns, core, fit
 from heliotrope.units import show_duration
 
-MOST_STEPS = 64  # the longest delay looked for, in steps of the grid
+MOST_STEPS = 32  # the longest delay looked for, in steps of the grid
 
 
 def explained(clash: Clash, price: Floats, rng: np.random.Generator) -> Clash:
@@ -28,7 +28,7 @@ def refuse_overload(problem: Problem) -> None:
     if problem.load <= 1:
         return
     everything = core(problem, np.arange(len(problem.capacity)))
-    found = fit(everything, "rise") if columns(problem, everything.jobs) <= MOST_COLUMNS else None
+    found = fit(everything, "rise") if columns(everything) <= MOST_COLUMNS else None
     if found is not None and found.impossible:
         none = np.zeros((len(problem.capacity), problem.values.shape[1]))
         raise explained(Clash(everything, found), none, np.random.default_rng(0))
@@ -101,15 +101,10 @@ def _let_move(clash: Clash) -> Problem | None:
 
 
 def _let_wait(clash: Clash) -> Problem | None:
-    """The fewest steps of the grid that all jobs of the core need to be later, by doubling and halving."""
-    low, high = 0, 1
+    """The fewest steps of the grid by which jobs of the core need to be later, by halving."""
+    low, high = 0, MOST_STEPS
     best = _fits_later(clash, high)
-    while best is None:
-        low, high = high, 2 * high
-        if high > min(MOST_STEPS, clash.core.problem.values.shape[1]):
-            return None
-        best = _fits_later(clash, high)
-    while high - low > 1:
+    while best is not None and high - low > 1:
         middle = (low + high) // 2
         found = _fits_later(clash, middle)
         if found is None:
@@ -128,9 +123,8 @@ def _fits_later(clash: Clash, steps: int) -> Problem | None:
     later = np.minimum(latest[jobs] + steps * problem.step_s, end_s - problem.length[jobs])
     latest[jobs] = np.maximum(latest[jobs], later)
     relaxed = msgspec.structs.replace(problem, latest=latest)
-    if columns(relaxed, jobs) > MOST_COLUMNS:
-        return None
-    found = fit(core(relaxed, asked.zones), "rise")
+    later_core = core(relaxed, asked.zones)
+    found = fit(later_core, "rise") if columns(later_core) <= MOST_COLUMNS else None
     if found is None or found.extra > NOTHING:
         return None
     in_time = jobs[found.start <= problem.seats.final[jobs]]
