@@ -71,8 +71,12 @@ class RayService:
             *common,
         )
         self._until(lambda: self._nodes() == 2)
+        self._until(self._takes_jobs)
 
     def _run(self, *words: str) -> None:
+        # Ports of their own: another Ray on this machine has the ones that Ray would take.
+        agent, metrics = free_ports(2)
+        words = (*words, f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}")
         environment = {
             **os.environ,
             "RAY_USAGE_STATS_ENABLED": "0",
@@ -103,6 +107,19 @@ class RayService:
         except (urllib.error.URLError, OSError):
             return 0
         return sum(node["raylet"].get("state") == "ALIVE" for node in told["data"]["summary"])
+
+    def _takes_jobs(self) -> bool:
+        """A node is alive some seconds before its agent takes jobs."""
+        request = urllib.request.Request(
+            f"{self.url}/api/jobs/",
+            b'{"entrypoint": "true"}',
+            {"Authorization": f"Bearer {self.token_file.read_text()}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
 
     def _until(self, holds, within_s: float = 90.0) -> None:
         deadline = time.monotonic() + within_s
