@@ -71,12 +71,14 @@ class Worker:
         assert self._process.stdout is not None
         self._out, self._in = self._process.stdin, self._process.stdout
         self._ready = False
+        self._watch = select.poll()
+        self._watch.register(self._in, select.POLLIN)
         # Through the pipe: a command line is for all to see.
         _send(self._out, secret.text().encode())
 
     def ready(self) -> bool:
         """Whether it has started; never waits."""
-        if not self._ready and select.select([self._in], [], [], 0)[0]:
+        if not self._ready and self._watch.poll(0):
             self._ready = _receive(self._in) == b"ready"
         return self._ready
 

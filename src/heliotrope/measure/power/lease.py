@@ -70,10 +70,13 @@ def attend(link: socket.socket, keeper: Keeper, who: str, *, pid: int = 0) -> No
         alive = _watch(pid)
         try:
             lines = Lines(link)
+            # Not select: a training program may have more files open than that can count.
+            watch = select.poll()
+            for one in (link.fileno(), alive):
+                if one is not None:
+                    watch.register(one, select.POLLIN)
             while True:
-                watched: list[socket.socket | int] = [link] if alive is None else [link, alive]
-                ready, _, _ = select.select(watched, [], [])
-                if link not in ready:
+                if link.fileno() not in {one for one, _ in watch.poll()}:
                     return
                 line = lines.next()
                 if line is None:
