@@ -197,6 +197,16 @@ def test_a_gang_may_be_let_into_another_zone():
     assert "letting 1 job run in any zone" in caught.value.hint
 
 
+def test_a_proof_on_coarser_starts_says_so():
+    grid = curves([[300.0] * 6])
+    with pytest.raises(Clash) as caught:
+        solve(problem(batch([(0, 8, 1, 2, 100, (0,))] * 2, 1, 137.0), grid, (2.0,)))
+    assert "starts were tried every 5 min only" in caught.value.cause
+    with pytest.raises(Clash) as caught:
+        solve(problem(batch([(0, 8, 1, 2, 100, (0,))] * 2, 1), grid, (2.0,)))
+    assert "starts were tried" not in caught.value.cause
+
+
 def test_many_alike_jobs_are_counted_together():
     """Twenty thousand at once where half as many fit: one column an hour, however many jobs."""
     grid = curves([[300.0] * 6])

@@ -8,7 +8,7 @@ import numpy as np
 from heliotrope.errors import Infeasible
 from heliotrope.plan.joint.problem import Problem
 from heliotrope.plan.joint.program import Core, Fit
-from heliotrope.units import S_PER_HOUR
+from heliotrope.units import S_PER_HOUR, show_duration
 
 NAMED = 5  # rows that a message lists
 
@@ -26,10 +26,13 @@ class Clash(Infeasible):
     def __init__(self, core: Core, fit: Fit, ways: tuple[Way, ...] = ()) -> None:
         self.core, self.fit, self.ways = core, fit, ways
         hint = "; or ".join(way.words for way in ways)
+        between = (
+            "" if core.problem.on_cells else f"; starts were tried every {show_duration(core.problem.cell_s)} only"
+        )
         super().__init__(
             f"no plan keeps all limits: {_lacking(core, fit)}",
             cause=f"{len(core.jobs)} jobs may run nowhere else ({rows(core.jobs)}) and do not fit together, "
-            "even with all other jobs gone",
+            f"even with all other jobs gone{between}",
             hint=f"each of these would do: {hint}" if hint else "more capacity, later deadlines or more zones",
         )
 

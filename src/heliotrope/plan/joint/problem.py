@@ -128,6 +128,11 @@ class Problem(msgspec.Struct, frozen=True, eq=False):
         return msgspec.structs.replace(self, **{name: getattr(self, name)[jobs] for name in columns})
 
     @property
+    def on_cells(self) -> bool:
+        """Then some plan starts at cells' edges only, if there is any: each job of a plan may be pushed to the left."""
+        return _falls_on(self.cell_s, self.release, self.length, self.latest)
+
+    @property
     def mean_gram(self) -> float:
         """Grams a device-second costs on average: the scale of prices."""
         return float(self.values.mean() * self.grams.sum() / self.width.sum())
@@ -172,8 +177,10 @@ def problem(batch: Batch, curves: Curves, capacity: tuple[float, ...]) -> Proble
 
 def _cell(step_s: float, *clocks: Floats) -> float:
     for cell_s in CELLS_S:
-        if cell_s <= step_s and step_s % cell_s == 0:
-            off = max(float(np.abs(clock / cell_s - np.rint(clock / cell_s)).max()) for clock in clocks)
-            if off < 1e-6:
-                return cell_s
+        if cell_s <= step_s and step_s % cell_s == 0 and _falls_on(cell_s, *clocks):
+            return cell_s
     return min(CELLS_S[-1], step_s)
+
+
+def _falls_on(cell_s: float, *clocks: Floats) -> bool:
+    return max(float(np.abs(clock / cell_s - np.rint(clock / cell_s)).max()) for clock in clocks) < 1e-6
