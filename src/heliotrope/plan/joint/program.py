@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
 
-# Branches of the search, so that effort is fixed; columns above which no
+# Branches and seconds of a search that may end without an answer; columns above which no
 # program is asked, and up to which all jobs are asked at once.
 MOST_NODES, MOST_COLUMNS, FEW_COLUMNS = 500, 100_000, 5000
+MOST_S = 8.0
 NOTHING = 1e-6
 Goal = Literal["rise", "moves"]
 
@@ -206,7 +207,7 @@ def _ask(
     kinds[whole] = highspy.HighsVarType.kInteger
     lp.integrality_ = kinds.tolist()
     program = highspy.Highs()
-    for name, value in (("output_flag", False), ("threads", 1), ("mip_max_nodes", MOST_NODES)):
+    for name, value in (("output_flag", False), ("threads", 1), ("mip_max_nodes", MOST_NODES), ("time_limit", MOST_S)):
         program.setOptionValue(name, value)
     program.passModel(lp)
     program.run()
