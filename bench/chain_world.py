@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from heliotrope.errors import ChainRefused
-from heliotrope.prove import merkle
 from heliotrope.prove.chain import artifact, typed
 from heliotrope.prove.chain.node import Fees, LogEntry, Mined, Node
 from heliotrope.prove.chain.outbox import Outbox
@@ -23,6 +22,7 @@ from heliotrope.prove.chain.rpc import Rpc
 from heliotrope.prove.chain.typed import Role
 from heliotrope.prove.chain.wallet import Wallet
 from heliotrope.prove.claims.leaf import Claim, claim_id, leaf_data, serial_of
+from heliotrope.prove.formats import merkle
 from heliotrope.store import Store
 from heliotrope.units import S_PER_DAY
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heliotrope.config import ProveSettings
-from heliotrope.prove import Ledger, batch, merkle, sequencer
-from heliotrope.prove.check import check_all
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Note
+from heliotrope.prove import Ledger
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note
+from heliotrope.prove.log import batch, sequencer
+from heliotrope.prove.log.check import check_all
 from heliotrope.store import Store
 from table import Row
 

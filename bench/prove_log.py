@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from heliotrope.prove import merkle
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Algorithm, SecretKey
-from heliotrope.prove.proof import Proof
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Algorithm, SecretKey
+from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.formats.trust import Trust
 from table import Row
 
 HELIO = [sys.executable, "-m", "heliotrope", "log", "append", "--stdin", "--json", "--home"]

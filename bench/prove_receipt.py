@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heliotrope.config import ProveSettings
-from heliotrope.prove import Ledger, Statement, record, verify_receipt
+from heliotrope.prove import Ledger, Statement, verify_receipt
+from heliotrope.prove.records import record
 from heliotrope.store import Store
 from table import Row
 

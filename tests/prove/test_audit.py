@@ -14,15 +14,18 @@ from heliotrope import footprint
 from heliotrope.config import ProveSettings
 from heliotrope.errors import BadNote, HelioError, ProofError, ProviderDown, SplitView
 from heliotrope.model import Estimate, Provenance
-from heliotrope.prove import Ledger, plan_statement, record, run_statement, sequencer, tiles, verify_receipt
+from heliotrope.prove import Ledger, plan_statement, run_statement, verify_receipt
 from heliotrope.prove.audit.attestation import Attestation
 from heliotrope.prove.audit.auditor import Auditor
 from heliotrope.prove.audit.own import model_signal
 from heliotrope.prove.audit.source import Folder
-from heliotrope.prove.export import export
-from heliotrope.prove.note import SecretKey
+from heliotrope.prove.formats import tiles
+from heliotrope.prove.formats.note import SecretKey
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.log import sequencer
+from heliotrope.prove.log.export import export
 from heliotrope.prove.overview import overview
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.records import record
 from heliotrope.store import Store
 from prove_stories import ENERGY, LYON, MEASUREMENT, PLAN, READINGS, SIGNALS, WORKLOAD, half, run, story
 
@@ -184,7 +187,7 @@ def test_a_disagreement_is_wherever_the_number_is(ledger, tmp_path):
 
 def test_an_opinion_counts_only_for_its_entry_and_its_log(ledger):
     (index,) = log(ledger, story())
-    from heliotrope.prove import merkle
+    from heliotrope.prove.formats import merkle
 
     with ledger.store.read() as tx:
         leaf = merkle.leaf_hash(bytes(tx.one("SELECT leaf FROM log_entry")[0]))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliotrope.prove import merkle
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Algorithm, SecretKey
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Algorithm, SecretKey
+from heliotrope.prove.formats.trust import Trust
 from heliotrope.prove.witness.protocol import Request, decide
 from prove_kill import kills
 from prove_split import accepted

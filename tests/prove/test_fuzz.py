@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import HelioError
-from heliotrope.prove import evidence, tiles, training
-from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.claims.seeds.keeper import Closing
-from heliotrope.prove.note import Note, SecretKey, parse_signatures
-from heliotrope.prove.receipt import RecordFile
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats import tiles
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note, SecretKey, parse_signatures
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.records import evidence, training
+from heliotrope.prove.records.receipt import RecordFile
 from heliotrope.prove.witness.client import Peer
 
 KEY = str(SecretKey("a.example", 1, bytes(32)).key)

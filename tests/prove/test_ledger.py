@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from heliotrope.config import ProveSettings
 from heliotrope.errors import BadProof, BadSignature, HelioError, InvalidInput, ProofError, SplitView, UnknownName
-from heliotrope.prove import Ledger, Statement, merkle, publisher, record, sequencer, tiles, verify_receipt
-from heliotrope.prove.check import check_all
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.proof import Proof
-from heliotrope.prove.receipt import record_path
+from heliotrope.prove import Ledger, Statement, verify_receipt
+from heliotrope.prove.formats import merkle, tiles
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.log import publisher, sequencer
+from heliotrope.prove.log.check import check_all
+from heliotrope.prove.records import record
+from heliotrope.prove.records.receipt import record_path
 from heliotrope.store import Store
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import BadProof
-from heliotrope.prove import merkle
+from heliotrope.prove.formats import merkle
 
 LEAVES = [merkle.leaf_hash(bytes([i])) for i in range(40)]
 

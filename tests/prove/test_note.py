@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import BadNote, BadSignature, HelioError
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.merkle import EMPTY_ROOT
-from heliotrope.prove.note import Algorithm, Key, Note, SecretKey, encode, parse_signatures
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.merkle import EMPTY_ROOT
+from heliotrope.prove.formats.note import Algorithm, Key, Note, SecretKey, encode, parse_signatures
 
 LOG = SecretKey("example.org/log", Algorithm.ED25519, bytes(range(32)))
 WITNESS = SecretKey("witness.example/w", Algorithm.COSIGNATURE, bytes(range(1, 33)))

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import BadSignature, HelioError, InvalidInput
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.merkle import EMPTY_ROOT
-from heliotrope.prove.note import Algorithm, SecretKey
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.merkle import EMPTY_ROOT
+from heliotrope.prove.formats.note import Algorithm, SecretKey
+from heliotrope.prove.formats.trust import Trust
 
 # Fixed seeds: the keys are in the names of tests, and every process has to know those alike.
 LOG = SecretKey("log.example/one", Algorithm.ED25519, bytes(32))

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import BadProof, BadSignature, HelioError, InvalidInput
-from heliotrope.prove import record
-from heliotrope.prove.note import SecretKey
-from heliotrope.prove.signing import entry_payload
+from heliotrope.prove.formats.note import SecretKey
+from heliotrope.prove.records import record
+from heliotrope.prove.records.signing import entry_payload
 
 SEALER = record.Sealer(SecretKey.generate("site-test"))
 KEYS = st.text(st.characters(max_codepoint=127), max_size=10)

@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from heliotrope.cli.root import helio
 from heliotrope.config import ProveSettings
 from heliotrope.errors import InvalidInput, UsageError
-from heliotrope.prove import Ledger, Training, TrainingStep, plan_statement, training
+from heliotrope.prove import Ledger, Training, TrainingStep, plan_statement
 from heliotrope.prove.audit.retrain import Retrain
-from heliotrope.prove.training import TrainingTrail
+from heliotrope.prove.records import training
+from heliotrope.prove.records.training import TrainingTrail
 from heliotrope.store import Store
 from prove_stories import PLAN, WORKLOAD, story
 
@@ -108,7 +109,7 @@ def test_nothing_to_take_again_is_nothing_against(trained):
 LOOP = """
 import os, subprocess, sys
 from pathlib import Path
-from heliotrope.prove.training import TrainingTrail
+from heliotrope.prove.records.training import TrainingTrail
 
 code, folder = Path(sys.argv[1]), Path(os.environ["HELIO_CHECKPOINT"])
 trail = TrainingTrail(folder, code=code, data=code, seed=7, hyper_parameters={"rate": "0.5"})

@@ -15,10 +15,10 @@ import pytest
 from heliotrope.config import ProveSettings
 from heliotrope.errors import SplitView
 from heliotrope.prove import Ledger, plan_statement
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Algorithm, Note, SecretKey
-from heliotrope.prove.receipt import record_path
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Algorithm, Note, SecretKey
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.records.receipt import record_path
 from heliotrope.store import Store
 from prove_stories import PLAN, WORKLOAD, half, story
 
@@ -30,7 +30,7 @@ QUORUM = 5
 CHEAT = """
 import socket, sys, time
 from aiohttp import web
-from heliotrope.prove.note import SecretKey
+from heliotrope.prove.formats.note import SecretKey
 from heliotrope.prove.witness.protocol import Request
 
 secret = SecretKey.parse(sys.argv[1])

@@ -32,7 +32,8 @@ from heliotrope.model import (
     Workload,
     WorkloadKind,
 )
-from heliotrope.prove import Ledger, Training, evidence, plan_statement, record, run_statement
+from heliotrope.prove import Ledger, Training, plan_statement, run_statement
+from heliotrope.prove.records import evidence, record
 from heliotrope.store import Store
 
 START_S = 1_767_225_600

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import BadProof
-from heliotrope.prove import merkle, tiles
+from heliotrope.prove.formats import merkle, tiles
 
 
 def test_paths():

@@ -13,10 +13,11 @@ from click.testing import CliRunner
 from heliotrope.cli.root import helio
 from heliotrope.config import ProveSettings
 from heliotrope.errors import ProofError, UnknownName
-from heliotrope.prove import Ledger, Statement, plan_statement, record, upkeep, verify_receipt
-from heliotrope.prove.check import check_all
-from heliotrope.prove.note import Note
-from heliotrope.prove.trust import Trust
+from heliotrope.prove import Ledger, Statement, plan_statement, upkeep, verify_receipt
+from heliotrope.prove.formats.note import Note
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.log.check import check_all
+from heliotrope.prove.records import record
 from heliotrope.store import Store
 from prove_stories import PLAN, WORKLOAD, story
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from heliotrope.prove import merkle, tiles
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Algorithm, Key, Note, SecretKey, parse_signatures
+from heliotrope.prove.formats import merkle, tiles
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Algorithm, Key, Note, SecretKey, parse_signatures
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from heliotrope.config import ProveSettings
 from heliotrope.errors import ConfigError, HelioError, InvalidInput, ProofError, SplitView
-from heliotrope.prove import Ledger, merkle, verify_receipt
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Algorithm, Key, Note, SecretKey, encode, parse_signatures
+from heliotrope.prove import Ledger, verify_receipt
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Algorithm, Key, Note, SecretKey, encode, parse_signatures
 from heliotrope.prove.witness.client import Peer
 from heliotrope.prove.witness.memory import Witness
 from heliotrope.prove.witness.protocol import SIZE_TYPE, Request, decide, monitor_path

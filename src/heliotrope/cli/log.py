@@ -114,7 +114,7 @@ def _verdict(verdict: Verdict) -> dict[str, object]:
 
 
 def _verify_all(context: Context) -> None:
-    from heliotrope.prove.check import check_all
+    from heliotrope.prove.log.check import check_all
 
     result = check_all(open_ledger(context))
     if context.json:
@@ -148,7 +148,7 @@ def receipt(context: Context, run: str, out: Path | None, kind: str) -> None:
 @click.option("--records", is_flag=True, help="Records and evidence too, which are private, for an auditor.")
 def export(context: Context, directory: Path, records: bool) -> None:
     """Write the static files of the log (tlog-tiles) and its keys into DIRECTORY, for any web server."""
-    from heliotrope.prove.export import export as export_files
+    from heliotrope.prove.log.export import export as export_files
 
     ledger = open_ledger(context)
     ledger.publish()
@@ -164,7 +164,7 @@ def export(context: Context, directory: Path, records: bool) -> None:
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read a JSON value a line.")
 def append(context: Context, from_stdin: bool) -> None:
     """Append a record for each JSON line; its index is printed once it is durable."""
-    from heliotrope.prove.batch import append_lines
+    from heliotrope.prove.log.batch import append_lines
 
     if not from_stdin:
         raise UsageError("append reads its records from stdin", hint="helio log append --stdin < FILE")

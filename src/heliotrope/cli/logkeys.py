@@ -51,7 +51,7 @@ def erase(context: Context, index: int) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder for whoever may read them.")
 def reveal(context: Context, indices: tuple[int, ...], out: Path) -> None:
     """Open records INDEX… to somebody: salt, envelope, evidence, a run's plans; for `helio log audit --revealed`."""
-    from heliotrope.prove.reveal import reveal as open_records
+    from heliotrope.prove.records.reveal import reveal as open_records
 
     opened = open_records(open_ledger(context), indices, out)
     if context.json:

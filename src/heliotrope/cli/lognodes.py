@@ -28,8 +28,8 @@ _LISTENING = (
 @click.option("--records", is_flag=True, help="Serve records and evidence too, which are private, to auditors.")
 def serve(context: Context, host: str, port: int, records: bool) -> None:
     """Serve the log's static files (tlog-tiles) and keys over HTTP."""
-    from heliotrope.prove.serving import serve as run
-    from heliotrope.prove.static import application
+    from heliotrope.prove.log.serving import serve as run
+    from heliotrope.prove.log.static import application
 
     ledger = open_ledger(context)
     ledger.publish()
@@ -53,9 +53,9 @@ def serve(context: Context, host: str, port: int, records: bool) -> None:
 def witness(context: Context, host: str, port: int, name: str, logs: tuple[str, ...], vkeys: Path | None) -> None:
     """Cosign the checkpoints of logs that only ever grew (C2SP tlog-witness)."""
     from heliotrope.prove import keys
-    from heliotrope.prove.note import Algorithm, Key
-    from heliotrope.prove.serving import serve as run
-    from heliotrope.prove.trust import Trust
+    from heliotrope.prove.formats.note import Algorithm, Key
+    from heliotrope.prove.formats.trust import Trust
+    from heliotrope.prove.log.serving import serve as run
     from heliotrope.prove.witness.memory import Witness
     from heliotrope.prove.witness.server import application
 
@@ -112,7 +112,7 @@ def audit(
     from heliotrope.prove.audit.report import hand_in
     from heliotrope.prove.audit.retrain import Retrain
     from heliotrope.prove.audit.source import Revealed, open_source
-    from heliotrope.prove.trust import Trust
+    from heliotrope.prove.formats.trust import Trust
 
     if (code is None) != (checkpoints is None):
         raise UsageError("taking steps again needs both --code and --checkpoints")

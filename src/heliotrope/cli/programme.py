@@ -85,8 +85,8 @@ def seeds(
     """As an auditor: commit to the seeds of PROGRAMME, and hand each out once its epoch is seen closed."""
     from heliotrope.prove.claims.seeds.keeper import Keeper
     from heliotrope.prove.claims.seeds.server import application
-    from heliotrope.prove.serving import serve as run
-    from heliotrope.prove.trust import Trust
+    from heliotrope.prove.formats.trust import Trust
+    from heliotrope.prove.log.serving import serve as run
 
     if serve != (vkeys is not None):
         raise InvalidInput("seeds are served to a log that is known", field="--serve", hint="give --vkeys with it")

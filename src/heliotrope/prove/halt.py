@@ -7,7 +7,7 @@ from pathlib import Path
 
 from heliotrope.errors import SplitView
 from heliotrope.prove.files import write_whole
-from heliotrope.prove.note import Note
+from heliotrope.prove.formats.note import Note
 
 FOLDER = "split-view"
 

@@ -9,7 +9,7 @@ import msgspec
 
 from heliotrope.errors import BadNote, ProofError
 from heliotrope.prove.files import held, write_whole
-from heliotrope.prove.note import Algorithm, SecretKey, check_name
+from heliotrope.prove.formats.note import Algorithm, SecretKey, check_name
 
 
 class KeyRing(msgspec.Struct, frozen=True):

@@ -11,15 +11,18 @@ import msgspec
 
 from heliotrope.config import ProveSettings
 from heliotrope.errors import BadNote, ConfigError, ProofError, UnknownName
-from heliotrope.prove import cosigning, halt, keys, merkle, publisher, receipt, record, sequencer, trust
+from heliotrope.prove import halt, keys
 from heliotrope.prove.audit import attestation
 from heliotrope.prove.audit.attestation import Attestation, Opinion
-from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import held, write_whole
-from heliotrope.prove.note import Key, Note
-from heliotrope.prove.proof import Proof
-from heliotrope.prove.receipt import RecordFile
-from heliotrope.prove.record import Sealed, Sealer, Statement
+from heliotrope.prove.formats import merkle, trust
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Key, Note
+from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.log import cosigning, publisher, sequencer
+from heliotrope.prove.records import receipt, record
+from heliotrope.prove.records.receipt import RecordFile
+from heliotrope.prove.records.record import Sealed, Sealer, Statement
 from heliotrope.prove.witness.client import Peer
 from heliotrope.store import Store, Transaction
 

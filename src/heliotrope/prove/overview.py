@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.ledger import Ledger
 
 

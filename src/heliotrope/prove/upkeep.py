@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from heliotrope.errors import UnknownName
-from heliotrope.prove import keys, record
+from heliotrope.prove import keys
 from heliotrope.prove.ledger import Ledger
-from heliotrope.prove.record import Statement
+from heliotrope.prove.records import record
+from heliotrope.prove.records.record import Statement
 
 
 def rotate(ledger: Ledger, role: str) -> int:

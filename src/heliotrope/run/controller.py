@@ -14,7 +14,8 @@ from heliotrope.errors import HelioError, Infeasible, InvalidInput
 from heliotrope.fleet import Fleet
 from heliotrope.model import Plan, Run, RunState, Slot
 from heliotrope.plan.share import Turns
-from heliotrope.prove import plan_statement, run_statement, training
+from heliotrope.prove import plan_statement, run_statement
+from heliotrope.prove.records import training
 from heliotrope.run import accounting, engines, lifecycle, sharing
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of

@@ -64,7 +64,7 @@ def jobs(house: House, *, limit: int) -> tuple[JobRow, ...]:
 
 
 def ledger_state(house: House, *, last: int = 50) -> LedgerState:
-    from heliotrope.prove.checkpoint import Checkpoint
+    from heliotrope.prove.formats.checkpoint import Checkpoint
     from heliotrope.prove.overview import overview
 
     ledger = house.ledger

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from chain_world import AUDITORS, METHOD, NOW_S, ORIGIN, WITNESSES, Revm, World, a_claim, council, key, keys, signed
 from heliotrope.errors import ChainRefused, InvalidInput
-from heliotrope.prove import merkle
 from heliotrope.prove.chain import artifact, typed
 from heliotrope.prove.chain.outbox import Outbox
 from heliotrope.prove.chain.registry import Council, Registry, deploy
 from heliotrope.prove.chain.typed import Role
 from heliotrope.prove.chain.wallet import Wallet
 from heliotrope.prove.claims.leaf import claim_id, leaf_data
+from heliotrope.prove.formats import merkle
 from heliotrope.store import Store
 from heliotrope.units import S_PER_DAY
 

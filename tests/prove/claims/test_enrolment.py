@@ -49,8 +49,8 @@ from heliotrope.prove.claims.programme import Office
 from heliotrope.prove.claims.reading import from_ledger, own_evidence
 from heliotrope.prove.claims.seeds import client
 from heliotrope.prove.claims.seeds.keeper import Closing, Keeper
-from heliotrope.prove.receipt import RecordFile
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.records.receipt import RecordFile
 from heliotrope.store import Store, runs
 from heliotrope.units import J_PER_KWH, MICRO, S_PER_HOUR, from_epoch
 

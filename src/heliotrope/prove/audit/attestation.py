@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from heliotrope.errors import BadNote
-from heliotrope.prove import note
-from heliotrope.prove.checkpoint import decimal
-from heliotrope.prove.merkle import HASH_BYTES
-from heliotrope.prove.note import Key, Note, SecretKey
+from heliotrope.prove.formats import note
+from heliotrope.prove.formats.checkpoint import decimal
+from heliotrope.prove.formats.merkle import HASH_BYTES
+from heliotrope.prove.formats.note import Key, Note, SecretKey
 
 HEADER = "heliotrope audit v1"
 

@@ -8,17 +8,19 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import HelioError, ProofError, ProviderError, UsageError
-from heliotrope.prove import evidence, halt, merkle, record
+from heliotrope.prove import halt
 from heliotrope.prove.audit import follow, recompute
 from heliotrope.prove.audit.attestation import Attestation, one_line
 from heliotrope.prove.audit.retrain import Retrain
 from heliotrope.prove.audit.source import Revealed, Source
-from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import write_whole
-from heliotrope.prove.note import Note, SecretKey
-from heliotrope.prove.receipt import RecordFile
-from heliotrope.prove.statements import Training
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note, SecretKey
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.records import evidence, record
+from heliotrope.prove.records.receipt import RecordFile
+from heliotrope.prove.records.statements import Training
 from heliotrope.store import Store
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heliotrope.errors import BadNote, BadProof, ProofError
-from heliotrope.prove import halt, merkle, tiles
+from heliotrope.prove import halt
 from heliotrope.prove.audit.source import Source
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Note
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats import merkle, tiles
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note
+from heliotrope.prove.formats.trust import Trust
 
 
 def advance(source: Source, trust: Trust, last: Note | None, home: Path) -> Note:

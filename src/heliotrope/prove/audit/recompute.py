@@ -8,8 +8,8 @@ from typing import Any
 from heliotrope import footprint
 from heliotrope.errors import HelioError
 from heliotrope.model import Quality, QualityKind, Quantity, Signal, SignalKind
-from heliotrope.prove import record, statements
-from heliotrope.prove.evidence import Evidence, encode_signal
+from heliotrope.prove.records import record, statements
+from heliotrope.prove.records.evidence import Evidence, encode_signal
 
 # What one rounding to millionths, there and here, may differ by, and what float arithmetic may.
 TOLERANCE_MICRO = 2

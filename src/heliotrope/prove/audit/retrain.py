@@ -10,8 +10,8 @@ from pathlib import Path
 
 from heliotrope.errors import UsageError
 from heliotrope.prove.files import read_bytes
-from heliotrope.prove.record import digest
-from heliotrope.prove.statements import Training, TrainingStep
+from heliotrope.prove.records.record import digest
+from heliotrope.prove.records.statements import Training, TrainingStep
 
 TIMEOUT_S = 600.0
 

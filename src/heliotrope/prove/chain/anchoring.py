@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from heliotrope.errors import InvalidInput, ProofError, SplitView
-from heliotrope.prove import Ledger, sequencer
+from heliotrope.prove import Ledger
 from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.registry import Registry
 from heliotrope.prove.chain.typed import Role, Seal, Signature
 from heliotrope.prove.chain.wallet import Wallet
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Note
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note
+from heliotrope.prove.log import sequencer
 from heliotrope.store import Store
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from heliotrope.errors import InvalidInput, ProofError, UnknownName
-from heliotrope.prove import Ledger, merkle, sequencer
+from heliotrope.prove import Ledger
 from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.anchoring import Slip, pick
 from heliotrope.prove.chain.node import Mined
@@ -22,6 +22,8 @@ from heliotrope.prove.claims.history import History
 from heliotrope.prove.claims.leaf import Claim
 from heliotrope.prove.claims.outcomes import Runs
 from heliotrope.prove.claims.reading import from_ledger, own_evidence
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.log import sequencer
 from heliotrope.units import from_epoch
 
 

@@ -10,7 +10,6 @@ import msgspec
 from heliotrope.config import ClaimSettings
 from heliotrope.errors import ConfigError
 from heliotrope.model import Outlook, Signal
-from heliotrope.prove import merkle, sequencer
 from heliotrope.prove.claims import draw, outcomes
 from heliotrope.prove.claims.evidence import Outcome, Programme
 from heliotrope.prove.claims.history import History, Registration
@@ -19,8 +18,10 @@ from heliotrope.prove.claims.programme import Office
 from heliotrope.prove.claims.reading import from_ledger, own_evidence
 from heliotrope.prove.claims.seeds import client
 from heliotrope.prove.claims.seeds.keeper import Closing, Keeper
+from heliotrope.prove.formats import merkle
 from heliotrope.prove.ledger import Ledger
-from heliotrope.prove.receipt import RecordFile
+from heliotrope.prove.log import sequencer
+from heliotrope.prove.records.receipt import RecordFile
 from heliotrope.store import runs
 from heliotrope.units import J_PER_KWH, MICRO
 

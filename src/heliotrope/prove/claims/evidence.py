@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.prove import record
 from heliotrope.prove.claims.draw import PARTS
+from heliotrope.prove.records import record
 
 Index = Annotated[int, msgspec.Meta(ge=0)]
 Grams = Annotated[int, msgspec.Meta(ge=0, le=record.MAX_INTEGER)]  # µg

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from heliotrope import footprint
 from heliotrope.errors import ProofError
 from heliotrope.model import Basis, Measurement, Quantity, Signal, Site
-from heliotrope.prove import record
 from heliotrope.prove.claims.evidence import Outcome
 from heliotrope.prove.claims.history import Entry, History
-from heliotrope.prove.evidence import Evidence, decode
+from heliotrope.prove.records import record
+from heliotrope.prove.records.evidence import Evidence, decode
 from heliotrope.units import MICRO
 
 KINDS = ("plan", "run")

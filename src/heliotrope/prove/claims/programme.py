@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.prove import record
 from heliotrope.prove.claims import draw
 from heliotrope.prove.claims.evidence import Action, Outcome, Programme
 from heliotrope.prove.claims.history import Close, Emitted, History, Registration, Reveal
 from heliotrope.prove.claims.reading import from_ledger, has_programme
 from heliotrope.prove.ledger import Ledger
-from heliotrope.prove.record import Statement
+from heliotrope.prove.records import record
+from heliotrope.prove.records.record import Statement
 from heliotrope.store import Transaction
 from heliotrope.units import MICRO
 

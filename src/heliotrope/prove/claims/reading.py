@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from heliotrope.errors import BadSignature, InvalidInput, ProofError, UnknownName
-from heliotrope.prove import merkle, sequencer
 from heliotrope.prove.audit import follow
 from heliotrope.prove.audit.source import Source, open_source
-from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.claims.history import KINDS, Entry
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note
+from heliotrope.prove.formats.trust import Trust
 from heliotrope.prove.ledger import Ledger
-from heliotrope.prove.note import Note
-from heliotrope.prove.receipt import RecordFile
-from heliotrope.prove.record import Opened
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.log import sequencer
+from heliotrope.prove.records.receipt import RecordFile
+from heliotrope.prove.records.record import Opened
 
 
 def from_ledger(ledger: Ledger, kinds: Sequence[str] = KINDS) -> Iterator[Entry]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof, BadSignature, InvalidInput, ProofError
-from heliotrope.prove.checkpoint import Checkpoint, decimal
-from heliotrope.prove.note import Algorithm, Key, Note, Signature, parse_signatures
+from heliotrope.prove.formats.checkpoint import Checkpoint, decimal
+from heliotrope.prove.formats.note import Algorithm, Key, Note, Signature, parse_signatures
 from heliotrope.prove.witness.protocol import MAX_REQUEST_BYTES, SIZE_TYPE, Request, monitor_path
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class _Asker:
         return seen.size > self.tree.size or not self._extends(seen)
 
     def _extends(self, seen: Checkpoint) -> bool:
-        from heliotrope.prove.merkle import verify_consistency
+        from heliotrope.prove.formats.merkle import verify_consistency
 
         try:
             verify_consistency(seen.size, self.tree.size, seen.root, self.tree.root, self.prove(seen.size))

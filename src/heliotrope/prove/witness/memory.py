@@ -7,8 +7,8 @@ from pathlib import Path
 
 from heliotrope.errors import BadNote
 from heliotrope.prove import halt
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Key, Note, SecretKey
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Key, Note, SecretKey
 from heliotrope.prove.witness.protocol import Answer, Request, decide
 from heliotrope.store import Store, Transaction
 

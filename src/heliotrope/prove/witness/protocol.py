@@ -8,10 +8,10 @@ from hashlib import sha256
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof, BadSignature
-from heliotrope.prove import note
-from heliotrope.prove.checkpoint import Checkpoint, decimal
-from heliotrope.prove.merkle import HASH_BYTES, MAX_PROOF, verify_consistency
-from heliotrope.prove.note import Key, Note
+from heliotrope.prove.formats import note
+from heliotrope.prove.formats.checkpoint import Checkpoint, decimal
+from heliotrope.prove.formats.merkle import HASH_BYTES, MAX_PROOF, verify_consistency
+from heliotrope.prove.formats.note import Key, Note
 
 SIZE_TYPE = "text/x.tlog.size"
 MAX_REQUEST_BYTES = 256 * 1024

@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import BadProof, BadSignature, InvalidInput
-from heliotrope.prove import keys, merkle
+from heliotrope.prove import keys
 from heliotrope.prove.claims.draw import seed_chain
 from heliotrope.prove.claims.history import Close
-from heliotrope.prove.proof import Proof
-from heliotrope.prove.receipt import RecordFile
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.records.receipt import RecordFile
 from heliotrope.store import Store
 
 EPOCHS = 16_384  # draws a programme: as many jobs may be entered one by one

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from heliotrope.errors import HelioError
 from heliotrope.prove.claims.seeds.keeper import Closing, Keeper
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats.trust import Trust
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heliotrope.errors import BadProof, HelioError
-from heliotrope.prove import tiles
+from heliotrope.prove.formats import tiles
 from heliotrope.prove.ledger import Ledger
 
 if TYPE_CHECKING:

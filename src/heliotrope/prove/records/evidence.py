@@ -9,7 +9,7 @@ import msgspec
 
 from heliotrope.errors import BadProof, InvalidInput
 from heliotrope.model import Measurement, Quality, Quantity, Signal, SignalKind, Site
-from heliotrope.prove import record
+from heliotrope.prove.records import record
 
 SCHEMA = "heliotrope/evidence/v1"
 

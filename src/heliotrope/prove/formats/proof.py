@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof
-from heliotrope.prove import note
-from heliotrope.prove.checkpoint import Checkpoint, decimal
-from heliotrope.prove.merkle import MAX_PROOF, leaf_hash, verify_inclusion
+from heliotrope.prove.formats import note
+from heliotrope.prove.formats.checkpoint import Checkpoint, decimal
+from heliotrope.prove.formats.merkle import MAX_PROOF, leaf_hash, verify_inclusion
 
 HEADER = "c2sp.org/tlog-proof@v1"
 

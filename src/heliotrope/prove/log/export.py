@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from heliotrope.errors import ProofError
-from heliotrope.prove import publisher
 from heliotrope.prove.files import held, write_whole
 from heliotrope.prove.ledger import Ledger
+from heliotrope.prove.log import publisher
 
 
 def export(ledger: Ledger, directory: Path, *, records: bool = False) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import BadProof, InvalidInput
-from heliotrope.prove.note import Key, SecretKey, decode, verify_ed25519
+from heliotrope.prove.formats.note import Key, SecretKey, decode, verify_ed25519
 from heliotrope.units import to_micro
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

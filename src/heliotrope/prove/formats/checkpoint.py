@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 
 from heliotrope.errors import BadNote
-from heliotrope.prove import note
-from heliotrope.prove.merkle import EMPTY_ROOT, HASH_BYTES
+from heliotrope.prove.formats import note
+from heliotrope.prove.formats.merkle import EMPTY_ROOT, HASH_BYTES
 
 MAX_SIZE = 2**63 - 1
 DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path, PurePath
 
 from heliotrope.errors import SplitView
-from heliotrope.prove import sequencer, tiles
-from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import put_whole, sync_folders, write_whole
+from heliotrope.prove.formats import tiles
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note
 from heliotrope.prove.keys import KeyRing
-from heliotrope.prove.note import Note
+from heliotrope.prove.log import sequencer
 from heliotrope.store import Store, Transaction
 
 

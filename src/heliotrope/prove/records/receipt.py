@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof, ProofError
-from heliotrope.prove import note, record
 from heliotrope.prove.audit.attestation import Attestation, Opinion
 from heliotrope.prove.files import read_bytes, write_whole
-from heliotrope.prove.merkle import leaf_hash
-from heliotrope.prove.note import Key
-from heliotrope.prove.proof import Proof
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.formats import note
+from heliotrope.prove.formats.merkle import leaf_hash
+from heliotrope.prove.formats.note import Key
+from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.formats.trust import Trust
+from heliotrope.prove.records import record
 
 RECORD_SCHEMA = "heliotrope/record/v1"
 RECORD_SUFFIX = ".record.json"

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.prove import record
 from heliotrope.prove.files import read_bytes, write_whole
-from heliotrope.prove.statements import Training, TrainingStep
+from heliotrope.prove.records import record
+from heliotrope.prove.records.statements import Training, TrainingStep
 
 FILE = "training.json"
 _CHUNK_BYTES = 1 << 20

@@ -13,9 +13,9 @@ from typing import IO
 import msgspec
 
 from heliotrope.errors import InvalidInput, ProofError
-from heliotrope.prove import record
-from heliotrope.prove.note import SecretKey
-from heliotrope.prove.record import Sealed, Sealer
+from heliotrope.prove.formats.note import SecretKey
+from heliotrope.prove.records import record
+from heliotrope.prove.records.record import Sealed, Sealer
 
 # What could make sorted, compact JSON differ from RFC 8785: escapes, floats, integers from 9e15 on, negative zero.
 _UNUSUAL = re.compile(rb"\\u|[0-9][.eE]|[0-9]{17}|9[0-9]{15}|-0")
@@ -61,7 +61,7 @@ class Worker:
 
     def __init__(self, secret: SecretKey) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "heliotrope.prove.signing"],
+            [sys.executable, "-m", "heliotrope.prove.records.signing"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C is for the parent; this one ends when its pipe does.

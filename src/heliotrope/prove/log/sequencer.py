@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heliotrope.errors import ProofError
-from heliotrope.prove import merkle, tiles
-from heliotrope.prove.merkle import HASH_BYTES
+from heliotrope.prove.formats import merkle, tiles
+from heliotrope.prove.formats.merkle import HASH_BYTES
 from heliotrope.store import Transaction
 
 

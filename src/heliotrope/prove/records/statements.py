@@ -21,8 +21,8 @@ from heliotrope.model import (
     Site,
     Workload,
 )
-from heliotrope.prove import evidence, record
-from heliotrope.prove.record import Statement, micro
+from heliotrope.prove.records import evidence, record
+from heliotrope.prove.records.record import Statement, micro
 
 
 class TrainingStep(msgspec.Struct, frozen=True):

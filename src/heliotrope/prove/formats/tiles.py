@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from heliotrope.errors import BadProof
-from heliotrope.prove.merkle import HASH_BYTES, Node, fold
+from heliotrope.prove.formats.merkle import HASH_BYTES, Node, fold
 
 WIDTH = 256
 HEIGHT = 8

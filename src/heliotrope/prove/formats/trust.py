@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import BadNote, BadSignature, InvalidInput
-from heliotrope.prove.checkpoint import Checkpoint
 from heliotrope.prove.files import read_bytes
-from heliotrope.prove.note import Algorithm, Key, Note
-from heliotrope.prove.policy import Group, Rules
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Algorithm, Key, Note
+from heliotrope.prove.formats.policy import Group, Rules
 
 _ROLES = {
     "log": Algorithm.ED25519,

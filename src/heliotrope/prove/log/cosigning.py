@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from heliotrope.prove import halt, merkle, sequencer
-from heliotrope.prove.checkpoint import Checkpoint
-from heliotrope.prove.note import Key, Note
+from heliotrope.prove import halt
+from heliotrope.prove.formats import merkle
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Key, Note
+from heliotrope.prove.log import sequencer
 from heliotrope.prove.witness import client
 from heliotrope.prove.witness.client import Peer, Reply
 from heliotrope.store import Store

@@ -13,8 +13,8 @@ import msgspec
 
 from heliotrope.errors import HelioError, InvalidInput
 from heliotrope.prove.ledger import Ledger
-from heliotrope.prove.record import Statement
-from heliotrope.prove.signing import Batch, Worker, seal_lines
+from heliotrope.prove.records.record import Statement
+from heliotrope.prove.records.signing import Batch, Worker, seal_lines
 
 MAX_RECORDS = 256
 MAX_LINE_BYTES = 1_000_000

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from heliotrope.errors import BadProof, ProofError
-from heliotrope.prove import merkle, record, sequencer, tiles
-from heliotrope.prove.checkpoint import Checkpoint
+from heliotrope.prove.formats import merkle, tiles
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Note
+from heliotrope.prove.formats.trust import Trust
 from heliotrope.prove.ledger import Ledger
-from heliotrope.prove.note import Note
-from heliotrope.prove.trust import Trust
+from heliotrope.prove.log import sequencer
+from heliotrope.prove.records import record
 from heliotrope.store import Transaction
 
 
