@@ -410,3 +410,15 @@ def test_the_node_by_user_is_the_node(tmp_path):
     jobs = {share.name: share.total_j for share in nodes["slurm"].read(2.0)}
     assert pods["0a1b2c3d-0000-1111-2222-333344445555"] == pytest.approx(jobs["77"])
     assert nodes["process"].totals["python (101)"] == pytest.approx(2 * nodes["process"].totals["python (102)"])
+
+
+def test_a_program_that_loaded_nvml_where_there_is_no_driver_is_told_and_not_broken(monkeypatch):
+    pynvml = pytest.importorskip("pynvml")
+
+    def refuse():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", refuse)
+    told = {probe.meter: probe for probe in measure.probe()}
+    assert "NVML does not answer" in told["nvml"].why
+    assert not told["nvml"].available

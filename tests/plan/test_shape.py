@@ -83,7 +83,8 @@ def test_on_concave_curves_carbonscalers_greedy_is_the_optimum(values, gains, sh
     work = share * sum(gains) * HOUR * len(values)
     cost, _ = fill(line(values), work, ways, 100.0)
     assert carbonscaler(values, gains, work) == pytest.approx(cost, rel=1e-6, abs=1e-6)
-    assert best_by_lp(values, work, ways) == pytest.approx(cost, rel=1e-6, abs=1e-6)
+    # Ways that cost almost the same are the same to a solver of linear programs.
+    assert best_by_lp(values, work, ways) == pytest.approx(cost, rel=2e-5, abs=1e-6)
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(1, 500)), min_size=1, max_size=9))

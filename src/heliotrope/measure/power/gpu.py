@@ -93,12 +93,12 @@ def knobs_of(library: Any) -> list[GpuLimit | GpuClock]:
 
 
 def nvidia(system: System) -> list[GpuLimit | GpuClock]:
-    """None without a driver, or without the extra that speaks to it."""
+    """None without a driver that answers, or without the extra that speaks to it."""
     from heliotrope.measure.meters import nvml
 
     if not nvml.has_driver(system):
         return []
     try:
         return knobs_of(nvml.load())
-    except MissingExtra:
+    except (MissingExtra, MeterError):
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from heliotrope.errors import MissingExtra
+from heliotrope.errors import MeterError, MissingExtra
 from heliotrope.measure.machine.system import System
 from heliotrope.measure.protocol import Meter, Opening, Probe
 
@@ -22,12 +22,17 @@ def has_driver(system: System) -> bool:
 
 
 def load() -> Any:
-    """NVML, ready to be asked."""
+    """NVML, ready to be asked; a MeterError where its driver does not answer."""
     try:
         import pynvml
     except ImportError:
         raise MissingExtra("nvidia-ml-py", "nvidia", needed_for="the NVIDIA meter") from None
-    pynvml.nvmlInit()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        raise MeterError(
+            f"NVML does not answer: {error}", hint="nvidia-smi   # says what is wrong with the driver"
+        ) from error
     return pynvml
 
 
@@ -36,12 +41,8 @@ def probe(system: System) -> Probe:
         return Probe(NAME, False, (), "no NVIDIA driver is loaded", "install the NVIDIA driver, if there is such a GPU")
     try:
         library = load()
-    except MissingExtra as error:
+    except (MissingExtra, MeterError) as error:
         return Probe(NAME, False, (), error.what, error.hint)
-    except Exception as error:  # every failure of NVML is a class of its own
-        return Probe(
-            NAME, False, (), f"NVML does not answer: {error}", "nvidia-smi   # says what is wrong with the driver"
-        )
     from heliotrope.measure.meters.nvml.device import NvmlMeter
 
     meter = NvmlMeter(library)
