@@ -85,6 +85,8 @@ class Timeline:
 
     def gaps(self) -> list[Segment]:
         """Where work may run: what no busy span covers, in order."""
+        if not self.busy:
+            return [(self.start, self.end)] if self.end > self.start else []
         ends = [self.start, *(at for span in self.busy for at in span), self.end]
         return [(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if b > a]
 

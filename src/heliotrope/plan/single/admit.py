@@ -100,11 +100,12 @@ def _option(
     if held:
         return [held]
     spare_s = workload.length.high_s - workload.length.expected_s if ready is None else 0.0
-    earlier = option.ending(window.end_s - spare_s)
-    if earlier is not None and no_room(earlier, flexibility) is None:
-        option = earlier
-    else:
-        flags.append(f"{name}: may end after the {window.end_by} if it takes longer than expected")
+    if spare_s > 0:
+        earlier = option.ending(window.end_s - spare_s)
+        if earlier is not None and no_room(earlier, flexibility) is None:
+            option = earlier
+        else:
+            flags.append(f"{name}: may end after the {window.end_by} if it takes longer than expected")
     flags += [f"power assumed: {watts:.0f} W"] if not stated else []
     flags += [f"{name}: link assumed for moving data"] if moving.assumed else []
     flags += [f"{name}: {flag}" for flag in candidate.carbon.quality.flags]
