@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
@@ -11,11 +10,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foreign import taken_or_named
 from heliotrope.cli.root import helio
 from heliotrope.config import Settings
 from heliotrope.errors import InvalidInput
 from heliotrope.run import Controller
-from heliotrope.run.engines.slurm.asked import minutes
+from heliotrope.run.engines.slurm.asked import SlurmWork, minutes
 from heliotrope.run.imports.sbatch import read
 
 
@@ -113,8 +113,12 @@ def test_lengths_mean_what_slurm_means(days, hours, mins, seconds):
 def test_no_line_breaks_it(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "job.sh"
     path.write_text(f"#!/bin/sh\n#SBATCH {text}\n", encoding="utf-8", errors="replace")
-    with contextlib.suppress(InvalidInput):
-        read(path)
+    batch = taken_or_named(read, path)
+    if batch is not None:
+        assert batch.cpus >= 1
+        assert batch.devices >= 0
+        assert set(batch.options) <= {f"slurm.{name}" for name in SlurmWork.__struct_fields__}, "only what Slurm knows"
+        assert all(batch.options.values())
 
 
 def submit(home, *words):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from fractions import Fraction
@@ -13,6 +12,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foreign import taken_or_named
 from heliotrope.cli.root import helio
 from heliotrope.config import Settings
 from heliotrope.errors import InvalidInput, MissingExtra
@@ -285,8 +285,11 @@ def test_whatever_stands_anywhere_is_taken_or_named(tmp_path_factory, data):
     at[path[-1]] = data.draw(anything)
     file = tmp_path_factory.mktemp("any") / "job"
     file.write_text(data.draw(st.sampled_from([json.dumps, yaml.safe_dump]))(whole["x"]), errors="replace")
-    with contextlib.suppress(InvalidInput):
-        jobs(file)
+    for asked in taken_or_named(jobs, file) or ():
+        assert asked.command
+        assert all(isinstance(word, str) for word in asked.command)
+        assert asked.cpus > 0
+        assert asked.devices >= 0
 
 
 @given(st.text(alphabet=st.sampled_from(list("{}[]:,-&*!|>'\"#%@` \nab1.~\t\\")) | st.characters(), max_size=60))
@@ -294,8 +297,9 @@ def test_whatever_stands_anywhere_is_taken_or_named(tmp_path_factory, data):
 def test_no_text_breaks_the_reader(tmp_path_factory, text):
     file = tmp_path_factory.mktemp("any") / "job"
     file.write_text(text, errors="replace", newline="")
-    with contextlib.suppress(InvalidInput):
-        document.read(file)
+    for value in taken_or_named(document.read, file) or ():
+        assert value.file == str(file)
+        assert 1 <= value.line <= len(text.splitlines()) + 1
 
 
 @given(anything)
@@ -310,8 +314,8 @@ def test_json_reads_as_the_library_reads_it(tmp_path_factory, value):
     text = json.dumps([value], indent=1)
     file = tmp_path_factory.mktemp("any") / "some.json"
     file.write_text(text)
-    with contextlib.suppress(InvalidInput):
-        assert bare(document.read(file)[0]) == json.loads(text)
+    whole = taken_or_named(document.read, file)
+    assert whole is None or bare(whole[0]) == json.loads(text)
 
 
 def submit(home, *words):

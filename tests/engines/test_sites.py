@@ -73,6 +73,8 @@ def work(name, site, tmp_path, command, **more):
 
 
 def run_everywhere(tmp_path, one, sites):
+    """The run at each site, once its life, its result, its energy and its receipt were looked at."""
+    ended = {}
     command = ("bash", "-c", "for i in $(seq 20000); do :; done; echo $(( 6 * 7 )) > $HELIO_CHECKPOINT/answer")
     for site in sites:
         one.submit(work(f"w-{site}", site, tmp_path, command), at_once=True)
@@ -83,20 +85,25 @@ def run_everywhere(tmp_path, one, sites):
         view = run_view(one.store, done.id)
         assert view.footprint.energy_j.value > 0
         assert verify_receipt(Path(done.receipt), vkeys=tmp_path / "home" / "log" / "vkeys")
+        ended[site] = done
+    return ended
 
 
 @pytest.mark.xdist_group("slurm")
 def test_one_workload_on_two_slurm_clusters_and_here(tmp_path, controller, slurm):
     sites = {"here": ("DE", "local", {})}
     sites |= {name: (zone, "slurm", slurm.options(name)) for name, zone in (("north", "SE"), ("south", "ES"))}
-    run_everywhere(tmp_path, controller(fleet_file(tmp_path, **sites)), sites)
+    ended = run_everywhere(tmp_path, controller(fleet_file(tmp_path, **sites)), sites)
+    assert {site: run.zone for site, run in ended.items()} == {"here": "DE", "north": "SE", "south": "ES"}
+    assert [run.engine for run in ended.values()] == ["local", "slurm", "slurm"]
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_one_workload_on_ray(tmp_path, controller, ray_cluster):
     one = controller(fleet_file(tmp_path, ray=("FR", "ray", ray_cluster.options())))
-    run_everywhere(tmp_path, one, ["ray"])
+    ended = run_everywhere(tmp_path, one, ["ray"])
+    assert (ended["ray"].zone, ended["ray"].engine) == ("FR", "ray")
 
 
 SAVES = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foreign import taken_or_named
 from heliotrope.cli.root import helio
 from heliotrope.config import Settings
 from heliotrope.errors import InvalidInput
@@ -165,8 +165,19 @@ RESOURCES = (
 def test_whatever_stands_there_is_taken_or_named(tmp_path_factory, fields, resources):
     path = tmp_path_factory.mktemp("any") / "task"
     path.write_text(json.dumps(fields | {"resources": resources}))
-    with contextlib.suppress(InvalidInput):
-        sites_at(task(path, {}).places, this_machine("DE"))
+    asked = taken_or_named(lambda file: task(file, {}), path)
+    if asked is None:
+        return
+    assert asked.command[0] == "/bin/bash"
+    found = refusal = None
+    try:
+        found = sites_at(asked.places, this_machine("DE"))
+    except InvalidInput as error:
+        refusal = error
+    if refusal is None:
+        assert len(found) == bool(asked.places)
+    else:
+        assert refusal.found == ", ".join(asked.places)
 
 
 @pytest.mark.parametrize(("setup", "state"), [("echo ready > made", "done"), ("exit 3", "failed")])

@@ -149,6 +149,7 @@ def lines(path):
 
 
 def check(ordeal):
+    """Jobs that were done, each looked at in every place that tells of it."""
     assert "Traceback" not in (ordeal.path / "controller.err").read_text()
     with ordeal.here.store.read() as tx:
         attempts = {name: runs.attempts(tx, name) for name in ordeal.folders}
@@ -181,6 +182,7 @@ def check(ordeal):
     assert said.returncode == 0, said.stderr
     assert ordeal.processes("job") == []
     assert ordeal.processes("shepherd") == []
+    return len(ordeal.folders)
 
 
 @pytest.fixture
@@ -192,11 +194,11 @@ def ordeal(tmp_path, request):
 
 def test_ten_kills(ordeal):
     ordeal.go(10)
-    check(ordeal)
+    assert check(ordeal) >= 3
 
 
 @pytest.mark.slow
 def test_a_hundred_kills(ordeal):
     ordeal.go(100)
     assert min(ordeal.kills.values()) > 30
-    check(ordeal)
+    assert check(ordeal) > 3

@@ -17,7 +17,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOKEN = secrets.token_hex(16)
-JOBS = "/apis/batch/v1/namespaces/work/jobs"
+JOBS = "/apis/batch/v1/namespaces/team-a/jobs"
 
 
 class KubeService:
@@ -33,7 +33,7 @@ class KubeService:
     def options(self) -> dict[str, str]:
         return {
             "url": f"http://127.0.0.1:{self.server.server_port}",
-            "namespace": "work",
+            "namespace": "team-a",
             "image": "heliotrope",
             "host_path": "/",
             "mount": "/",
