@@ -7,11 +7,16 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from services.fixtures import kube, ray_cluster, slurm
+from services.fixtures import kube, postgres, ray_cluster, slurm
 
-__all__ = ["kube", "ray_cluster", "slurm"]
+__all__ = ["kube", "postgres", "ray_cluster", "slurm"]
 ROOT = Path(__file__).parents[1]
+
+# A busy machine must not fail a law: timings are no assertion.
+settings.register_profile("laws", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laws")
 
 
 def pytest_configure(config):

@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -65,23 +64,44 @@ def test_a_loop_that_is_asked_to_stop_ends_with_the_very_same_state(tmp_path):
     assert Shelf(tmp_path / "broken").digest() == _whole(tmp_path)
 
 
+KILLS = """
+import os, random, signal, sys, time
+import numpy as np
+from pathlib import Path
+from heliotrope.checkpoint import Checkpoint, Shelf
+dice, shelf = random.Random(3), Shelf(Path(sys.argv[1]))
+for _ in range(int(sys.argv[4])):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.dup2(writer, 1)
+        exec(sys.argv[5])
+        os._exit(0)
+    os.close(writer)
+    for _ in range(dice.randint(1, 4)):
+        os.read(reader, 4)  # at least one step on, however slow the machine is
+    time.sleep(dice.uniform(0, 0.005))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reader)
+    print(shelf.load()["step"] if shelf.digest() else 0)
+"""
+
+
 @pytest.mark.slow
 def test_a_loop_that_is_killed_at_any_instant_goes_on_from_a_whole_state(tmp_path):
-    dice = random.Random(3)
-    for _ in range(200):
-        process = _loop(tmp_path / "killed", every_s=0.0)
-        process.stdout.readline()
-        time.sleep(dice.uniform(0, 0.05))
-        process.kill()
-        process.wait(60)
-        process.stdout.close()
-        if Shelf(tmp_path / "killed").load()["step"] == 60:
-            break
-    process = _loop(tmp_path / "killed", every_s=0.0)
-    assert process.wait(60) == 0
+    """The lives are forked from one process, so that the kills fall into the loop and not into Python's start."""
+    folder = tmp_path / "killed"
+    kills = [sys.executable, "-c", KILLS, str(folder), "400", "0.0", "100", LOOP]
+    steps = [int(line) for line in subprocess.run(kills, check=True, capture_output=True, text=True).stdout.split()]
+    assert len(steps) == 100
+    assert steps == sorted(steps), "a kill took back a state that was there"
+    assert len(set(steps)) > 20, "the kills fell between many different states"
+    process = _loop(folder, 400, every_s=0.0)
+    assert process.wait(120) == 0
     process.stdout.close()
-    assert Shelf(tmp_path / "killed").digest() == _whole(tmp_path)
-    assert not list((tmp_path / "killed" / "objects").glob("*.part"))
+    assert Shelf(folder).digest() == _whole(tmp_path, 400)
+    assert not list((folder / "objects").glob("*.part"))
 
 
 def test_torch_goes_on_bit_for_bit(tmp_path):
