@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,12 +25,14 @@ class Timeline:
     Where the site is `busy` (spans, in order, apart from each other) the rate is infinite: nothing may run there.
     """
 
-    __slots__ = ("busy", "cumulative", "edges", "origin_s", "rates")
+    __slots__ = ("busy", "cumulative", "edges", "end", "origin_s", "rates", "start")
 
     def __init__(self, origin_s: float, edges: Floats, rates: Floats, busy: Sequence[Segment] = ()) -> None:
         self.origin_s = origin_s
         self.edges = edges
-        self.cumulative = np.concatenate(([0.0], np.cumsum(rates * (edges[1:] - edges[:-1]))))
+        self.start, self.end = edges.item(0), edges.item(-1)
+        self.cumulative = np.zeros(len(edges))
+        np.multiply(rates, edges[1:] - edges[:-1]).cumsum(out=self.cumulative[1:])
         self.busy = tuple(busy)
         self.rates = rates
         if busy:
@@ -39,17 +42,15 @@ class Timeline:
                 held |= (middles > start) & (middles < end)
             self.rates = np.where(held, np.inf, rates)
 
-    @property
-    def start(self) -> float:
-        return float(self.edges[0])
-
-    @property
-    def end(self) -> float:
-        return float(self.edges[-1])
-
     def integral(self, start: float, end: float) -> float:
-        low, high = np.interp((start, end), self.edges, self.cumulative)
-        return float(high - low)
+        return self._until(end) - self._until(start)
+
+    def _until(self, at: float) -> float:
+        """`np.interp` of one point, at a tenth of its price."""
+        edges, total = self.edges, self.cumulative
+        i = min(max(int(edges.searchsorted(at, "right")) - 1, 0), len(edges) - 2)
+        low, high, done = edges.item(i), edges.item(i + 1), total.item(i)
+        return done + (total.item(i + 1) - done) * (min(max(at, low), high) - low) / ((high - low) or 1.0)
 
     def over(self, segments: list[Segment]) -> float:
         return sum(self.integral(start, end) for start, end in segments)
@@ -114,8 +115,16 @@ def timeline(signal: Signal, per_unit: float, origin_s: float, start_s: float, e
             found=f"{signal.start_s} to {signal.end_s}",
             allowed=f"{start_s:.0f} to {end_s:.0f} (epoch seconds)",
         )
-    first = int((start_s - signal.start_s) // signal.step_s)
-    last = min(len(signal.values), int(-((signal.start_s - end_s) // signal.step_s)))
-    inner = (signal.start_s - origin_s) + signal.step_s * np.arange(first + 1, last, dtype=np.float64)
+    first, edges = _steps(signal.start_s, signal.step_s, origin_s, start_s, end_s)
+    return Timeline(origin_s, edges, signal.values[first : first + len(edges) - 1] * per_unit)
+
+
+@lru_cache(maxsize=64)
+def _steps(signal_start_s: int, step_s: int, origin_s: float, start_s: float, end_s: float) -> tuple[int, Floats]:
+    """The first step that [start_s, end_s) touches, and the edges of all; sites of one plan mostly share them."""
+    first = int((start_s - signal_start_s) // step_s)
+    last = int(-((signal_start_s - end_s) // step_s))
+    inner = (signal_start_s - origin_s) + step_s * np.arange(first + 1, last, dtype=np.float64)
     edges = np.concatenate(([start_s - origin_s], inner, [end_s - origin_s]))
-    return Timeline(origin_s, edges, signal.values[first:last] * per_unit)
+    edges.setflags(write=False)
+    return first, edges

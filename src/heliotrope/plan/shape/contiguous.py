@@ -15,15 +15,17 @@ Due = tuple[float, float]
 
 def best_window(line: Timeline, length: float, due: Due | None = None) -> tuple[float, Segment]:
     """Least cost and its window. Breakpoints: where the start or the end crosses a step; the caller checks it fits."""
-    latest = max(line.start, line.end - length)
-    starts = np.concatenate((line.edges, line.edges - length, (latest,), () if due is None else (due[0] - length,)))
-    starts = np.sort(starts[(starts >= line.start) & (starts <= latest)])
+    edges, latest = line.edges, max(line.start, line.end - length)
+    begins = edges[: edges.searchsorted(latest, "right")]
+    ends = edges[edges.searchsorted(line.start + length) :]
+    starts = np.concatenate((begins, ends - length, (latest,), () if due is None else (due[0] - length,)))
+    np.minimum(np.maximum(starts, line.start, out=starts), latest, out=starts)
     if line.busy:
         starts = starts[line.held_s(starts, length) <= TOUCH_S]
-    costs = np.interp(starts + length, line.edges, line.cumulative) - np.interp(starts, line.edges, line.cumulative)
+    costs = np.interp(starts + length, edges, line.cumulative) - np.interp(starts, edges, line.cumulative)
     if due is not None:
         costs += due[1] * np.clip(starts + length - due[0], 0.0, None)
     least = float(costs.min())
-    chosen = int(np.argmax(costs <= least + TIE * max(abs(least), float(line.cumulative[-1]))))
-    start = float(starts[chosen])
-    return float(costs[chosen]), (start, start + length)
+    tied = costs <= least + TIE * max(abs(least), line.cumulative.item(-1))
+    start = float(starts[tied].min())
+    return least, (start, start + length)

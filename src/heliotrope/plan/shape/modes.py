@@ -28,6 +28,8 @@ def modes(flexibility: Flexibility, site: Site, devices: int, watts: float) -> t
             for cap in flexibility.caps
             if cap.power_w < watts
         ]
+    if len(found) == 1:
+        return (found[0],)
     allowed = [m for m in found if site.power_cap_w is None or m.watts <= site.power_cap_w] or found[:1]
     return tuple(m for m in allowed if m == found[0] or not any(_better(o, m) for o in allowed))
 

@@ -42,11 +42,15 @@ def fill(line: Timeline, work: float) -> tuple[float, list[Segment]]:
 
 def fill_cost(line: Timeline, work: float) -> float:
     """What `fill` costs: no plan of this work, however it pauses, can be below it."""
-    order = np.argsort(line.rates)
-    order = order[np.isfinite(line.rates[order])]
-    done = np.concatenate(([0.0], np.cumsum(np.diff(line.edges)[order])))
-    spent = np.concatenate(([0.0], np.cumsum(line.rates[order] * np.diff(line.edges)[order])))
-    return float(np.interp(work, done, spent))
+    order = line.rates.argsort()
+    if line.busy:
+        order = order[np.isfinite(line.rates[order])]
+    lengths = (line.edges[1:] - line.edges[:-1])[order]
+    rates = line.rates[order]
+    done = lengths.cumsum()
+    whole = min(int(done.searchsorted(work)), len(done) - 1)
+    rest = min(work, done.item(-1)) - (done.item(whole - 1) if whole else 0.0)
+    return float(rates[:whole] @ lengths[:whole]) + rates.item(whole) * rest
 
 
 def merged(pieces: list[Segment]) -> list[Segment]:

@@ -76,7 +76,7 @@ def unit_slip(signal: Signal) -> str | None:
     """A series that is probably in another unit than it says: kg or mg where g is declared."""
     if not len(signal.values) or signal.kind.basis is not Basis.AVERAGE:
         return None
-    mean = float(signal.values.mean())
+    mean = float(signal.values.sum()) / len(signal.values)
     least = _PLAUSIBLE[0] if signal.kind.scope is Scope.LIFECYCLE else 0.0
     if mean == 0 or least <= mean <= _PLAUSIBLE[1]:
         return None

@@ -73,10 +73,9 @@ class Choice(msgspec.Struct, frozen=True, eq=False):
             per_unit = option.grams_per_s * watts / option.watts
             energy_j += watts * (leg.end - leg.start)
             carbon_g += leg.grams
-            low_g += option.over(signal, signal.low, span) * per_unit * (cooling.pue_low or cooling.pue) / cooling.pue
-            high_g += (
-                option.over(signal, signal.high, span) * per_unit * (cooling.pue_high or cooling.pue) / cooling.pue
-            )
+            low, high = option.over(signal, span, signal.low, signal.high)
+            low_g += low * per_unit * (cooling.pue_low or cooling.pue) / cooling.pue
+            high_g += high * per_unit * (cooling.pue_high or cooling.pue) / cooling.pue
             cost += option.money(span, watts)
         finish = from_epoch(self.legs[0].option.origin_s + self.finish)
         return Outlook(energy_j, carbon_g, low_g, high_g, cost, finish)

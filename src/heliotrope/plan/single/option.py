@@ -62,6 +62,7 @@ class Option:
         self.grams_per_s = self.watts * site.cooling.pue / J_PER_KWH
         line = timeline(candidate.carbon, self.grams_per_s, origin_s, window.start_s, window.end_s)
         self.line = line.without((start - origin_s, end - origin_s) for start, end in candidate.busy)
+        self.fastest = max(range(len(ways)), key=lambda k: (ways[k].speed, -k))
         gaps = self.line.gaps()
         self.running = running and bool(gaps) and gaps[0][0] == self.line.start
         # Work that runs where others are due has to stop and start again.
@@ -81,10 +82,6 @@ class Option:
         """Modes that one plan may mix."""
         every = list(range(len(self.ways)))
         return [every] if self.reshapes else [[mode] for mode in every]
-
-    @property
-    def fastest(self) -> int:
-        return max(range(len(self.ways)), key=lambda k: (self.ways[k].speed, -k))
 
     def ending(self, end_s: float) -> Option | None:
         """The same with its window cut short at `end_s`; None where nothing is left of it."""
@@ -108,14 +105,18 @@ class Option:
         """What ending at `finish` counts for being late, in grams."""
         return 0.0 if self.due is None else self.due[1] * max(0.0, finish - self.due[0])
 
-    def over(self, signal: Signal, values: NDArray[np.float64], span: Segment) -> float:
-        """Integral of a signal's `values` over `span`: unit times seconds."""
+    def over(self, signal: Signal, span: Segment, *series: NDArray[np.float64]) -> list[float]:
+        """Integrals over `span` of series on the signal's steps, as its `low` and `high`: unit times seconds."""
         start_s, end_s = self.origin_s + span[0], self.origin_s + span[1]
         first, last = signal.index(start_s), signal.index(end_s - 1e-6)
         first_start = signal.start_s + first * signal.step_s
         last_end = signal.start_s + (last + 1) * signal.step_s
-        total = float(values[first : last + 1].sum()) * signal.step_s
-        return total - float(values[first]) * (start_s - first_start) - float(values[last]) * (last_end - end_s)
+        return [
+            float(values[first : last + 1].sum()) * signal.step_s
+            - values.item(first) * (start_s - first_start)
+            - values.item(last) * (last_end - end_s)
+            for values in series
+        ]
 
     def _moving_g(self) -> float:
         """Network joules at this site's intensity when the window opens: the marginal model, for placing only."""
@@ -128,7 +129,7 @@ class Option:
         price = self.candidate.price
         facility_mwh_per_s = watts * self.candidate.site.cooling.pue / J_PER_KWH / 1000
         if price is not None:
-            return self.over(price, price.values, span) * facility_mwh_per_s
+            return self.over(price, span, price.values)[0] * facility_mwh_per_s
         stated = self.candidate.site.price_eur_per_mwh
         return (span[1] - span[0]) * facility_mwh_per_s * (ASSUMED_PRICE_EUR_PER_MWH if stated is None else stated)
 
