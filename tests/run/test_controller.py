@@ -194,7 +194,7 @@ def test_a_full_disk_delays_an_end_and_loses_none(controller, tmp_path):
     controller.submit(work(code=code), at_once=True)
     attempt = folder(controller, step_until(controller, "w", RunState.RUNNING))
     written(attempt.out)
-    blocker = attempt.path / f".exit.{shepherd_of(attempt.path)}"
+    blocker = attempt.path / f".exit.json.{shepherd_of(attempt.path)}.new"
     blocker.mkdir()
     (tmp_path / "go").touch()
     written(attempt.path / "shepherd.log")

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from heliotrope.files import write_whole
 from heliotrope.model import Measurement
 from heliotrope.run.processes import Identity
 
@@ -66,15 +67,7 @@ class Folder:
 
     def write(self, name: str, value: object) -> None:
         """Durable when it returns; readers see the old file or the new."""
-        final = self.path / f"{name}.json"
-        with (self.path / f".{name}.{os.getpid()}").open("wb") as file:
-            file.write(msgspec.json.encode(value))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(final)
-        folder = os.open(self.path, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        write_whole(self.path / f"{name}.json", msgspec.json.encode(value))
 
     @property
     def order(self) -> Order | None:
