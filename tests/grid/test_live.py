@@ -13,6 +13,7 @@ from heliotrope.config import GridSettings
 from heliotrope.errors import ConfigError, HelioError, ProviderError, SignalGap
 from heliotrope.grid import Grid
 from heliotrope.grid.correct import corrected
+from heliotrope.grid.expect import prolong
 from heliotrope.grid.merge import merge
 from heliotrope.grid.twin.faults import NAMES, Fault
 from heliotrope.grid.wire.archive import Issue
@@ -113,6 +114,16 @@ def test_a_gap_of_one_provider_is_filled_by_the_next_of_the_same_kind(served, tw
     assert 40 <= same.sum() < 48
     assert np.allclose(merged.values[~same], 100 + np.flatnonzero(~same))
     assert any("h from file own.csv" in flag for flag in merged.quality.flags)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(200.0, 400.0), (400.0, 100.0), (-20.0, 60.0)])
+def test_ours_takes_over_without_a_jump_and_comes_back_to_itself(theirs, ours):
+    """A published forecast ends where another is twice as high: the seam fades; prices below zero too."""
+    long = prolong(series(np.full(48, theirs), kind=PRICE), series(np.full(168, ours), kind=PRICE))
+    assert np.array_equal(long.values[:48], np.full(48, theirs))
+    assert abs(long.values[48] - theirs) < 0.12 * abs(ours - theirs)
+    assert (np.sign(np.diff(long.values[47:])) == np.sign(ours - theirs)).all()
+    assert long.values[-1] == pytest.approx(ours, rel=0.01)
 
 
 # Against the twin ------------------------------------------------------------------------------------------------

@@ -137,6 +137,16 @@ def test_trouble_that_passes_is_waited_out(served, twin):
     assert len(twin.calls) == 3
 
 
+def test_an_answer_after_the_timeout_is_an_error_and_is_not_waited_for(served, twin):
+    """The twin would answer rightly, but late: three short tries, then the service is left alone."""
+    twin.faults.append(Fault("slow", after_s=0.6))
+    with pytest.raises(ProviderDown, match="cannot be reached") as error:
+        ask(served, "neso", timeout_s=0.1)
+    assert "timed out" in error.value.cause
+    twin.faults.clear()
+    assert len(ask(served, "neso").values) == 48
+
+
 def test_retry_after_is_obeyed(served, twin):
     waits = []
     clock = [time.time()]

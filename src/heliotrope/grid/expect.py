@@ -29,6 +29,7 @@ GOOD_DAYS = 75  # of history, where there is so much: enough to fit, and to judg
 JUDGED_H = 28 * DAY
 BAND_WITHOUT_ERRORS = 3.0  # spreads of the last week, where the model's own errors are not known yet
 REMEMBERED = 256  # forecasts; the same history asked about again within the hour is not fitted again
+SEAM_H, SEAM_HALF_LIFE_H = 3, 12.0
 COVERED = 0.9  # of the history must have a column's published forecasts for the column to be of use
 
 Drivers = Mapping[str, Mapping[int, float]]  # column → hour → value
@@ -75,9 +76,22 @@ def expect(history: Signal, start_s: int, end_s: int, issued_at_s: int, drivers:
 
 
 def prolong(published: Signal, own: Signal) -> Signal:
-    """What was published, then our own forecast from where that ends."""
+    """What was published, then our own forecast from where that ends: without a jump at the seam.
+
+    How far the two lie apart over the last hours that both have is carried on, and fades.
+    """
     published.same_kind(own)
-    rest = slice((published.end_s - own.start_s) // S_PER_HOUR, None)
+    seam = (published.end_s - own.start_s) // S_PER_HOUR
+    said, ours = published.values[-SEAM_H:], own.values[max(seam - SEAM_H, 0) : seam]
+    fade = 0.5 ** (np.arange(1, len(own.values) - seam + 1) / SEAM_HALF_LIFE_H)
+    least, most = POSSIBLE[own.kind.quantity]
+    parts = [part[seam:] for part in (own.values, own.low, own.high)]
+    if min(said.min(), ours.min(), *(part.min() for part in parts)) > 0:
+        apart = float(np.log(said / ours).mean())
+        after = [np.clip(part * np.exp(apart * fade), least, most) for part in parts]
+    else:
+        apart = float((said - ours).mean())
+        after = [np.clip(part + apart * fade, least, most) for part in parts]
     quality = msgspec.structs.replace(
         published.quality,
         flags=(*published.quality.flags, f"after {len(published.values)} h: {own.quality.source}", *own.quality.flags),
@@ -87,9 +101,9 @@ def prolong(published: Signal, own: Signal) -> Signal:
         published.zone,
         published.start_s,
         published.step_s,
-        np.concatenate([published.values, own.values[rest]]),
-        np.concatenate([published.low, own.low[rest]]),
-        np.concatenate([published.high, own.high[rest]]),
+        np.concatenate([published.values, after[0]]),
+        np.concatenate([published.low, after[1]]),
+        np.concatenate([published.high, after[2]]),
         quality,
     )
 

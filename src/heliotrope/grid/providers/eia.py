@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 from heliotrope.grid.mix import Mix
 from heliotrope.grid.wire.points import Point
-from heliotrope.grid.wire.web import WebProvider
+from heliotrope.grid.wire.web import Driver, WebProvider
 from heliotrope.grid.zones import Zone
 from heliotrope.model import CARBON_FREE, SignalKind
 from heliotrope.units import S_PER_HOUR, from_epoch
@@ -31,7 +32,6 @@ class Eia(WebProvider):
     )
     needs_key = True
     days_a_call = 14
-    driver_kinds: ClassVar[Mapping[str, SignalKind]] = {"forecast_load": SignalKind.parse("load")}
 
     def their_zone(self, zone: Zone) -> str | None:
         return self.options.zones.get(zone.name) or RESPONDENTS.get(zone.name)
@@ -46,7 +46,10 @@ class Eia(WebProvider):
             mix.add(at, FUELS.get(code), value)
         return mix.points(kind)
 
-    def _driver(self, theirs: str, column: str, start_s: int, end_s: int) -> Iterable[Point]:
+    def _drivers(self, theirs: str) -> dict[str, Driver]:
+        return {"forecast_load": Driver(SignalKind.parse("load"), partial(self._demand, theirs))}
+
+    def _demand(self, theirs: str, start_s: int, end_s: int) -> Iterable[Point]:
         """Each balancing authority's own forecast of its demand, made the day before."""
         for row in self._all("region-data", {"facets[type][]": "DF"}, theirs, start_s, end_s):
             yield Point(self._hour(row), S_PER_HOUR, self.number(self.field(row, "value")))

@@ -6,15 +6,16 @@ Imports are not traced: the intensity is that of what is made in the zone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from functools import partial
 from xml.etree import ElementTree as ET
 
 from heliotrope import facts
 from heliotrope.errors import ProviderGarbled
 from heliotrope.grid.mix import Mix
 from heliotrope.grid.wire.points import Point
-from heliotrope.grid.wire.web import Said, WebProvider
+from heliotrope.grid.wire.web import Driver, Said, WebProvider
 from heliotrope.grid.zones import Zone
 from heliotrope.model import CARBON_FREE, PRICE, Quantity, SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
@@ -24,6 +25,7 @@ FUEL_OF = {"B01": "biomass", "B02": "coal", "B03": "coal", "B04": "gas", "B05": 
 FUEL_OF |= {"B08": "coal", "B09": "other_renewable", "B11": "hydro", "B12": "hydro", "B13": "other_renewable"}
 FUEL_OF |= {"B14": "nuclear", "B15": "other_renewable", "B16": "solar", "B17": "biomass", "B18": "wind", "B19": "wind"}
 STORAGE = {"B10", "B25"}
+SUN, WIND = {"B16"}, {"B18", "B19"}
 _RESOLUTION = re.compile(r"PT(\d+)M")
 
 
@@ -38,11 +40,6 @@ class Entsoe(WebProvider):
     )
     needs_key = True
     days_a_call = 30
-    driver_kinds: ClassVar[Mapping[str, SignalKind]] = {
-        "wind_production_forecast": SignalKind.parse("generation"),
-        "solar_production_forecast": SignalKind.parse("generation"),
-        "forecast_load": SignalKind.parse("load"),
-    }
 
     def their_zone(self, zone: Zone) -> str | None:
         codes = {fact.name: fact.more["eic"] for fact in facts.table("entsoe_areas")}
@@ -64,19 +61,24 @@ class Entsoe(WebProvider):
         return mix.points(kind)
 
     def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said | None:
-        """Prices of the day ahead; of the mix only wind, sun and load are forecast: see `_driver`."""
+        """Prices of the day ahead; of the mix only wind, sun and load are forecast: see `_drivers`."""
         if kind.quantity is not Quantity.PRICE:
             return None
         return Said(self._prices(theirs, hour_floor(now_s), now_s + 2 * S_PER_DAY))
 
-    def _driver(self, theirs: str, column: str, start_s: int, end_s: int) -> Iterable[Point]:
+    def _drivers(self, theirs: str) -> dict[str, Driver]:
         """Day-ahead forecasts of wind and sun (A69) and of load (A65, process A01)."""
-        if column == "forecast_load":
-            query = {"documentType": "A65", "processType": "A01", "outBiddingZone_Domain": theirs}
-            types = {""}
-        else:
-            query = {"documentType": "A69", "processType": "A01", "in_Domain": theirs}
-            types = {"B16"} if column.startswith("solar") else {"B18", "B19"}
+        plants = {"documentType": "A69", "processType": "A01", "in_Domain": theirs}
+        load = {"documentType": "A65", "processType": "A01", "outBiddingZone_Domain": theirs}
+        power = SignalKind.parse("generation")
+        return {
+            "wind_production_forecast": Driver(power, partial(self._day_ahead, plants, WIND)),
+            "solar_production_forecast": Driver(power, partial(self._day_ahead, plants, SUN)),
+            "forecast_load": Driver(SignalKind.parse("load"), partial(self._day_ahead, load, {""})),
+        }
+
+    def _day_ahead(self, query: dict[str, str], types: AbstractSet[str], start_s: int, end_s: int) -> Iterable[Point]:
+        """What is forecast of all plants of `types` together; load has no type."""
         sums: dict[tuple[int, int], float] = {}
         for series in self._series(query, start_s, end_s):
             if (series.findtext("{*}MktPSRType/{*}psrType") or "") in types:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Iterable
+from functools import partial
 
 from heliotrope.errors import ProviderGarbled
 from heliotrope.grid.wire.points import Point
-from heliotrope.grid.wire.web import Said, WebProvider
+from heliotrope.grid.wire.web import Driver, Said, WebProvider
 from heliotrope.grid.zones import Zone
 from heliotrope.model import SignalKind
 from heliotrope.units import S_PER_HOUR, from_epoch
@@ -22,7 +22,6 @@ class OpenMeteo(WebProvider):
     kinds = tuple(SignalKind.parse(quantity) for quantity in VARIABLES)
     days_a_call = 90
     calls_per_hour = 400  # of 10,000 a day
-    driver_kinds: ClassVar[Mapping[str, SignalKind]] = {f"forecast_{kind.quantity}": kind for kind in kinds}
 
     def their_zone(self, zone: Zone) -> str | None:
         return None if zone.place is None else f"{zone.place.latitude},{zone.place.longitude}"
@@ -34,9 +33,9 @@ class OpenMeteo(WebProvider):
     def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said:
         return Said(self._points(theirs, kind, {"forecast_days": "8"}))
 
-    def _driver(self, theirs: str, column: str, start_s: int, end_s: int) -> Iterable[Point]:
+    def _drivers(self, theirs: str) -> dict[str, Driver]:
         """Of days gone by this is the newest run, not the one of the day before: weather looks a little too certain."""
-        return self._history(theirs, self.driver_kinds[column], start_s, end_s)
+        return {f"forecast_{kind.quantity}": Driver(kind, partial(self._history, theirs, kind)) for kind in self.kinds}
 
     def _points(self, theirs: str, kind: SignalKind, span: dict[str, str]) -> list[Point]:
         latitude, longitude = theirs.split(",")

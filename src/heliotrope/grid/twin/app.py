@@ -98,7 +98,7 @@ class Twin:
         if fault.name == "moved":
             return apis.refusal(301, "moved permanently", {"Location": "/elsewhere"})
         if fault.name == "slow":
-            await asyncio.sleep(30)
+            await asyncio.sleep(fault.after_s)
         if fault.name == "broken":
             response = web.StreamResponse(headers={"Content-Length": "5000", "Content-Type": "application/json"})
             await response.prepare(request)
@@ -129,7 +129,7 @@ def serve(twin: Twin, host: str, port: int, ready: Callable[[int], None]) -> Non
     """Until interrupted; `ready` is told the port."""
 
     async def run() -> None:
-        runner = web.AppRunner(twin.app(), access_log=None)
+        runner = web.AppRunner(twin.app(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         site = web.TCPSite(runner, host, port)
         await site.start()

@@ -14,12 +14,13 @@ Points = list[tuple[int, float | None]]
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
-    """`api` empty: all of them. `times` left; `retry_after_s` for `busy`."""
+    """`api` empty: all of them. `times` left; `retry_after_s` for `busy`; `slow` answers rightly, `after_s` late."""
 
     name: str
     api: str = ""
     times: int = 1_000_000
     retry_after_s: float | None = None
+    after_s: float = 30.0
 
 
 def nulls(points: Points, _now_s: int) -> Points:

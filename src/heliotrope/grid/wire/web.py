@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -47,8 +48,15 @@ class Said(msgspec.Struct, frozen=True):
     issued_s: int | None = None
 
 
-class WebProvider:
-    """A subclass sets the class variables and `_history`; `_forecast` and `_driver` where the API has them."""
+class Driver(msgspec.Struct, frozen=True):
+    """A column of published forecasts; `ask(start_s, end_s)` gives each hour as known before its day began."""
+
+    kind: SignalKind
+    ask: Callable[[int, int], Iterable[Point]]
+
+
+class WebProvider(ABC):
+    """A subclass sets the class variables and `_history`; `_forecast` and `_drivers` where the API has them."""
 
     name: ClassVar[str]
     url: ClassVar[str]
@@ -57,7 +65,6 @@ class WebProvider:
     needs_key: ClassVar[bool] = False
     days_a_call: ClassVar[int] = 10
     calls_per_hour: ClassVar[int] = 600
-    driver_kinds: ClassVar[Mapping[str, SignalKind]] = {}  # columns of published forecasts of sources and weather
 
     def __init__(self, setup: Setup) -> None:
         try:
@@ -91,16 +98,17 @@ class WebProvider:
         """The API's own name of a zone; None where it has none."""
         return self.options.zones.get(zone.name)
 
+    @abstractmethod
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
-        raise NotImplementedError
+        """What was over [start, end), as the API tells it."""
 
     def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said | None:
         """Everything it publishes about the hours from `now_s` on; None where the API publishes none."""
         return None
 
-    def _driver(self, theirs: str, column: str, start_s: int, end_s: int) -> Iterable[Point]:
-        """What was, and is, published for these hours about one of `driver_kinds`, as known before each day began."""
-        raise NotImplementedError
+    def _drivers(self, theirs: str) -> Mapping[str, Driver]:
+        """By column, how to ask what was, and is, published of sources, load and weather; none by default."""
+        return {}
 
     # What the door asks --------------------------------------------------------------------------------------
 
@@ -171,8 +179,8 @@ class WebProvider:
         if theirs is None or (self.needs_key and not self.key):
             return {}
         found = {}
-        for column, kind in self.driver_kinds.items():
-            ask = self._ask_driver(theirs, column, kind)
+        for column, driver in self._drivers(theirs).items():
+            ask = self._ask_driver(driver)
             kept, _, error = self._refreshed(zone, f"published/{column}", start_s, end_s, ask, ahead=True)
             if error is not None:
                 raise error
@@ -187,10 +195,8 @@ class WebProvider:
             self._history(theirs, kind, start, end), kind, start, end, who=self.name
         )
 
-    def _ask_driver(self, theirs: str, column: str, kind: SignalKind) -> Callable[[int, int], Hours]:
-        return lambda start, end: points.hourly(
-            self._driver(theirs, column, start, end), kind, start, end, who=self.name
-        )
+    def _ask_driver(self, driver: Driver) -> Callable[[int, int], Hours]:
+        return lambda start, end: points.hourly(driver.ask(start, end), driver.kind, start, end, who=self.name)
 
     def _known(self, zone: Zone, kind: SignalKind, first: int, last: int) -> tuple[Hours, list[str]]:
         """Hours with values, after asking for what is missing; an error where an hour stays unknown for its sake."""
