@@ -68,6 +68,7 @@ def a_claim(owner: str, number: int = 0, grams: int = 1000, **changes: object) -
 ALICE, BOB = Wallet(key("alice")), Wallet(key("bob"))
 WITNESSES = keys("witness", 7)
 AUDITORS = keys("auditor", 3)
+EVENTS = ("Anchored", "Minted", "Retired", "Paused", "Rotated", "TransferSingle", "TransferBatch")
 
 
 class World:
@@ -75,6 +76,7 @@ class World:
 
     def __init__(self, outbox, witnesses=WITNESSES, k=5, auditors=AUDITORS, auditor_k=2) -> None:
         self.leaves: list[bytes] = []
+        self.claims: list[Claim] = []
         self.witnesses, self.k = witnesses, k
         self.auditors, self.auditor_k = auditors, auditor_k
         self.registry = Registry(outbox, deploy(outbox, ORIGIN, council(witnesses, k), council(auditors, auditor_k)))
@@ -89,6 +91,7 @@ class World:
         return len(self.leaves) - len(leaves)
 
     def log_claim(self, claim: Claim) -> int:
+        self.claims.append(claim)
         return self.log(leaf_data(claim, self.registry.seal.chain_id, self.registry.address))
 
     def path(self, index: int, size: int) -> list[bytes]:
@@ -107,14 +110,38 @@ class World:
         return self.registry.mint(claim, index, size, self.path(index, size), self.agreed(claim), **how)
 
     def mint_new(self, claim: Claim) -> Mined:
+        return self.mint(claim, self.anchored(claim))
+
+    def anchored(self, claim: Claim) -> int:
+        """The index of a claim that is logged, anchored and ready to be minted."""
         index = self.log_claim(claim)
         self.anchor()
-        return self.mint(claim, index)
+        return index
 
     def paused(self, *, paused: bool, role: Role = Role.WITNESSES) -> Mined:
         members = self.witnesses[: self.k] if role is Role.WITNESSES else self.auditors[: self.auditor_k]
         struct = typed.pause(role, self.registry.nonce(role), paused=paused)
         return self.registry.pause(role, signed(self.registry.seal.digest(struct), members), paused=paused)
+
+    def state(self) -> dict[str, object]:
+        """All that the contract knows, of every claim that was logged: what a refusal must leave as it was."""
+        registry = self.registry
+        return {
+            "address": registry.address,
+            "size": registry.size(),
+            "roots": [registry.root_at(size).hex() for size in range(registry.size() + 1)],
+            "councils": [registry.council(role) for role in Role],
+            "nonces": [registry.nonce(role) for role in Role],
+            "paused": registry.paused(),
+            "claims": [
+                [registry.proven(c.id), registry.retired(c.id), registry.supply(c.id), registry.minted(c.serial)]
+                + [registry.balance(owner, c.id) for owner in (ALICE.address, BOB.address, registry.address)]
+                + [registry.retired_of(owner, c.id) for owner in (ALICE.address, BOB.address)]
+                for c in self.claims
+            ],
+            "retirements": registry.retirements(),
+            "events": [len(registry.events(name)) for name in EVENTS],
+        }
 
 
 def tell(node: Node, store: Store) -> dict[str, object]:
@@ -133,20 +160,7 @@ def tell(node: Node, store: Store) -> dict[str, object]:
     world.paused(paused=True)
     _refused(lambda: registry.transfer(first.id, 1, BOB.address), "paused")
     world.paused(paused=False)
-    return {
-        "address": registry.address,
-        "size": registry.size(),
-        "roots": [registry.root_at(size).hex() for size in range(registry.size() + 1)],
-        "councils": [registry.council(role) for role in Role],
-        "nonces": [registry.nonce(role) for role in Role],
-        "claims": [
-            [registry.proven(c.id), registry.retired(c.id), registry.supply(c.id), registry.minted(c.serial)]
-            + [registry.balance(a, c.id) for a in (ALICE.address, BOB.address, registry.address)]
-            for c in (first, second)
-        ],
-        "retirements": registry.retirements(),
-        "events": [len(registry.events(name)) for name in ("Anchored", "Minted", "Retired", "Paused", "Rotated")],
-    }
+    return world.state()
 
 
 def mint_data(world: World, claim: Claim) -> bytes:

@@ -214,8 +214,7 @@ def test_a_node_that_goes_down(store):
 def test_too_little_gas_is_mined_reverted_and_said(store, anvil_node):
     world = World(Outbox(store, anvil_node, ALICE))
     claim = a_claim(ALICE.address)
-    index = world.log_claim(claim)
-    world.anchor()
+    index = world.anchored(claim)
     with pytest.raises(ChainRefused, match="out of gas"):
         world.mint(claim, index, gas=60_000)
     assert world.registry.proven(claim.id) == 0
