@@ -1,10 +1,11 @@
-# Installs what the tests talk to, where this may be done: a browser, Slurm, an SNMP agent (root on Debian or Ubuntu), an EVM node (npm).
+# Installs what the tests talk to, where this may be done: a browser, Slurm, PostgreSQL, an SNMP agent (root on Debian or Ubuntu), an EVM node (npm).
 # Elsewhere the tests that need them are skipped by name and counted aloud.
 set -eu
 missing=""
 PATH="$PATH:/usr/sbin:/sbin"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v snmpd >/dev/null 2>&1 || missing="$missing snmpd"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 for need in slurmctld slurmd slurmdbd slurmrestd munged mariadbd; do
   command -v "$need" >/dev/null 2>&1 && continue
   missing="$missing slurm-wlm slurmctld slurmd slurmdbd slurmrestd slurm-client slurm-wlm-basic-plugins slurm-wlm-plugins"

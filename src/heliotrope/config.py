@@ -77,6 +77,12 @@ class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease_s: Annotated[float, msgspec.Meta(gt=0)] = 3600.0
 
 
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Empty: a file in the home. Else a PostgreSQL that every controller of this home reaches."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^(postgres(ql)?://.+)?$")] = ""
+
+
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Loopback unless told otherwise."""
 
@@ -98,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain: ChainSettings = ChainSettings()
     claims: ClaimSettings = ClaimSettings()
     agents: AgentSettings = AgentSettings()
+    store: StoreSettings = StoreSettings()
     web: WebSettings = WebSettings()
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services import kubeapi, raycluster
+from services import postgres as postgres_service
 from services import slurm as slurm_service
 
 
@@ -34,6 +35,17 @@ def ray_cluster():
 def kube():
     """A stateful mock of a Kubernetes API server; the one service here that is not the real thing."""
     service = kubeapi.KubeService()
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL server; `fresh()` gives a database of one's own."""
+    if reason := postgres_service.missing():
+        pytest.skip(reason)
+    service = postgres_service.PostgresService()
     service.start()
     yield service
     service.stop()

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from heliotrope.model import Length, Run, RunState, Site, Workload, WorkloadKind
-from heliotrope.store import Store, runs
+from heliotrope.store import runs
 from heliotrope.store.runs import Strip
 from heliotrope.units import from_epoch
 
 NOW = 1_800_000_000
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "helio.db")
-    yield made
-    made.close()
 
 
 def work(name, command=("train", "ü")):

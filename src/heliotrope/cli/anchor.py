@@ -68,7 +68,7 @@ def open_chain(context: Context, *, deploy: bool = False) -> Chain:
     from heliotrope.prove.chain.opening import Chain
     from heliotrope.store import Store
 
-    return Chain(context.settings, Store(context.settings.home_path / "helio.db"), may_deploy=deploy)
+    return Chain(context.settings, Store.of(context.settings), may_deploy=deploy)
 
 
 def slips_of(path: Path | None) -> list[Slip]:

@@ -15,7 +15,7 @@ def jobs(context: Context) -> None:
     from heliotrope.run import views
     from heliotrope.store import Store
 
-    rows = views.jobs(Store(context.settings.home_path / "helio.db"))
+    rows = views.jobs(Store.of(context.settings))
     if context.json:
         for row in rows:
             print_json(row)

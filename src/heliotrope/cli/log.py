@@ -62,7 +62,7 @@ def open_ledger(context: Context) -> Ledger:
     from heliotrope.store import Store
 
     home = context.settings.home_path
-    return Ledger(Store(home / "helio.db"), home, context.settings.prove)
+    return Ledger(Store.of(context.settings), home, context.settings.prove)
 
 
 @log.command()

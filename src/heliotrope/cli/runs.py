@@ -25,11 +25,11 @@ def show(context: Context, name: str, html: str | None) -> None:
     from heliotrope.run.views import run_view
     from heliotrope.store import Store
 
-    view = run_view(Store(context.settings.home_path / "helio.db"), name)
+    view = run_view(Store.of(context.settings), name)
     if html:
         from pathlib import Path
 
-        from heliotrope.web.pages import run_page
+        from heliotrope.web.pages.html import run_page
 
         Path(html).write_text(run_page(view), encoding="utf-8")
     if context.json:

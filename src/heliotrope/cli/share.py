@@ -26,7 +26,7 @@ def share(context: Context, fleet: str | None) -> None:
     from heliotrope.store import Store
 
     loaded = fleets.load(fleet or context.settings.fleet, zone=context.settings.zone)
-    found = members(Store(context.settings.home_path / "helio.db"), loaded)
+    found = members(Store.of(context.settings), loaded)
     if context.json:
         for member in found:
             print_json(member)

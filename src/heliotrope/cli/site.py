@@ -35,7 +35,7 @@ def token(context: Context, name: str, fleet: str | None, valid: str) -> None:
 
     settings = context.settings
     loaded = fleets.load(fleet or settings.fleet, zone=settings.zone)
-    office = Office(Store(settings.home_path / "helio.db"), settings.home_path, loaded, settings.agents)
+    office = Office(Store.of(settings), settings.home_path, loaded, settings.agents)
     made = office.token(name, valid_s=parse_duration_s(valid, field="--valid"), now_s=time.time())
     if context.json:
         print_json({"site": name, "token": made})

@@ -248,7 +248,7 @@ class Ledger:
             tx.execute(
                 "INSERT INTO audit (idx, auditor, agrees, reasons, at_s, note) VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (idx, auditor) DO UPDATE SET agrees = excluded.agrees, reasons = excluded.reasons,"
-                " at_s = excluded.at_s, note = excluded.note WHERE excluded.at_s >= at_s",
+                " at_s = excluded.at_s, note = excluded.note WHERE excluded.at_s >= audit.at_s",
                 (
                     opinion.index,
                     auditor.name,

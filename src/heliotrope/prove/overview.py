@@ -44,7 +44,7 @@ def overview(ledger: Ledger) -> Overview:
         judged = {
             str(row[0]): row
             for row in tx.all(
-                "SELECT auditor, count(*), sum(agrees = 0), max(idx), max(at_s) FROM audit GROUP BY auditor"
+                "SELECT auditor, count(*), sum(1 - agrees), max(idx), max(at_s) FROM audit GROUP BY auditor"
             )
         }
         wanted = [

@@ -37,9 +37,9 @@ def erase(ledger: Ledger, index: int) -> None:
         row = tx.one("SELECT evidence FROM log_record WHERE idx = ?", (index,))
         if row is None:
             raise UnknownName(f"entry {index} was erased already, or never was a record")
-        tx.execute("PRAGMA secure_delete = ON")
         tx.execute("DELETE FROM log_record WHERE idx = ?", (index,))
         tx.execute(
             "DELETE FROM log_evidence WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM log_record WHERE evidence = ?)",
             (row[0], row[0]),
         )
+    ledger.store.shred("log_record", "log_evidence")

@@ -36,7 +36,7 @@ class Desk:
         self.settings = settings
         self.home = settings.home_path
         self.fleet = fleet or fleets.load(settings.fleet, zone=settings.zone)
-        self.store = Store(self.home / "helio.db")
+        self.store = Store.of(settings)
         self.grid = Grid(settings.grid, self.home)
         self.ledger = Ledger(self.store, self.home, settings.prove)
         self.programme = Programme(self.ledger, self.grid, settings)

@@ -77,7 +77,7 @@ def run_view(store: Store, name: str) -> RunView:
             receipt=shown.receipt if shown else "",
             home=runs.home(tx, workload.id),
             run_now_operational_g=account.run_now_operational_g if account else None,
-            windows=_windows(store.path.parent / "runs", shown) if shown else (),
+            windows=_windows(store.home / "runs", shown) if shown else (),
         )
 
 

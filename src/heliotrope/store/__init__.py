@@ -1,5 +1,5 @@
-"""The one durable store: SQLite in WAL mode, numbered migrations, one transaction a change. Holds no logic."""
+"""The one durable store: SQLite in the home, or PostgreSQL; numbered migrations, one transaction a change. No logic."""
 
-from heliotrope.store.database import Store, Transaction
+from heliotrope.store.database import Row, Store, Transaction
 
-__all__ = ["Store", "Transaction"]
+__all__ = ["Row", "Store", "Transaction"]

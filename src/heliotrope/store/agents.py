@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from heliotrope.model import Device
-from heliotrope.store.database import Transaction
+from heliotrope.store.database import Row, Transaction
 
 
 class Agent(msgspec.Struct, frozen=True):
@@ -18,7 +20,10 @@ class Agent(msgspec.Struct, frozen=True):
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """`task` as JSON; `seen` as its agent last said, None for not yet."""
+    """`task` as JSON; `seen` as its agent last said, None for not yet.
+
+    `held_s`: since when it may have been begun there. `missed_s`: since when its agent says that it has no such thing.
+    """
 
     name: str
     site: str
@@ -28,9 +33,11 @@ class Errand(msgspec.Struct, frozen=True):
     seen: str | None
     why: str
     over: bool
+    held_s: float | None = None
+    missed_s: float | None = None
 
 
-_FIELDS = "name, site, task, wish, sent_s, seen, why, over"
+_FIELDS = "name, site, task, wish, sent_s, seen, why, over, held_s, missed_s"
 
 
 def add_token(tx: Transaction, digest: bytes, site: str, expires_s: float) -> None:
@@ -44,6 +51,12 @@ def use_token(tx: Transaction, digest: bytes, now_s: float) -> str | None:
         return None
     tx.execute("UPDATE agent_token SET used_s = ? WHERE hash = ?", (now_s, digest))
     return str(row[0])
+
+
+def token_site(tx: Transaction, digest: bytes) -> str:
+    """Whose it is or was; empty for one that was never given."""
+    row = tx.one("SELECT site FROM agent_token WHERE hash = ?", (digest,))
+    return str(row[0]) if row else ""
 
 
 def put_agent(tx: Transaction, agent: Agent) -> None:
@@ -78,13 +91,21 @@ def _agent(row: tuple[str, str, str, float, int, float]) -> Agent:
     return Agent(row[0], row[1], devices, row[3], row[4], row[5])
 
 
-def forget(tx: Transaction, site: str) -> bool:
-    return tx.execute("DELETE FROM agent WHERE site = ?", (site,)) > 0
+def shut_out(tx: Transaction, site: str) -> bool:
+    """No key speaks for the site; that it was heard, and when its lease is over, stays known."""
+    return tx.execute("UPDATE agent SET key = '' WHERE site = ? AND key <> ''", (site,)) > 0
 
 
 def heard(tx: Transaction, site: str, number: int, at_s: float) -> None:
-    tx.execute(
-        "UPDATE agent SET number = max(number, ?), heard_s = max(heard_s, ?) WHERE site = ?", (number, at_s, site)
+    heard_all(tx, [(site, number, at_s)])
+
+
+def heard_all(tx: Transaction, told: Iterable[tuple[str, int, float]]) -> None:
+    """Site, number, time; what is known already is never taken back."""
+    tx.execute_many(
+        "UPDATE agent SET number = CASE WHEN number < ? THEN ? ELSE number END,"
+        " heard_s = CASE WHEN heard_s < ? THEN ? ELSE heard_s END WHERE site = ?",
+        ((number, number, at_s, at_s, site) for site, number, at_s in told),
     )
 
 
@@ -98,18 +119,18 @@ def add_errand(tx: Transaction, name: str, site: str, task: str, wish: str) -> N
 
 def errand(tx: Transaction, name: str) -> Errand | None:
     row = tx.one(f"SELECT {_FIELDS} FROM errand WHERE name = ?", (name,))
-    return _errand(tuple(row)) if row else None
+    return _errand(row) if row else None
 
 
 def errands(tx: Transaction, site: str) -> tuple[Errand, ...]:
     """What the site has to do, or may not know to be over."""
     rows = tx.all(f"SELECT {_FIELDS} FROM errand WHERE site = ? AND over = 0 ORDER BY name", (site,))
-    return tuple(_errand(tuple(row)) for row in rows)
+    return tuple(_errand(row) for row in rows)
 
 
-def _errand(row: tuple[str, str, str, str, float | None, str | None, str, int]) -> Errand:
-    name, site, task, wish, sent_s, seen, why, over = row
-    return Errand(name, site, task, wish, sent_s, seen, why, bool(over))
+def _errand(row: Row) -> Errand:
+    name, site, task, wish, sent_s, seen, why, over, held_s, missed_s = row
+    return Errand(name, site, task, wish, sent_s, seen, why, bool(over), held_s, missed_s)
 
 
 def wish(tx: Transaction, name: str, wish: str) -> None:
@@ -121,10 +142,60 @@ def sent(tx: Transaction, names: list[str], at_s: float) -> None:
         tx.execute("UPDATE errand SET sent_s = ? WHERE name = ? AND sent_s IS NULL", (at_s, name))
 
 
-def report(tx: Transaction, name: str, seen: str, why: str, *, over: bool) -> None:
-    tx.execute("UPDATE errand SET seen = ?, why = ?, over = ? WHERE name = ?", (seen, why, int(over), name))
+def report(tx: Transaction, name: str, seen: str, why: str, at_s: float, *, there: bool, over: bool) -> None:
+    """`there`: its agent has it. One that had it and has it no more is missed from now on."""
+    tx.execute(
+        "UPDATE errand SET seen = ?, why = ?, over = ?,"
+        + (
+            " held_s = coalesce(held_s, ?), missed_s = NULL"
+            if there
+            else " missed_s = CASE WHEN held_s IS NULL THEN NULL ELSE coalesce(missed_s, ?) END"
+        )
+        + " WHERE name = ?",
+        (seen, why, int(over), at_s, name),
+    )
+
+
+def hold(tx: Transaction, site: str, at_s: float) -> None:
+    """Whatever an agent of the site was told of may have been begun."""
+    tx.execute(
+        "UPDATE errand SET held_s = ? WHERE site = ? AND over = 0 AND sent_s IS NOT NULL AND held_s IS NULL",
+        (at_s, site),
+    )
 
 
 def take_back(tx: Transaction, name: str) -> bool:
     """True where no agent was told of it yet: then none will be."""
     return tx.execute("UPDATE errand SET over = 1 WHERE name = ? AND sent_s IS NULL", (name,)) > 0
+
+
+class Output(msgspec.Struct, frozen=True):
+    """An errand that its site knows of. `asked_s`: when somebody last wanted to see its output, 0 for never."""
+
+    name: str
+    site: str
+    asked_s: float
+
+
+def outputs_of(tx: Transaction, run_id: str) -> tuple[Output, ...]:
+    """By the errand's name, RUN/SLOT: `0` is what comes after `/`."""
+    rows = tx.all(
+        "SELECT errand.name, errand.site, coalesce(asked_s, 0.0) FROM errand"
+        " LEFT JOIN log_asked ON log_asked.name = errand.name"
+        " WHERE errand.name >= ? AND errand.name < ? AND sent_s IS NOT NULL ORDER BY errand.name",
+        (f"{run_id}/", f"{run_id}0"),
+    )
+    return tuple(Output(row[0], row[1], float(row[2])) for row in rows)
+
+
+def ask_output(tx: Transaction, output: Output, now_s: float) -> None:
+    tx.execute(
+        "INSERT INTO log_asked (name, site, asked_s) VALUES (?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET asked_s = excluded.asked_s",
+        (output.name, output.site, now_s),
+    )
+
+
+def outputs_asked(tx: Transaction, site: str, since_s: float) -> tuple[str, ...]:
+    rows = tx.all("SELECT name FROM log_asked WHERE site = ? AND asked_s >= ? ORDER BY name", (site, since_s))
+    return tuple(row[0] for row in rows)

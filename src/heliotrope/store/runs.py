@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +14,7 @@ from heliotrope.store.database import Transaction
 T = TypeVar("T")
 _LIVE = tuple(state.value for state in RunState if not state.ended)
 _MARKS = ",".join("?" * len(_LIVE))
+_NEXT = "(SELECT coalesce(max(seq), 0) + 1 FROM run)"
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -52,13 +55,28 @@ def add_workload(
     tx: Transaction, workload: Workload, factor: float, origin_s: float, home: str, sites: tuple[Site, ...]
 ) -> None:
     tx.execute(
-        "INSERT INTO workload (id, organisation, submitted_s, body) VALUES (?, ?, ?, ?)",
-        (workload.id, workload.organisation, workload.submitted_at.timestamp(), _text(workload)),
+        "INSERT INTO workload (id, organisation, submitted_s, command, body) VALUES (?, ?, ?, ?, ?)",
+        (
+            workload.id,
+            workload.organisation,
+            workload.submitted_at.timestamp(),
+            _text(workload.command),
+            _text(workload),
+        ),
     )
     tx.execute(
         "INSERT INTO submission (workload, factor, origin_s, home, sites) VALUES (?, ?, ?, ?, ?)",
-        (workload.id, factor, origin_s, home, _text(sites)),
+        (workload.id, factor, origin_s, home, _kept(tx, sites)),
     )
+
+
+def _kept(tx: Transaction, sites: tuple[Site, ...]) -> str:
+    """What is known of a thousand sites is long: it is stored once, not with each that is submitted."""
+    body = _text(sites)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    if tx.one("SELECT 1 FROM fleet WHERE digest = ?", (digest,)) is None:
+        tx.execute("INSERT INTO fleet (digest, body) VALUES (?, ?)", (digest, body))
+    return digest
 
 
 def workload(tx: Transaction, name: str) -> Workload | None:
@@ -80,7 +98,19 @@ def home(tx: Transaction, name: str) -> str:
 def sites(tx: Transaction, name: str) -> tuple[Site, ...]:
     """Those of the fleet that it was submitted to."""
     row = tx.one("SELECT sites FROM submission WHERE workload = ?", (name,))
-    return msgspec.json.decode(row[0], type=tuple[Site, ...]) if row else ()
+    return _sites(tx, str(row[0])) if row else ()
+
+
+def _sites(tx: Transaction, kept: str) -> tuple[Site, ...]:
+    if kept.startswith("["):
+        return _decoded_sites(kept)  # as it was stored before fleets were
+    found = tx.one("SELECT body FROM fleet WHERE digest = ?", (kept,))
+    return _decoded_sites(str(found[0])) if found else ()
+
+
+@lru_cache(maxsize=16)
+def _decoded_sites(body: str) -> tuple[Site, ...]:
+    return msgspec.json.decode(body, type=tuple[Site, ...])
 
 
 def add_plan(tx: Transaction, plan: Plan) -> None:
@@ -88,6 +118,7 @@ def add_plan(tx: Transaction, plan: Plan) -> None:
         "INSERT INTO plan (workload, made_s, body) VALUES (?, ?, ?)",
         (plan.workload, plan.made_at.timestamp(), _text(plan)),
     )
+    _touch(tx, plan.workload)
 
 
 def newest_plan(tx: Transaction, name: str) -> Plan | None:
@@ -97,10 +128,28 @@ def newest_plan(tx: Transaction, name: str) -> Plan | None:
 
 def put_run(tx: Transaction, run: Run) -> None:
     tx.execute(
-        "INSERT INTO run (id, workload, attempt, state, created_s, body) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body",
-        (run.id, run.workload, run.attempt, run.state.value, run.created_at.timestamp(), _text(run)),
+        "INSERT INTO run (id, workload, attempt, state, created_s, ended_s, reason, clock_factor, body, seq)"
+        f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT})"
+        " ON CONFLICT (id) DO UPDATE SET state = excluded.state, ended_s = excluded.ended_s,"
+        " reason = excluded.reason, body = excluded.body, seq = excluded.seq",
+        (
+            run.id,
+            run.workload,
+            run.attempt,
+            run.state.value,
+            run.created_at.timestamp(),
+            run.ended_at.timestamp() if run.ended_at else None,
+            run.reason,
+            run.clock_factor,
+            _text(run),
+        ),
     )
+    if run.receipt:
+        tx.execute("UPDATE footprint SET owed = 0 WHERE run = ? AND owed = 1", (run.id,))
+
+
+def _touch(tx: Transaction, workload_id: str) -> None:
+    tx.execute(f"UPDATE run SET seq = {_NEXT} WHERE workload = ? AND state IN ({_MARKS})", (workload_id, *_LIVE))
 
 
 def run(tx: Transaction, name: str) -> Run | None:
@@ -116,7 +165,7 @@ def attempts(tx: Transaction, workload_id: str) -> tuple[Run, ...]:
 def faults(tx: Transaction, workload_id: str, *, but: str) -> int:
     """Attempts that were lost, for any reason but one."""
     row = tx.one(
-        "SELECT count(*) FROM run WHERE workload = ? AND state = 'lost' AND json_extract(body, '$.reason') <> ?",
+        "SELECT count(*) FROM run WHERE workload = ? AND state = 'lost' AND reason <> ?",
         (workload_id, but),
     )
     return int(row[0]) if row else 0
@@ -151,9 +200,12 @@ def events(tx: Transaction, workload_id: str) -> tuple[Event, ...]:
 
 def put_account(tx: Transaction, run_id: str, account: Account) -> None:
     tx.execute(
-        "INSERT INTO footprint (run, body, measurement, run_now, run_now_operational) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO footprint (run, energy_j, carbon_g, owed, body, measurement, run_now, run_now_operational)"
+        " VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
         (
             run_id,
+            account.footprint.energy_j.value,
+            account.footprint.carbon_operational_g.value,
             _text(account.footprint),
             _text(account.measurement),
             _text(account.run_now_g),
@@ -177,8 +229,7 @@ def account(tx: Transaction, run_id: str) -> Account | None:
 def without_receipt(tx: Transaction) -> tuple[Run, ...]:
     """Over and in the log, but nobody wrote its receipt yet."""
     rows = tx.all(
-        "SELECT run.body FROM run JOIN footprint ON footprint.run = run.id"
-        " WHERE json_extract(run.body, '$.receipt') = '' ORDER BY run.id"
+        "SELECT run.body FROM run JOIN footprint ON footprint.run = run.id WHERE footprint.owed = 1 ORDER BY run.id"
     )
     return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
 
@@ -200,6 +251,7 @@ def wish_cancel(tx: Transaction, workload_id: str, at_s: float) -> None:
     tx.execute(
         "INSERT INTO wish (workload, cancel_s) VALUES (?, ?) ON CONFLICT (workload) DO NOTHING", (workload_id, at_s)
     )
+    _touch(tx, workload_id)
 
 
 def cancel_wished_s(tx: Transaction, workload_id: str) -> float | None:
@@ -212,9 +264,9 @@ def past_length_s(tx: Transaction, command: tuple[str, ...], factor: float) -> f
     """How long the same command's last finished run took on a clock that was as fast."""
     row = tx.one(
         "SELECT run.body FROM run JOIN workload ON workload.id = run.workload"
-        " WHERE run.state = 'done' AND json_extract(workload.body, '$.command') = ?"
-        " AND json_extract(run.body, '$.clock_factor') = ? ORDER BY created_s DESC LIMIT 1",
-        (_text(list(command)), factor),
+        " WHERE substr(command, 1, 200) = substr(?, 1, 200) AND command = ?"
+        " AND run.state = 'done' AND run.clock_factor = ? ORDER BY created_s DESC LIMIT 1",
+        (_text(command), _text(command), factor),
     )
     if row is None:
         return None

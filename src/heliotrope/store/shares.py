@@ -30,9 +30,7 @@ def put_lent(tx: Transaction, run_id: str, lent_by: dict[str, float]) -> None:
 def ended(tx: Transaction, since_s: float) -> list[Ended]:
     """Everything accounted that was begun since then, oldest first."""
     rows = tx.all(
-        "SELECT run.id, organisation, unixepoch(json_extract(run.body, '$.ended_at')),"
-        " json_extract(footprint.body, '$.energy_j.value'),"
-        " json_extract(footprint.body, '$.carbon_operational_g.value')"
+        "SELECT run.id, organisation, coalesce(run.ended_s, run.created_s), energy_j, carbon_g"
         " FROM run JOIN workload ON workload.id = run.workload JOIN footprint ON footprint.run = run.id"
         " WHERE run.created_s >= ? ORDER BY run.created_s, run.id",
         (since_s,),

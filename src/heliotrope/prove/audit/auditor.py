@@ -51,7 +51,7 @@ class Auditor:
         self.secret = secret
         self.trust = trust
         self.own_signal = own_signal
-        self.store = Store(home / "helio.db")
+        self.store = Store.at(home)
 
     def look(self, source: Source, *, time_s: int) -> Round:
         """Follows the log to its newest checkpoint and judges what is new, and what was `Revealed` since."""

@@ -53,6 +53,6 @@ def _keep(store: Store, tree: Checkpoint, note: Note, replies: Sequence[Reply], 
         tx.execute_many(
             "INSERT INTO log_witness (vkey, url, size, fault) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (vkey) DO UPDATE SET url = excluded.url, fault = excluded.fault,"
-            " size = coalesce(nullif(excluded.size, 0), size)",
+            " size = coalesce(nullif(excluded.size, 0), log_witness.size)",
             [(str(reply.peer.key), reply.peer.url, reply.size or 0, reply.fault) for reply in replies],
         )

@@ -19,7 +19,7 @@ class Witness:
     def __init__(self, home: Path, secret: SecretKey, logs: Sequence[Key]) -> None:
         self.secret = secret
         self.home = home
-        self._store = Store(home / "helio.db")
+        self._store = Store.at(home)
         grouped: dict[str, list[Key]] = {}
         for key in logs:
             grouped.setdefault(key.name, []).append(key)

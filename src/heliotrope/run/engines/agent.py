@@ -49,8 +49,10 @@ class AgentEngine:
             if errand.over:
                 return Sight(Seen.EXITED, -15)
             return Sight(Seen.QUEUED, why=f"{errand.site} has not fetched it yet")
-        if _is_lost(agent):
+        if errand.seen == Seen.GONE or _is_lost(agent) or _is_missed(errand, agent):
             return Sight(Seen.GONE)
+        if errand.missed_s is not None:
+            return Sight(Seen.QUEUED, why=f"the agent of {errand.site} does not know of it any more")
         return Sight(Seen(errand.seen) if errand.seen in {Seen.ALIVE, Seen.QUEUED} else Seen.QUEUED, why=errand.why)
 
     def pause(self, handle: str) -> None:
@@ -73,7 +75,7 @@ class AgentEngine:
         if errand is None or errand.over or Folder(Path(handle)).exit is not None:
             return
         self._wish(handle, Wish.KILL)
-        if not _is_lost(agent):
+        if not (_is_lost(agent) or _is_missed(errand, agent)):
             raise EngineError(
                 f"{errand.site} still has {errand.name}", hint="another attempt waits until it has ended it"
             )
@@ -99,6 +101,12 @@ def _is_lost(agent: Agent | None) -> bool:
     return agent is not None and time.time() - agent.heard_s > agent.lease_s + MARGIN_S
 
 
+def _is_missed(errand: Errand, agent: Agent | None) -> bool:
+    """Its agent lost it, or took another's place; by now whoever had it has ended it."""
+    lease_s = agent.lease_s if agent else 0.0
+    return errand.missed_s is not None and time.time() - errand.missed_s > lease_s + MARGIN_S
+
+
 def _name(handle: str) -> str:
     """RUN/SLOT."""
     return "/".join(Path(handle).parts[-2:])
@@ -110,4 +118,4 @@ def _store(handle: str) -> Store:
 
 @cache
 def _opened(home: Path) -> Store:
-    return Store(home / "helio.db")
+    return Store.at(home)

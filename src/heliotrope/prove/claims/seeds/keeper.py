@@ -55,7 +55,7 @@ class Keeper:
 
     def __init__(self, home: Path, *, name: str = "") -> None:
         self._secret = keys.load_or_make(home, "draw", name or keys.default_name("draw")).current
-        self._store = Store(home / "helio.db")
+        self._store = Store.at(home)
         self.name = self._secret.name
         if name and self.name != name:
             raise InvalidInput(f"this home's seeds are kept by {self.name}", found=name, hint="use another --home")
