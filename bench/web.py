@@ -17,9 +17,9 @@ from urllib.request import Request, urlopen
 
 import table
 from heliotrope.config import Settings, WebSettings
-from heliotrope.web import pages
 from heliotrope.web.app import Server, static_files
 from heliotrope.web.house import House
+from heliotrope.web.pages import html
 
 FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
 HEAP = "performance.memory.usedJSHeapSize"
@@ -60,7 +60,7 @@ def measured(house: House, url: str, loads: int) -> Iterator[table.Row]:
     yield table.Row("script of our own and others'", script / 1000, "kB", "<= 10", "", None, "not compressed")
     began = time.process_time()
     for _ in range(20):
-        pages.now(house, {})
+        html.now(house, {})
     yield table.Row(
         "server: drawing the Now page", 1000 * (time.process_time() - began) / 20, "CPU-ms", "<= 40", trial, 79, "mean of 20, 864 hours of 6 sites"
     )  # fmt: skip

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from heliotrope.model import Place
-from heliotrope.web.world import SOUTH, project
+from heliotrope.web.draw.world import SOUTH, project
 
 VENDOR = Path(__file__).parents[1] / "src" / "heliotrope" / "web" / "static" / "vendor"
 # package, version, SHA-256 of the archive, {file in it: file here}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from heliotrope.measure.records.windows import Window
 from heliotrope.model import Provenance
-from heliotrope.web.inside import _bundled, inside
+from heliotrope.web.pages.inside import _bundled, inside
 
 
 def window(path, number, energy_j=2.0, start_s=None):

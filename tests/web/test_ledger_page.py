@@ -6,8 +6,9 @@ from hashlib import sha256
 
 from heliotrope.config import ProveSettings, Settings
 from heliotrope.prove.claims import leaf
-from heliotrope.web import gather, pages
+from heliotrope.web import gather
 from heliotrope.web.house import House
+from heliotrope.web.pages import html
 
 OWNER = "0x" + "ab" * 20
 MAY = 1_777_593_600
@@ -32,19 +33,19 @@ def test_claims_are_shown_as_the_log_has_them(tmp_path):
         )
     (row,) = gather.ledger_state(house).claims
     assert (row.name, row.grams, row.start_s, row.index) == (claim.name, 12_500, MAY, index)
-    page = pages.ledger(house, {})
+    page = html.ledger(house, {})
     assert "12.5 kg" in page
     assert claim.name in page
     assert "being asked" in page
     house.chain.wait()
-    later = pages.ledger(house, {})
+    later = html.ledger(house, {})
     assert "being asked" not in later or "could not be asked" in later
     house.controller.close()
 
 
 def test_a_home_without_witnesses_says_that_it_vouches_for_itself(tmp_path):
     house = House(Settings(home=str(tmp_path), fleet="example", prove=ProveSettings(origin="example.org/log")))
-    page = pages.ledger(house, {})
+    page = html.ledger(house, {})
     assert "vouches for itself alone" in page
     assert "Nothing is published yet" in page
     assert "nobody but this home has computed its numbers" in page

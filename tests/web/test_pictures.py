@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.model import Estimate
-from heliotrope.web import charts, ramp, strips
+from heliotrope.web.draw import charts, ramp, strips
 
 DAY = 1_795_219_200  # a midnight UTC
 

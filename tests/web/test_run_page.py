@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from heliotrope.web.pages import run_page
+from heliotrope.web.pages.html import run_page
 from web_views import make_view
 
 VOID = {"meta", "br"}

@@ -8,9 +8,10 @@ import pytest
 
 from heliotrope.config import Settings, WebSettings
 from heliotrope.errors import HelioError
-from heliotrope.web import gather, pages
+from heliotrope.web import gather
 from heliotrope.web.app import Server
 from heliotrope.web.house import House
+from heliotrope.web.pages import html
 
 
 @pytest.fixture
@@ -23,20 +24,20 @@ def bare(tmp_path):
 
 @pytest.mark.parametrize("name", ["/", "/plan", "/runs", "/grid", "/fleet", "/ledger"])
 def test_pages_of_a_bare_home_are_whole(bare, name):
-    page = pages.PAGES[name](bare, {})
+    page = html.PAGES[name](bare, {})
     assert page.endswith("</html>")
     assert "g/kWh now" not in page
 
 
 def test_the_first_page_says_how_to_set_the_zone(bare):
-    page = pages.now(bare, {})
+    page = html.now(bare, {})
     assert "unknown" in page
     assert "config.toml" in page
     assert "helio run" in page
 
 
 def test_an_unknown_zone_is_named_beside_those_that_are_known(bare):
-    page = pages.grid(bare, {"zone": "DE, XQ"})
+    page = html.grid(bare, {"zone": "DE, XQ"})
     assert "Germany" in page
     assert "unknown zone XQ" in page
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import heliotrope.web
 from heliotrope.model import Place
-from heliotrope.web import world
+from heliotrope.web.draw import world
 
 VENDOR = Path(heliotrope.web.__file__).parent / "static" / "vendor"
 

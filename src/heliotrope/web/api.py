@@ -13,7 +13,7 @@ from heliotrope.fleet import Fleet
 from heliotrope.run.views import JobRow, RunView
 from heliotrope.web.gather import jobs, ledger_state, view
 from heliotrope.web.house import Curve, Here, House
-from heliotrope.web.screens import LedgerState
+from heliotrope.web.pages.screens import LedgerState
 
 
 class Now(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from heliotrope.run.agents.wire import MAX_BYTES
 from heliotrope.web import api, gather
 from heliotrope.web.agents import add_routes
 from heliotrope.web.house import House
-from heliotrope.web.pages import PAGES, render, run_page
+from heliotrope.web.pages.html import PAGES, render, run_page
 
 # Nothing but this server may be asked for anything, and nobody may frame or feed it.
 HEADERS = {

@@ -17,7 +17,7 @@ from heliotrope.store import runs
 from heliotrope.units import S_PER_HOUR
 from heliotrope.web.chainwatch import ChainState
 from heliotrope.web.house import House
-from heliotrope.web.screens import ACTIVE, ClaimRow, Entry, LedgerState, Saying, Witness
+from heliotrope.web.pages.screens import ACTIVE, ClaimRow, Entry, LedgerState, Saying, Witness
 
 TAIL_BYTES, TAIL_LINES = 16_384, 24
 # While something runs, its meter writes on; pages look again this often.
