@@ -343,14 +343,16 @@ def guard_of(process):
 def test_a_borrower_killed_at_any_moment_leaves_no_trace(tmp_path):
     rng = random.Random(3)
     machine = machine_with_knobs(tmp_path / "m")
+    journal = tmp_path / "power.jsonl"
     for _ in range(4):
-        process = borrower(machine, tmp_path / "power.jsonl")
+        process = borrower(machine, journal)
         time.sleep(rng.uniform(0, 0.05))
         process.kill()
         process.wait()
         process.stdout.close()
-        wait_for(lambda: number(machine, LIMIT) == 990_000_000)
-        wait_for(lambda: number(machine, "sys/class/powercap/intel-rapl:0/enabled") == 0)
+        wait_for(lambda: read(journal)[-1].event == "gave-back")
+        assert number(machine, LIMIT) == 990_000_000
+        assert number(machine, "sys/class/powercap/intel-rapl:0/enabled") == 0
 
 
 @pytest.mark.slow

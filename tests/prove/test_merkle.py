@@ -57,25 +57,27 @@ def test_every_consistency_proof_verifies_and_only_there():
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "old_root", "new_root", "path"),
+    ("old", "new", "old_root", "new_root", "reason"),
     [
-        (0, 5, ROOTS[0], ROOTS[5], [ROOTS[1]]),  # nothing needs proving from the empty tree
-        (0, 5, ROOTS[1], ROOTS[5], []),
-        (0, 0, ROOTS[0], ROOTS[1], []),
-        (3, 3, ROOTS[3], ROOTS[4], []),
-        (5, 3, ROOTS[5], ROOTS[3], []),
-        (-1, 3, ROOTS[0], ROOTS[3], []),
-        (3, 5, ROOTS[3], ROOTS[5], []),
-        (4, 5, ROOTS[4], ROOTS[5], []),
+        (0, 5, ROOTS[1], ROOTS[5], "an empty tree is not the empty root"),
+        (0, 0, ROOTS[0], ROOTS[1], "an empty tree is not the empty root"),
+        (3, 3, ROOTS[3], ROOTS[4], "two trees of 3 with different roots"),
+        (5, 3, ROOTS[5], ROOTS[3], "a tree of 3 cannot extend one of 5"),
+        (-1, 3, ROOTS[0], ROOTS[3], "a tree of 3 cannot extend one of -1"),
+        (3, 5, ROOTS[3], ROOTS[5], "too short"),
+        (4, 5, ROOTS[4], ROOTS[5], "too short"),
     ],
 )
-def test_size_rules(old, new, old_root, new_root, path):
-    with pytest.raises(BadProof):
-        merkle.verify_consistency(old, new, old_root, new_root, path)
+def test_size_rules(old, new, old_root, new_root, reason):
+    with pytest.raises(BadProof, match=reason):
+        merkle.verify_consistency(old, new, old_root, new_root, [])
 
 
-def test_anything_follows_the_empty_tree():
+def test_anything_follows_the_empty_tree_and_needs_no_proof():
+    assert merkle.consistency(0, 5, NODE) == []
     merkle.verify_consistency(0, 5, ROOTS[0], ROOTS[5], [])
+    with pytest.raises(BadProof, match="should be empty"):
+        merkle.verify_consistency(0, 5, ROOTS[0], ROOTS[5], [ROOTS[1]])
 
 
 @given(st.integers(2, 40), st.data())
