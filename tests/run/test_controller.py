@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from heliotrope import fleet
 from heliotrope.config import MeasureSettings, Settings
 from heliotrope.errors import Infeasible, InvalidInput, RunError, UnknownName, UnknownZone
-from heliotrope.model import Flexibility, Length, PauseBy, RunState, Workload, WorkloadKind
+from heliotrope.model import Flexibility, PauseBy, RunState
 from heliotrope.run import Controller
 from heliotrope.run.engines import engine
 from heliotrope.run.folder import Folder
@@ -22,8 +21,7 @@ from heliotrope.run.views import jobs, run_view
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
 from shepherds import shepherd_of
-
-PYTHON = (sys.executable, "-I", "-S", "-u", "-c")
+from work_stories import work
 
 
 @pytest.fixture
@@ -40,21 +38,6 @@ def controller(settings):
             made.cancel(run.workload)
             made.follow(run.workload, lambda *_: None)
     made.close()
-
-
-def work(name="w", code="pass", *, length_s=60.0, within_s=None, now_s=None, **more):
-    now_s = time.time() if now_s is None else now_s
-    return Workload(
-        id=name,
-        kind=WorkloadKind.BATCH,
-        command=more.pop("command", (*PYTHON, code)),
-        submitted_at=from_epoch(now_s),
-        length=Length.known(length_s),
-        deadline=None if within_s is None else from_epoch(now_s + within_s),
-        working_directory=more.pop("working_directory", "/"),
-        environment={"PATH": os.environ["PATH"]},
-        **more,
-    )
 
 
 def kinds(controller):

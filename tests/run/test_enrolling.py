@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-
 import pytest
 
+import work_stories
 from heliotrope.config import ClaimSettings, MeasureSettings, Settings
-from heliotrope.model import Length, RunState, Workload, WorkloadKind
+from heliotrope.model import RunState
 from heliotrope.prove.claims.evidence import Programme
 from heliotrope.prove.claims.programme import Office
 from heliotrope.prove.claims.seeds.keeper import Keeper
 from heliotrope.run import Controller
 from heliotrope.run.views import run_view
-from heliotrope.units import from_epoch
 
 NAME = "night shift"
 
@@ -34,18 +30,7 @@ def controller(home):
 
 
 def work(name, *, within_s=48 * 3600, **more):
-    now_s = time.time()
-    return Workload(
-        id=name,
-        kind=WorkloadKind.BATCH,
-        command=(sys.executable, "-I", "-S", "-c", "sum(range(3_000_000))"),
-        submitted_at=from_epoch(now_s),
-        length=Length.known(3600.0),
-        deadline=from_epoch(now_s + within_s) if within_s else None,
-        working_directory="/",
-        environment={"PATH": os.environ["PATH"]},
-        **more,
-    )
+    return work_stories.work(name, "sum(range(3_000_000))", length_s=3600.0, within_s=within_s, **more)
 
 
 def logged(controller, kind):

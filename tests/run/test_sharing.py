@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 
@@ -11,10 +10,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+import work_stories
 from heliotrope import fleet
 from heliotrope.cli.root import helio
 from heliotrope.config import MeasureSettings, Settings
-from heliotrope.model import Flexibility, Length, PauseBy, RunState, Workload, WorkloadKind
+from heliotrope.model import Flexibility, Length, PauseBy, RunState
 from heliotrope.run import Controller
 from heliotrope.run.lifecycle import MADE_ROOM
 from heliotrope.run.views import jobs, run_view
@@ -62,17 +62,7 @@ def controller(home, tmp_path):
 
 
 def work(name, organisation, code="import time; time.sleep(0.5)", **more):
-    return Workload(
-        id=name,
-        kind=WorkloadKind.BATCH,
-        command=(*PYTHON, code),
-        submitted_at=from_epoch(time.time()),
-        length=Length.known(60),
-        working_directory="/",
-        environment={"PATH": os.environ["PATH"]},
-        organisation=organisation,
-        **more,
-    )
+    return work_stories.work(name, code, organisation=organisation, **more)
 
 
 def states(controller):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 
 import pytest
@@ -15,10 +13,11 @@ from heliotrope.config import load
 from heliotrope.measure.records.journal import Journal
 from heliotrope.measure.sampling.recorder import Sample
 from heliotrope.measure.share.attribution import Part
-from heliotrope.model import Length, Provenance, Workload, WorkloadKind
+from heliotrope.model import Provenance
 from heliotrope.run import Controller
 from heliotrope.run.views import run_view
 from heliotrope.units import from_epoch
+from work_stories import work
 
 NAME = "cleaner places"
 POWER_W = 2_500_000.0
@@ -81,18 +80,8 @@ def controller(home):
     made.close()
 
 
-def work(name):
-    now_s = time.time()
-    return Workload(
-        id=name,
-        kind=WorkloadKind.BATCH,
-        command=(sys.executable, "-I", "-S", "-c", "sum(range(3_000_000))"),
-        submitted_at=from_epoch(now_s),
-        length=Length.known(1.0),
-        deadline=from_epoch(now_s + 86_400),
-        working_directory="/",
-        environment={"PATH": os.environ["PATH"]},
-    )
+def busy(name):
+    return work(name, "sum(range(3_000_000))", length_s=1.0, within_s=86_400)
 
 
 def drawn(controller, name):
@@ -105,7 +94,7 @@ def test_thirty_real_runs_earn_a_claim(controller):
     start_s = int(time.time())
     held = []
     while not (sum(held) >= 11 and len(held) >= 30) and len(held) < 80:
-        controller.submit(work(f"w{len(held)}"))
+        controller.submit(busy(f"w{len(held)}"))
         held.append(drawn(controller, f"w{len(held)}"))
     controller.lead()
     for i in range(len(held)):
