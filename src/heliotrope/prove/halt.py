@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from heliotrope.errors import SplitView
-from heliotrope.prove.files import write_whole
+from heliotrope.files import write_whole
 from heliotrope.prove.formats.note import Note
 
 FOLDER = "split-view"

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import BadNote, ProofError
-from heliotrope.prove.files import held, write_whole
+from heliotrope.files import held, write_whole
 from heliotrope.prove.formats.note import Algorithm, SecretKey, check_name
 
 

@@ -11,10 +11,10 @@ import msgspec
 
 from heliotrope.config import ProveSettings
 from heliotrope.errors import BadNote, ConfigError, ProofError, UnknownName
+from heliotrope.files import held, write_whole
 from heliotrope.prove import halt, keys
 from heliotrope.prove.audit import attestation
 from heliotrope.prove.audit.attestation import Attestation, Opinion
-from heliotrope.prove.files import held, write_whole
 from heliotrope.prove.formats import merkle, trust
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Key, Note

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import HelioError, ProofError, ProviderError, UsageError
+from heliotrope.files import write_whole
 from heliotrope.prove import halt
 from heliotrope.prove.audit import follow, recompute
 from heliotrope.prove.audit.attestation import Attestation, one_line
 from heliotrope.prove.audit.retrain import Retrain
 from heliotrope.prove.audit.source import Revealed, Source
-from heliotrope.prove.files import write_whole
 from heliotrope.prove.formats import merkle
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Note, SecretKey

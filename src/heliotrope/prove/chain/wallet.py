@@ -8,9 +8,9 @@ import secrets
 from pathlib import Path
 
 from heliotrope.errors import ConfigError
+from heliotrope.files import write_whole
 from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.node import Fees
-from heliotrope.prove.files import write_whole
 
 KEY = "HELIO_CHAIN_KEY"
 KEYSTORE = "HELIO_CHAIN_KEYSTORE"

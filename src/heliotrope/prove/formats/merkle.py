@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 
 from heliotrope.errors import BadProof
@@ -101,19 +101,9 @@ def verify_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], 
     _check_hashes(path)
     if not 0 <= index < size:
         raise BadProof(f"entry {index} is not in a tree of {size}")
-    place, last, found = index, size - 1, leaf
-    for sibling in path:
-        if last == 0:
-            raise BadProof("the inclusion proof is too long")
-        if place & 1 or place == last:
-            found = node_hash(sibling, found)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
-        else:
-            found = node_hash(found, sibling)
-        place, last = place >> 1, last >> 1
-    if last:
-        raise BadProof("the inclusion proof is too short")
+    found = leaf
+    for sibling, on_the_left in _climb(index, size - 1, path, "inclusion"):
+        found = node_hash(sibling, found) if on_the_left else node_hash(found, sibling)
     if found != expected_root:
         raise BadProof("the inclusion proof leads to another root")
 
@@ -140,22 +130,31 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pat
     while place & 1:
         place, last = place >> 1, last >> 1
     older = newer = hashes[0]
-    for sibling in hashes[1:]:
-        if last == 0:
-            raise BadProof("the consistency proof is too long")
-        if place & 1 or place == last:
-            older, newer = node_hash(sibling, older), node_hash(sibling, newer)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
-        else:
-            newer = node_hash(newer, sibling)
-        place, last = place >> 1, last >> 1
-    if last:
-        raise BadProof("the consistency proof is too short")
+    for sibling, on_the_left in _climb(place, last, hashes[1:], "consistency"):
+        if on_the_left:
+            older = node_hash(sibling, older)
+        newer = node_hash(sibling, newer) if on_the_left else node_hash(newer, sibling)
     if older != old_root:
         raise BadProof("the consistency proof leads to another old root")
     if newer != new_root:
         raise BadProof("the consistency proof leads to another new root")
+
+
+def _climb(place: int, last: int, path: Sequence[bytes], proof: str) -> Iterator[tuple[bytes, bool]]:
+    """Each sibling from node `place` of a level up to the root, and whether it lies on the left.
+
+    `last` is the level's last node: one that has no sibling of its own rises until it has.
+    """
+    for sibling in path:
+        if last == 0:
+            raise BadProof(f"the {proof} proof is too long")
+        on_the_left = bool(place & 1) or place == last
+        yield sibling, on_the_left
+        while on_the_left and not place & 1 and place:
+            place, last = place >> 1, last >> 1
+        place, last = place >> 1, last >> 1
+    if last:
+        raise BadProof(f"the {proof} proof is too short")
 
 
 def _check_hashes(path: Sequence[bytes]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from heliotrope.errors import ProofError
-from heliotrope.prove.files import held, write_whole
+from heliotrope.files import held, write_whole
 from heliotrope.prove.ledger import Ledger
 from heliotrope.prove.log import publisher
 

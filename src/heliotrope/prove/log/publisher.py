@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path, PurePath
 
 from heliotrope.errors import SplitView
-from heliotrope.prove.files import put_whole, sync_folders, write_whole
+from heliotrope.files import put_whole, sync_folders, write_whole
 from heliotrope.prove.formats import tiles
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Note

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof, ProofError
+from heliotrope.files import write_whole
 from heliotrope.prove.audit.attestation import Attestation, Opinion
-from heliotrope.prove.files import read_bytes, write_whole
+from heliotrope.prove.files import read_bytes
 from heliotrope.prove.formats import note
 from heliotrope.prove.formats.merkle import leaf_hash
 from heliotrope.prove.formats.note import Key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from heliotrope.prove.files import write_whole
+from heliotrope.files import write_whole
 from heliotrope.prove.ledger import Ledger
 
 

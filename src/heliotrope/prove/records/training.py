@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.prove.files import read_bytes, write_whole
+from heliotrope.files import write_whole
+from heliotrope.prove.files import read_bytes
 from heliotrope.prove.records import record
 from heliotrope.prove.records.statements import Training, TrainingStep
 
