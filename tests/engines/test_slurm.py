@@ -237,6 +237,7 @@ def test_a_controller_of_slurm_that_dies_loses_nothing(engine, task, until, wait
     one = task(GO_ON + "\nprint('done')")
     engine.launch(one)
     until(engine, one, Seen.ALIVE)
+    slurm.write_down("north", job(slurm, one, "%i"))
     slurm.kill("slurmctld-north")
     with pytest.raises(EngineError, match="squeue"):
         wait_for(lambda: engine.observe(one.handle).seen is not Seen.ALIVE)
@@ -244,3 +245,34 @@ def test_a_controller_of_slurm_that_dies_loses_nothing(engine, task, until, wait
     (Path(one.working_directory) / "enough").touch()
     assert until(engine, one, Seen.EXITED, within_s=60).code == 0
     assert out(one) == "done\n"
+
+
+def test_what_slurm_forgets_is_lost_and_never_called_cancelled(slurm, task, until, wait_for, out):
+    """Killed before it wrote them down, slurmctld forgets two jobs, and hands the running one's number out again.
+
+    The node still has that number: Slurm cancels one of the two in root's name. Nobody here meant that.
+    """
+    engine = engines.engine("slurm", **slurm.options("south"))
+    there = {"slurm.flags": "--nodelist=south2"}
+    ran = task("print('began', flush=True); import time; time.sleep(30)", options=there)
+    waits = task("print('ran')", options=there | {"slurm.hold": "true"})
+    with slurm.amnesia("south"):
+        engine.launch(ran)
+        engine.launch(waits)
+        wait_for(lambda: "began" in out(ran))
+        number = job(slurm, ran, "%i", site="south")
+    after = task("print('ran')", options=there)
+    engine.launch(after)
+    assert job(slurm, after, "%i", site="south") == number
+    ends = {}
+
+    def over():
+        ends.update({one.handle: engine.observe(one.handle) for one in (ran, waits, after)})
+        return all(sight.seen in {Seen.EXITED, Seen.GONE} for sight in ends.values())
+
+    wait_for(over, within_s=90)
+    assert all("CANCELLED" not in sight.why for sight in ends.values()), ends
+    assert ends[waits.handle].seen is Seen.GONE
+    assert ends[ran.handle].code != 0
+    assert (ends[after.handle].code == 0) == (out(after) == "ran\n")
+    slurm.let_work("south")

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 NEEDS = (
@@ -58,9 +60,14 @@ class SlurmService:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self.rest = ""
+        self.token_file = self.folder / "token"
 
     def options(self, site: str) -> dict[str, str]:
         return {"config": str(self.conf(site))}
+
+    def rest_options(self) -> dict[str, str]:
+        """North, by its REST daemon alone."""
+        return {"rest": self.rest, "token_file": str(self.token_file)}
 
     def conf(self, site: str) -> Path:
         return self.folder / site / "slurm.conf"
@@ -116,6 +123,34 @@ class SlurmService:
     def start_controller(self, site: str) -> None:
         self._run(f"slurmctld-{site}", "slurmctld", "-D", "-f", str(self.conf(site)))
         self._until(lambda: "UP" in self.ask(site, "scontrol", "ping"))
+
+    def write_down(self, site: str, job: str) -> None:
+        """What its controller knows of a job is on disk: it writes every few seconds, what changed."""
+        asked_s = time.time()
+        self.ask(site, "scontrol", "update", f"JobId={job}", "Comment=written")
+        self._until(lambda: (self.folder / site / "state" / "job_state").stat().st_mtime > asked_s)
+
+    @contextmanager
+    def amnesia(self, site: str) -> Iterator[None]:
+        """Afterwards its controller was killed, and knows only what it had written down before."""
+        state, kept = self.folder / site / "state", self.folder / site / "kept"
+        shutil.copytree(state, kept, dirs_exist_ok=True)
+        yield
+        self.kill(f"slurmctld-{site}")
+        shutil.rmtree(state)
+        kept.rename(state)
+        self.start_controller(site)
+
+    def let_work(self, site: str) -> None:
+        """Nodes that Slurm has drained are given back, and answer."""
+        count, _ = SITES[site]
+        self._until(
+            lambda: (
+                self.ask(site, "sinfo", "-h", "-N", "-p", "flex", "-t", "drain,drng") == ""
+                or self.ask(site, "scontrol", "update", f"nodename={site}[1-{count}]", "state=resume") != ""
+            )
+        )
+        self._until(lambda: self.ask(site, "sinfo", "-h", "-N", "-t", "idle", "-p", "flex").count("\n") == count)
 
     def stop(self) -> None:
         for process in reversed(self.processes):
@@ -267,7 +302,16 @@ class SlurmService:
             "-s",
             "openapi/v0.0.38,openapi/dbv0.0.38",
             self.rest.removeprefix("http://"),
-            environment={"SLURM_CONF": str(self.conf("north")), "SLURMRESTD_SECURITY": "disable_user_check"},
+            environment={
+                "SLURM_CONF": str(self.conf("north")),
+                "SLURMRESTD_SECURITY": "disable_user_check",
+                "SLURM_JWT": "daemon",
+            },
+        )
+        self.token_file.write_text(self.token("north"))
+        port = self.ports[2]
+        self._until(
+            lambda: subprocess.run(("bash", "-c", f"true < /dev/tcp/127.0.0.1/{port}"), check=True, capture_output=True)
         )
 
     def token(self, site: str) -> str:

@@ -27,13 +27,17 @@ class Answered(EngineRefused):
 
 
 class Api:
-    """One base address; `headers` are made anew for each request: tokens are replaced while we run."""
+    """One base address; `headers` are made anew for each request: tokens are replaced while we run.
 
-    def __init__(self, url: str, *, field: str, certificate: str = "") -> None:
+    `passing`: statuses that say nothing against the request.
+    """
+
+    def __init__(self, url: str, *, field: str, certificate: str = "", passing: frozenset[int] = PASSING) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise InvalidInput("not an address", field=field, found=url, allowed="http://HOST:PORT or https://HOST")
         self.url = url.rstrip("/")
+        self.passing = passing
         self.tls = ssl.create_default_context(cafile=certificate or None) if parts.scheme == "https" else None
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
@@ -57,7 +61,7 @@ class Api:
             raise EngineError(f"{self.url}{path} answered what is no JSON", cause=repr(said[:200])) from None
 
     def _refusal(self, method: str, path: str, status: int, said: str) -> EngineError:
-        if status in PASSING and "already exists" not in said:
+        if status in self.passing and "already exists" not in said:
             return EngineError(
                 f"{method} {self.url}{path} failed", cause=f"{status}: {said[-600:]}", hint="tried again"
             )

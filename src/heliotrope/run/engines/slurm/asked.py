@@ -36,7 +36,8 @@ class SlurmWork(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
     """How a site is reached.
 
-    `config`: its slurm.conf, else the environment's. `cluster`: as `-M` takes it. `python`: on its nodes, else this
+    `config`: its slurm.conf, else the environment's. `cluster`: as `-M` takes it. `rest`: its slurmrestd's address, to
+    be asked in place of its commands, with the token of `token_file` or SLURM_JWT. `python`: on its nodes, else this
     very one. `power_licence`: a licence pool of watts. `suspend`: by SIGSTOP on the node, or by Slurm, which needs an
     operator's rights and gives the CPUs to others meanwhile. `meter`: what our own keeper measures in the job, or the
     node's meter as sacct tells it.
@@ -44,6 +45,8 @@ class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
 
     config: str = ""
     cluster: str = ""
+    rest: str = ""
+    token_file: str = ""
     python: str = ""
     power_licence: str = ""
     suspend: str = "signal"
@@ -54,6 +57,8 @@ class SlurmSettings(SlurmWork, frozen=True, forbid_unknown_fields=True):
             raise ValueError("suspend is `signal` or `slurm`")
         if self.meter not in {"job", "sacct"}:
             raise ValueError("meter is `job` or `sacct`")
+        if self.rest and (self.suspend == "slurm" or self.meter == "sacct"):
+            raise ValueError("suspend = slurm and meter = sacct need Slurm's commands: not with `rest`")
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -14,34 +14,17 @@ from heliotrope.errors import EngineError, EngineRefused
 from heliotrope.run.engines.queued import Job
 from heliotrope.run.engines.slurm.asked import Request, SlurmSettings
 from heliotrope.run.engines.slurm.energy import OnNode
-from heliotrope.run.engines.slurm.states import job_of, most_alive
+from heliotrope.run.engines.slurm.states import Placed, job_of, passes
 from heliotrope.units import from_epoch
 
 ANSWER_S = 30.0
-FRESH_S = 0.5  # how long one answer about all jobs serves those who ask about one
-# What Slurm says when it is not Slurm's last word.
-PASSING = (
-    "unable to contact",
-    "socket timed out",
-    "connection",
-    "communication",
-    "zero bytes",
-    "temporarily",
-    "try again",
-    "retry",
-    "in standby",
-    "policy limit",  # QOSMaxSubmitJobPerUserLimit and its kin pass when others have ended
-    "maxsubmit",
-)
 
 
 class Commands:
-    """One cluster. Few jobs or many, it is asked once in a while about all of them."""
+    """One cluster."""
 
     def __init__(self, site: SlurmSettings) -> None:
         self.site = site
-        self._seen_s = 0.0
-        self._seen: dict[str, list[Job]] = {}
 
     def submit(self, asked: Request) -> None:
         work = asked.work
@@ -69,34 +52,32 @@ class Commands:
         words += ["--requeue" if work.requeue else "--no-requeue", *(["--hold"] if work.hold else [])]
         self._ask("sbatch", "--parsable", *words, *shlex.split(work.flags), told=asked.script)
 
-    def look(self, name: str, since_s: float) -> Job | None:
-        now_s = time.time()
-        if self._seen_s <= since_s or now_s - self._seen_s > FRESH_S:
-            self._seen, self._seen_s = self._queue(), now_s
-        return most_alive(self._seen.get(name) or self._past(name))
-
-    def _queue(self) -> dict[str, list[Job]]:
-        """All of ours that Slurm still holds in memory, ended ones included."""
-        jobs: dict[str, list[Job]] = {}
-        answer = self._ask("squeue", "--noheader", "--me", "--states=all", "--format=%j|%i|%T|%r")
+    def jobs(self) -> dict[str, list[Placed]]:
+        found: dict[str, list[Placed]] = {}
+        answer = self._ask("squeue", "--noheader", "--me", "--states=all", "--format=%j|%i|%T|%N|%e|%r")
         for line in answer.splitlines():
             name, _, rest = line.partition("|")
             if rest:
-                number, state, reason = rest.split("|", 2)
-                jobs.setdefault(name, []).append(job_of(number, state, reason))
-        return jobs
+                number, state, node, ended, reason = rest.split("|", 4)
+                found.setdefault(name, []).append(job_of(number, state, reason, node, ended))
+        return found
 
-    def _past(self, name: str) -> list[Job]:
-        """From the accounting, where there is one."""
+    def past(self, name: str) -> list[Placed]:
+        """Duplicates too: without them a job is not shown whose number was handed out again. The newest first."""
         try:
             answer = self._ask(
-                "sacct", "--noheader", "--parsable2", "--allocations", f"--name={name}", "--format=JobIDRaw,State",
-                "--starttime=now-30days",
+                "sacct", "--noheader", "--parsable2", "--allocations", "--duplicates", f"--name={name}",
+                "--format=JobIDRaw,State,NodeList,End", "--starttime=now-30days",
             )  # fmt: skip
         except EngineRefused:
             return []
-        rows = (line.partition("|") for line in answer.splitlines())
-        return [job_of(number, state, "") for number, _, state in rows]
+        rows = (line.split("|") for line in answer.splitlines())
+        return [job_of(number, state, "", node, ended) for number, state, node, ended in rows][::-1]
+
+    def drained(self) -> list[tuple[str, float, str]]:
+        answer = self._ask("sinfo", "--noheader", "--Node", "--list-reasons", "--format=%N|%H|%E")
+        rows = (line.split("|", 2) for line in answer.splitlines())
+        return [(node, float(since), why) for node, since, why in rows if since.isdigit()]
 
     def on_node_of(self, name: str) -> tuple[OnNode | None, list[OnNode]]:
         """The job of that name once its energy is accounted for, and whoever shared its node."""
@@ -151,7 +132,7 @@ class Commands:
             raise EngineError(f"no {program} here", hint="run the controller or an agent where Slurm's commands are")
         # Little is exported with a job: its command gets the environment that its submitter had.
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "TZ") if name in os.environ}
-        environment = kept | ({"SLURM_TIME_FORMAT": "%s"} if program == "sacct" else {})
+        environment = kept | {"SLURM_TIME_FORMAT": "%s"}
         if config := self.site.config or os.environ.get("SLURM_CONF", ""):
             environment["SLURM_CONF"] = config
         if self.site.cluster:
@@ -171,6 +152,6 @@ class Commands:
         if done.returncode == 0:
             return done.stdout
         why = done.stderr.strip().removeprefix(f"{program}: ").removeprefix("error: ")
-        kind = EngineError if any(word in why.lower() for word in PASSING) else EngineRefused
+        kind = EngineError if passes(why) else EngineRefused
         what = "cannot be reached" if kind is EngineError else "refused"
         raise kind(f"Slurm: {program} {what}", cause=why, hint=f"try `{program}` by hand at the site")

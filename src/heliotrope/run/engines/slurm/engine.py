@@ -13,6 +13,8 @@ from heliotrope.run.engines.settings import Options, settings
 from heliotrope.run.engines.slurm.asked import SlurmSettings, request
 from heliotrope.run.engines.slurm.commands import Commands
 from heliotrope.run.engines.slurm.energy import metered
+from heliotrope.run.engines.slurm.rest import Rest
+from heliotrope.run.engines.slurm.watch import Tongue, Watch
 from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen, Sight
 
@@ -35,13 +37,15 @@ class SlurmEngine(QueuedEngine):
             requeues=True,
             power_pool=bool(self.site.power_licence),
         )
-        self.slurm = Commands(self.site)
+        self.commands = Commands(self.site)
+        self.slurm: Tongue = Rest(self.site) if self.site.rest else self.commands
+        self.watch = Watch(self.slurm)
 
     def submit(self, name: str, task: Task) -> None:
         self.slurm.submit(request(name, task, self.site, NODE))
 
     def look(self, name: str, since_s: float) -> Job | None:
-        return self.slurm.look(name, since_s)
+        return self.watch.look(name, since_s)
 
     def cancel(self, name: str) -> None:
         self.slurm.cancel(name)
@@ -63,7 +67,7 @@ class SlurmEngine(QueuedEngine):
         done, ended, measurement = folder.path / "metered", folder.exit, folder.measurement
         if ended is None or measurement is None or done.exists():
             return True
-        mine, others = self.slurm.on_node_of(folder_name(folder))
+        mine, others = self.commands.on_node_of(folder_name(folder))
         if mine is not None:
             folder.write("measurement", metered(measurement, mine, others))
         elif time.time() - ended.ended_s < ACCOUNTED_S:
@@ -81,12 +85,12 @@ class SlurmEngine(QueuedEngine):
         if job is None:
             super().pause(handle)
         elif job.word != SUSPENDED:
-            self.slurm.suspend(job)
+            self.commands.suspend(job)
 
     def resume(self, handle: str) -> None:
         job = self._begun(handle)
         if job is not None and job.word == SUSPENDED:
-            self.slurm.resume(job)
+            self.commands.resume(job)
         elif job is None:
             super().resume(handle)
 
@@ -101,11 +105,11 @@ class SlurmEngine(QueuedEngine):
     def _wake(self, handle: str) -> None:
         job = self._begun(handle)
         if job is not None and job.word == SUSPENDED:
-            self.slurm.resume(job)
+            self.commands.resume(job)
 
     def _begun(self, handle: str) -> Job | None:
         """Its job, where Slurm is the one that suspends it."""
         if self.site.suspend != "slurm" or Folder(Path(handle)).began is None:
             return None
-        job = self.slurm.look(name_of(handle), time.time())
+        job = self.watch.look(name_of(handle), time.time())
         return job if job is not None and job.phase is Phase.ACTIVE else None
