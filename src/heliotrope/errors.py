@@ -19,6 +19,9 @@ HelioError                       what went wrong, why, and what to do about it
 │   ├── EngineError              the engine cannot do it now, or vanished
 │   │   └── EngineRefused        the engine will not have it, now or later
 │   ├── StaleRequest             said before something that was heard already
+│   ├── SignInRefused            nobody known: no token, or one that is wrong, too old or taken back
+│   ├── NotAllowed               somebody known, and not theirs to do
+│   ├── Deposed                  another controller leads now
 │   └── IllegalTransition        the life cycle has no such step
 ├── StoreError                   the durable store
 ├── ProofError                   something that should be provable is not
@@ -154,6 +157,18 @@ class StaleRequest(RunError):
     def __init__(self, what: str, *, last: int) -> None:
         super().__init__(what, cause=f"the last was {last}")
         self.last = last
+
+
+class SignInRefused(RunError):
+    pass
+
+
+class NotAllowed(RunError):
+    pass
+
+
+class Deposed(RunError):
+    pass
 
 
 class IllegalTransition(RunError):

@@ -16,7 +16,7 @@ import urllib.request
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
@@ -33,9 +33,10 @@ from heliotrope.model import (
     Workload,
     WorkloadKind,
 )
-from heliotrope.run.agents import wire
+from heliotrope.run import logs
+from heliotrope.run.agents import tails, wire
 from heliotrope.run.agents.belief import impossible
-from heliotrope.run.agents.wire import Join, Report, Sync
+from heliotrope.run.agents.wire import Join, Report, Sync, Tail
 from heliotrope.run.folder import Exit
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.views import run_view
@@ -89,6 +90,9 @@ class Hub:
         self.thread.join()
         self.loop.close()
         self.controller.close()
+
+    def refused(self):
+        return {(one.act, one.object): one for one in self.house.office.refusals.last(100)}
 
     def token(self):
         return self.house.office.token("north", valid_s=60, now_s=time.time())
@@ -264,9 +268,9 @@ class Site:
         public = wire.b64encode(bytes(self.key.verify_key)).decode()
         self.met = office.join(msgspec.json.encode(Join(token, public)), self.now_s)
 
-    def sync(self, *reports, number=None, site="north", at_s=None):
+    def sync(self, *reports, number=None, site="north", at_s=None, tails=(), life=""):
         self.number += 1
-        body = msgspec.json.encode(Sync(site, number or self.number, at_s or time.time(), reports))
+        body = msgspec.json.encode(Sync(site, number or self.number, at_s or time.time(), reports, tails, life))
         return self.office.sync(body, wire.signed(bytes(self.key), body), time.time())
 
 
@@ -281,6 +285,10 @@ def test_a_token_lets_one_in_once(hub):
         Site(hub.house.office, late)
     with pytest.raises(UnknownName, match="no site called hub is reached by an agent"):
         hub.house.office.token("hub", valid_s=60, now_s=0)
+    told = hub.refused()
+    assert "shown again, or too late" in told["join", "north"].why, "whoever stole a token is told of"
+    assert told["join", "north"].times == 2
+    assert told["join", ""].times == 2, "guesses"
 
 
 def test_a_new_agent_of_a_site_shuts_the_old_one_out(hub):
@@ -304,6 +312,108 @@ def test_nobody_speaks_for_another_and_nothing_is_heard_twice(hub):
     for signature in ("", "AAAA", "not base64!", wire.signed(bytes(SigningKey.generate()), body)):
         with pytest.raises(BadSignature):
             hub.house.office.sync(body, signature, time.time())
+
+
+def test_a_key_that_speaks_from_two_places_speaks_no_more(hub):
+    """Whoever copied an agent's home cannot be told from the agent: both are shut out until a token says who is right."""
+    token = hub.token()
+    site = Site(hub.house.office, token)
+    for life in ("first", "first", "restarted"):
+        site.sync(life=life)
+    with pytest.raises(BadSignature, match="two agents speak with one key"):
+        site.sync(life="first")
+    with pytest.raises(BadSignature, match="no agent of north was let in"):
+        site.sync(life="restarted")
+    assert "two agents" in hub.refused()["speak for a site", "north"].why
+    Site(hub.house.office, hub.token()).sync(life="first")
+
+
+def test_what_another_agent_may_have_begun_is_not_begun_twice(hub, monkeypatch):
+    """An agent that takes another's place is not given what that one was told of, until its lease is over."""
+    old = Site(hub.house.office, hub.token())
+    hub.controller.submit(work("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    (errand,) = old.sync().errands
+    assert not errand.held
+    new = Site(hub.house.office, hub.token())
+    (errand,) = new.sync().errands
+    assert errand.held
+    new.sync(Report(errand.name, Seen.ABSENT))
+    hub.controller.step()
+    assert hub.state("w") is RunState.STARTING
+    monkeypatch.setattr("heliotrope.run.engines.agent.MARGIN_S", -3600.0)
+    hub.step_until(lambda: len(run_view(hub.controller.store, "w").attempts) == 2)
+    assert run_view(hub.controller.store, "w").attempts[0].state is RunState.LOST
+
+
+def test_an_answer_that_was_lost_on_its_way_is_given_again(hub):
+    site = Site(hub.house.office, hub.token())
+    hub.controller.submit(work("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    assert [errand.held for _ in range(3) for errand in site.sync().errands] == [False] * 3
+    (errand,) = site.sync(Report("w-1/0", Seen.ALIVE)).errands
+    assert errand.held, "from now on it is there"
+
+
+def test_two_agents_do_not_share_a_home(hub, agent, tmp_path):
+    agent("--token", hub.token())
+    hub.step_until((tmp_path / "north" / "agent.lock").exists)
+    second = agent()
+    assert second.wait(30) == 1
+    assert "another agent runs in" in second.stderr.read()
+
+
+# What it says
+
+
+def test_output_comes_when_it_is_asked_for_and_not_before(hub, agent, tmp_path):
+    agent("--token", hub.token())
+    hub.controller.submit(work("w", "print('grüße ' * 3)"), at_once=True)
+    hub.step_until(lambda: hub.state("w") is RunState.DONE)
+    here = tmp_path / "home" / "runs" / "w-1" / "0" / "out.log"
+    assert not here.exists()
+    told = []
+    ask = lambda after: logs.read(hub.controller.store, "w", after)  # noqa: E731
+    said = logs.follow(ask, told.append, to_its_end=True, patience_s=30)
+    assert "".join(told) == "grüße " * 3 + "\n"
+    assert (said.complete, said.over, said.site) == (True, True, "north")
+    hub.cut()
+    time.sleep(0.2)
+    old = logs.read(hub.controller.store, "w", 0)
+    assert old.age_s > 0.1
+    assert old.text == "grüße " * 3 + "\n", "as it was when the line was cut"
+
+
+@settings(max_examples=40)
+@given(
+    said=st.binary(max_size=300),
+    pieces=st.lists(st.tuples(st.integers(0, 299), st.integers(1, 120)), max_size=30),
+)
+def test_pieces_of_output_come_twice_late_and_with_gaps_and_lie_in_order(tmp_path_factory, said, pieces):
+    """Whatever of it arrives: what is kept is the output in its order, each gap named with its length."""
+    runs = tmp_path_factory.mktemp("runs")
+    at = 0
+    expected = b""
+    for start, length in pieces:
+        piece = said[start : start + length]
+        tails.lay(runs, [Tail("w-1/0", start, len(said), piece)], frozenset({"w-1/0"}), time.time())
+        fresh = piece[max(0, at - start) :]
+        if fresh or start > at:
+            begin = max(start, at)
+            expected += (f"\n[{begin - at} bytes left out]\n".encode() if begin > at else b"") + fresh
+            at = begin + len(fresh)
+    out = runs / "w-1" / "0" / "out.log"
+    assert (out.read_bytes() if out.exists() else b"") == expected
+
+
+def test_what_nobody_asked_for_is_not_kept_nor_what_leads_elsewhere(tmp_path):
+    tails.lay(tmp_path, [Tail("w-1/0", 0, 4, b"said")], frozenset(), 0.0)
+    assert list(tmp_path.iterdir()) == []
+    for name in ("../x", "w/..", "a/b/c", "w", "/etc", "", "w-1/0\0"):
+        with pytest.raises(InvalidInput, match="not an errand's name"):
+            tails.folder_at(tmp_path, name)
 
 
 @given(st.binary(max_size=200))

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from heliotrope.prove import Ledger, plan_statement
 from heliotrope.run import sharing
 from heliotrope.run.clock import Clock
 from heliotrope.run.enrolling import Programme
-from heliotrope.store import Store, runs
+from heliotrope.store import Store, Transaction, runs
 from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
 
@@ -45,9 +46,17 @@ class Desk:
     def close(self) -> None:
         self.store.close()
 
-    def submit(self, workload: Workload, *, factor: float = 1.0, at_once: bool = False) -> tuple[Plan, Clock]:
+    def submit(
+        self,
+        workload: Workload,
+        *,
+        factor: float = 1.0,
+        at_once: bool = False,
+        also: Callable[[Transaction], None] | None = None,
+    ) -> tuple[Plan, Clock]:
         """Plans and stores it; acknowledged when this returns, with its plan and baseline already in the log.
 
+        `also`: what is to be true of it from the same moment on.
         Its clock runs `factor` times as fast as the wall from here on: planning took none of its time.
         """
         self._check_command(workload)
@@ -69,6 +78,8 @@ class Desk:
             runs.add_plan(tx, plan)
             self.ledger.add(tx, plan_statement(workload, plan, clock_factor=clock.factor))
             runs.put_run(tx, run)
+            if also is not None:
+                also(tx)
             if drawn:
                 runs.add_event(tx, run.id, clock.now_s(), "drawn", drawn)
             runs.add_event(tx, run.id, clock.now_s(), "planned", f"{run.site}, {plan.slots[0].start:%d %b %H:%M} UTC")
@@ -155,7 +166,7 @@ class Desk:
 
 def new_id(now: datetime) -> str:
     """Sorts by time, short enough to type."""
-    return f"{now:%m%d%H%M}{secrets.token_hex(2)}"
+    return f"{now:%m%d%H%M}{secrets.token_hex(3)}"
 
 
 def attempt_of(workload: Workload, plan: Plan, fleet: Fleet, number: int, clock: Clock, slot: int = 0) -> Run:

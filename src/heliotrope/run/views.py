@@ -95,6 +95,12 @@ def jobs(store: Store, limit: int = 200) -> tuple[JobRow, ...]:
         return tuple(_row(tx, run) for run in runs.newest(tx, limit))
 
 
+def jobs_within(store: Store, organisation: str, limit: int) -> tuple[JobRow, ...]:
+    """An organisation's, its projects' too, newest first."""
+    with store.read() as tx:
+        return tuple(_row(tx, run) for run in runs.newest_within(tx, organisation, limit))
+
+
 def _row(tx: Transaction, run: Run) -> JobRow:
     workload = runs.workload(tx, run.workload)
     plan = runs.newest_plan(tx, run.workload)

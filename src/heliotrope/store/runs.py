@@ -186,6 +186,18 @@ def newest(tx: Transaction, limit: int) -> tuple[Run, ...]:
     return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
 
 
+def newest_within(tx: Transaction, organisation: str, limit: int) -> tuple[Run, ...]:
+    """The same, of an organisation and its projects, ORGANISATION/PROJECT: `0` is what comes after `/`."""
+    rows = tx.all(
+        "SELECT r.body FROM run AS r JOIN workload ON workload.id = r.workload"
+        " WHERE (organisation = ? OR (organisation >= ? AND organisation < ?))"
+        " AND attempt = (SELECT max(attempt) FROM run WHERE workload = r.workload)"
+        " ORDER BY created_s DESC, r.id DESC LIMIT ?",
+        (organisation, f"{organisation}/", f"{organisation}0", limit),
+    )
+    return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
+
+
 def add_event(tx: Transaction, run_id: str, at_s: float, name: str, body: str = "") -> None:
     tx.execute("INSERT INTO event (run, at_s, name, body) VALUES (?, ?, ?, ?)", (run_id, at_s, name, body))
 

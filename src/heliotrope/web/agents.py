@@ -17,10 +17,14 @@ Said = Callable[[bytes, web.Request], msgspec.Struct]
 
 
 def add_routes(app: web.Application, office: Office) -> None:
-    app.router.add_post(wire.JOIN, _answer(lambda body, _: office.join(body, time.time())))
+    app.router.add_post(wire.JOIN, _answer(lambda body, request: office.join(body, time.time(), request.remote or "")))
     app.router.add_post(
         wire.SYNC,
-        _answer(lambda body, request: office.sync(body, request.headers.get(wire.SIGNATURE, ""), time.time())),
+        _answer(
+            lambda body, request: office.sync(
+                body, request.headers.get(wire.SIGNATURE, ""), time.time(), request.remote or ""
+            )
+        ),
     )
 
 

@@ -13,9 +13,9 @@ import msgspec
 from aiohttp import web
 
 from heliotrope import __version__
-from heliotrope.errors import HelioError, InvalidInput, UnknownName
+from heliotrope.errors import HelioError, UnknownName
 from heliotrope.run.agents.wire import MAX_BYTES
-from heliotrope.web import api, gather
+from heliotrope.web import api, gather, people
 from heliotrope.web.agents import add_routes
 from heliotrope.web.house import House
 from heliotrope.web.pages.html import PAGES, render, run_page
@@ -37,9 +37,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(house: House) -> web.Application:
-    app = web.Application(middlewares=[_guard], client_max_size=MAX_BYTES)
+    app = web.Application(middlewares=[_guard, people.doors], client_max_size=MAX_BYTES)
     app[HOUSE] = house
     add_routes(app, house.office)
+    people.add_routes(app, house.reception)
     for path, page in PAGES.items():
         app.router.add_get(path, _page(page))
     app.router.add_get("/runs/{name}/page.html", _kept_page)
@@ -143,8 +144,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         answer = await handler(request)
     except HelioError as error:
-        status = 404 if isinstance(error, UnknownName) else 400 if isinstance(error, InvalidInput) else 500
-        answer = _problem(request, status, error.what, error.cause, error.hint)
+        answer = _problem(request, people.status_of(error), error.what, error.cause, error.hint)
     except web.HTTPException as error:
         answer = _problem(request, error.status, f"{request.path}: {error.reason}".strip(), "", "")
     if not answer.prepared:

@@ -7,7 +7,7 @@ it goes on with that; cut off for longer than its lease, it ends what it runs, f
 from __future__ import annotations
 
 import asyncio
-import signal
+import secrets
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -19,8 +19,8 @@ import msgspec
 from heliotrope.errors import EngineError, InvalidInput, ProviderDenied, ProviderDown, RunError
 from heliotrope.model import Site
 from heliotrope.run import accounting, engines
-from heliotrope.run.agents import wire
-from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Wish
+from heliotrope.run.agents import tails, wire
+from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Tail, Wanted, Wish
 from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     import aiohttp
 
 GRACE_S = 10.0  # to save and leave, when the lease is over
+REFUSED_S = 5.0  # between two tries of an agent that is not believed any more
 ANSWER_S = 20.0
+REJOIN = "ask whoever keeps it for a token: helio site join URL --token TOKEN"
 
 
 class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,10 +61,16 @@ class Agent:
         if member is None:
             raise RunError(f"{home} belongs to no site yet", hint="helio site join URL --token TOKEN")
         self.membership = member
+        self._lock = Folder(home).try_lock("agent.lock")
+        if self._lock is None:
+            raise RunError(f"another agent runs in {home}", hint="stop it, or give this one a --home of its own")
+        self.life = secrets.token_hex(8)
         self.engine = engines.of(site)
         self.orders = Folder(home).read("errands", Orders) or Orders(0.0, 0)
         self._answered = time.monotonic() - max(0.0, time.time() - self.orders.asked_s)
         self._cut_off = False
+        self._refused = False
+        self._wanted: tuple[Wanted, ...] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
         import aiohttp
@@ -71,10 +79,14 @@ class Agent:
         async with aiohttp.ClientSession(self.membership.url, timeout=patience) as session:
             while not stop.is_set():
                 reports = await asyncio.to_thread(self.look)
-                await self._sync(session, reports)
+                said = await asyncio.to_thread(tails.cut, self.home / "runs", self._wanted)
+                await self._sync(session, reports, said)
                 await asyncio.to_thread(self.act)
+                if self._refused and self._is_empty():
+                    raise ProviderDenied(f"{self.membership.url} does not know this agent any more", hint=REJOIN)
                 try:
-                    await asyncio.wait_for(stop.wait(), self.membership.sync_s)
+                    pause_s = max(self.membership.sync_s, REFUSED_S) if self._refused else self.membership.sync_s
+                    await asyncio.wait_for(stop.wait(), pause_s)
                 except TimeoutError:
                     continue
 
@@ -89,27 +101,35 @@ class Agent:
             except EngineError as error:
                 self.say(f"{errand.name}: {error.what}")
 
-    async def _sync(self, session: aiohttp.ClientSession, reports: tuple[Report, ...]) -> None:
+    def _is_empty(self) -> bool:
+        """Nothing of the office's lives here any more."""
+        live = (Seen.ALIVE, Seen.QUEUED)
+        return not any(self.engine.observe(self._handle(errand)).seen in live for errand in self.orders.errands)
+
+    async def _sync(self, session: aiohttp.ClientSession, reports: tuple[Report, ...], said: tuple[Tail, ...]) -> None:
         import aiohttp
 
         member = self.membership
         asked, asked_s = time.monotonic(), time.time()
         # Time makes a number that grows even where this home was restored from a copy.
         number = max(self.orders.number + 1, int(asked_s * 1000))
-        body = msgspec.json.encode(Sync(member.site, number, asked_s, reports))
+        body = msgspec.json.encode(Sync(member.site, number, asked_s, reports, said, self.life))
         headers = {wire.SIGNATURE: wire.signed(member.seed, body)}
         try:
             async with session.post(wire.SYNC, data=body, headers=headers) as answer:
-                said = await answer.read()
+                answered = await answer.read()
                 if answer.status == 409:
                     number = int(answer.headers.get(wire.LAST, number))
                     self.orders = msgspec.structs.replace(self.orders, number=number)
                     return
                 if answer.status == 403:
-                    raise ProviderDenied(f"{member.url} does not know this agent any more", cause=said.decode()[:300])
+                    self._tell_refused(answered.decode("utf-8", "replace")[:300])
+                    return
                 if answer.status != 200:
-                    raise ProviderDown(f"{member.url} answered {answer.status}", cause=said.decode()[:300])
-                told = wire.decoded(said, Synced)
+                    raise ProviderDown(
+                        f"{member.url} answered {answer.status}: {answered.decode(errors='replace')[:300]}"
+                    )
+                told = wire.decoded(answered, Synced)
         except (aiohttp.ClientError, TimeoutError, ProviderDown, InvalidInput) as error:
             if not self._cut_off:
                 self.say(f"cut off from {member.url}: {error or type(error).__name__}; what runs here goes on")
@@ -117,11 +137,18 @@ class Agent:
             return
         if self._cut_off:
             self.say(f"{member.url} answers again")
-        self._cut_off = False
+        self._cut_off = self._refused = False
+        self._wanted = told.wanted
         # The lease runs from before the request was sent: here it is over no later than there.
         self._answered = asked
         self.orders = Orders(asked_s, number, told.errands)
         await asyncio.to_thread(Folder(self.home).write, "errands", self.orders)
+
+    def _tell_refused(self, why: str) -> None:
+        """As if cut off: what it runs goes on, and is ended with the lease if no token lets it in by then."""
+        if not self._refused:
+            self.say(f"{self.membership.url} does not know this agent any more: {why}")
+        self._refused = True
 
     def _lapsed_wish(self, wish: Wish) -> Wish:
         alone_s = time.monotonic() - self._answered
@@ -134,6 +161,9 @@ class Agent:
     def _carry_out(self, errand: Errand, wish: Wish) -> None:
         handle = self._handle(errand)
         seen = self.engine.observe(handle).seen
+        if seen is Seen.ABSENT and errand.held and not Path(handle).is_dir():
+            # Begun by an agent before, or by this one before its files were lost: it may live, so nobody begins it.
+            return
         if seen is Seen.ABSENT:
             if wish is Wish.RUN:
                 self.engine.launch(self._task(errand))
@@ -165,21 +195,20 @@ class Agent:
         except EngineError as error:
             # Not known to be over: that is all the office needs to wait.
             return Report(errand.name, Seen.ALIVE, error.what)
+        if sight.seen is Seen.ABSENT and folder.path.is_dir():
+            # Its launch was cut short: it is ours, and will be begun.
+            return Report(errand.name, Seen.QUEUED)
         if sight.seen not in {Seen.EXITED, Seen.GONE}:
             return Report(errand.name, sight.seen, sight.why)
-        # One whose keeper vanished was ended by nobody's wish: to the office it is as if by a signal.
-        code = -signal.SIGKILL if sight.seen is Seen.GONE else sight.code or 0
-        end = folder.exit or Exit(code, time.time(), sight.why)
+        end = None if sight.seen is Seen.GONE else folder.exit or Exit(sight.code or 0, time.time(), sight.why)
         try:
-            return Report(errand.name, Seen.EXITED, sight.why, end, accounting.measured([*folder.earlier(), folder]))
+            measured = accounting.measured([*folder.earlier(), folder])
         except InvalidInput as error:
-            return Report(errand.name, Seen.EXITED, f"not measured: {error.what}", end)
+            return Report(errand.name, sight.seen, f"not measured: {error.what}", end)
+        return Report(errand.name, sight.seen, sight.why, end, measured)
 
     def _handle(self, errand: Errand) -> str:
-        run, _, slot = errand.name.partition("/")
-        if not (run and slot) or ".." in errand.name or run.startswith("/") or "/" in slot:
-            raise InvalidInput("not an errand's name", field="name", found=errand.name)
-        return str(self.home / "runs" / run / slot)
+        return str(tails.folder_at(self.home / "runs", errand.name).path)
 
     def _task(self, errand: Errand) -> engines.Task:
         """The same work under this home's own paths."""

@@ -57,21 +57,43 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     measurement: Measurement | None = None
 
 
+class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Output that was asked for, from byte `start` of the `size` that there are; less where that is long."""
+
+    name: str
+    start: Annotated[int, msgspec.Meta(ge=0)]
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    said: bytes
+
+
+class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody wants to see what it says, from byte `after` on."""
+
+    name: str
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`number` only grows. `at_s`: what the agent's clock says."""
+    """`number` only grows. `at_s`: what the agent's clock says. `life`: drawn anew by each process."""
 
     site: str
     number: Annotated[int, msgspec.Meta(ge=1)]
     at_s: float
     reports: tuple[Report, ...] = ()
+    tails: tuple[Tail, ...] = ()
+    life: str = ""
 
 
 class Errand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One attempt; `name` is the same at both ends, the folders that it names are not."""
+    """One attempt; `name` is the same at both ends, the folders that it names are not.
+
+    `held`: it may have been begun already, so an agent that does not know it may not begin it.
+    """
 
     name: str
     wish: Wish
     task: Task
+    held: bool = False
 
 
 class Synced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +101,7 @@ class Synced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     number: int
     errands: tuple[Errand, ...]
+    wanted: tuple[Wanted, ...] = ()
 
 
 def decoded(body: bytes, kind: type[T]) -> T:

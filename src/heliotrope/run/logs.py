@@ -1,0 +1,150 @@
+"""What a run said, wherever it runs: read here, or fetched by its site's agent because somebody asked."""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from heliotrope.errors import UnknownName
+from heliotrope.run.folder import Folder, folders_of
+from heliotrope.store import Store, agents, runs
+
+CHUNK_BYTES = 256 * 1024
+LAST_BYTES = 64 * 1024
+LOOK_S = 0.25  # of the wall, between two looks at output that may grow
+ASK_AGAIN_S = 10.0
+ASKED_FOR_S = 30.0  # an agent sends what was asked for within that
+
+
+class Mirrored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`tail.json` beside output that an agent sent. `next`: where at the site it goes on. `kept`: bytes of it here.
+
+    `at_s`: when the agent said so, by our clock; `size`: what there was at the site then.
+    """
+
+    next: int
+    size: int
+    kept: int
+    at_s: float
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A piece of a run's output. `start`, `next` and `size` count bytes of what there is here.
+
+    `age_s`: since its site told of it; 0 where it is read where it is written, None where nothing was told yet.
+    `complete`: by then its site had no more.
+    """
+
+    run: str
+    state: str
+    site: str
+    text: str
+    start: int
+    next: int
+    size: int
+    over: bool
+    complete: bool
+    age_s: float | None
+
+
+def read(store: Store, name: str, after: int | None = None) -> Said:
+    """From byte `after` on, else the end of it; by a run's name or its job's, whose newest attempt is meant.
+
+    Where an agent has it, this asks it for more.
+    """
+    now_s = time.time()
+    with store.read() as tx:
+        run = runs.run(tx, name) or next(reversed(runs.attempts(tx, name)), None)
+        if run is None:
+            raise UnknownName(f"no job or run is called {name}", hint="helio jobs lists them")
+        elsewhere = agents.outputs_of(tx, run.id)
+    _ask(store, elsewhere, now_s)
+    folders = folders_of(store.home / "runs", run.id)
+    size = sum(_size(folder) for folder in folders)
+    start = max(0, size - LAST_BYTES) if after is None else min(max(after, 0), size)
+    raw = _bytes(folders, start)
+    text, used = _whole(raw, ends=run.state.ended and start + len(raw) == size)
+    told_s, complete = _told(store, elsewhere)
+    return Said(
+        run=run.id,
+        state=run.state.value,
+        site=run.site,
+        text=text,
+        start=start,
+        next=start + used,
+        size=size,
+        over=run.state.ended,
+        complete=complete,
+        age_s=0.0 if not elsewhere else None if told_s is None else max(0.0, now_s - told_s),
+    )
+
+
+def _ask(store: Store, elsewhere: tuple[agents.Output, ...], now_s: float) -> None:
+    unasked = [one for one in elsewhere if one.asked_s < now_s - ASK_AGAIN_S]
+    if unasked:
+        with store.write() as tx:
+            for one in unasked:
+                agents.ask_output(tx, one, now_s)
+
+
+def _told(store: Store, elsewhere: tuple[agents.Output, ...]) -> tuple[float | None, bool]:
+    """When the site last told of all of it, and whether that was everything it had."""
+    found = [Folder(store.home / "runs" / one.name).read("tail", Mirrored) for one in elsewhere]
+    told = [one for one in found if one is not None]
+    if len(told) < len(found):
+        return None, False
+    return min((one.at_s for one in told), default=None), all(one.next == one.size for one in told)
+
+
+def _size(folder: Folder) -> int:
+    return folder.out.stat().st_size if folder.out.exists() else 0
+
+
+def _bytes(folders: list[Folder], start: int) -> bytes:
+    """A chunk of them as if they were one file."""
+    raw = b""
+    for folder in folders:
+        size = _size(folder)
+        if start < size and len(raw) < CHUNK_BYTES:
+            with folder.out.open("rb") as file:
+                file.seek(start)
+                raw += file.read(min(size - start, CHUNK_BYTES - len(raw)))
+        start = max(0, start - size)
+    return raw
+
+
+def _whole(raw: bytes, *, ends: bool) -> tuple[str, int]:
+    """As text, up to the last whole character, and how many bytes that is."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(raw, final=ends)
+    return text, len(raw) - len(decoder.getstate()[0])
+
+
+def follow(
+    ask: Callable[[int | None], Said], show: Callable[[str], None], *, to_its_end: bool, patience_s: float
+) -> Said:
+    """Shows each new piece until nothing more comes: all that there is, or, `to_its_end`, all that there will be.
+
+    A site that does not answer for `patience_s` is waited for no longer, but where the run may still go on.
+    """
+    after: int | None = None
+    asked = heard = time.monotonic()
+    while True:
+        said = ask(after)
+        if said.text:
+            show(said.text)
+        more, after = said.next < said.size and bool(said.text), said.next
+        done = said.over or not to_its_end
+        fresh = said.complete and said.age_s is not None and said.age_s <= time.monotonic() - asked
+        if fresh:
+            heard = time.monotonic()
+        if done and not more and (fresh or time.monotonic() - heard > patience_s):
+            return said
+        if fresh:
+            # What the site said before now may lack what came since.
+            asked = time.monotonic()
+        if not more:
+            time.sleep(LOOK_S)
