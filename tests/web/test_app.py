@@ -225,3 +225,13 @@ def test_the_plan_page_says_what_each_limit_costs(url):
     _, _, page = get(f"{url}/plan?length=5h&within=8h")
     assert "What each limit costs" in page
     assert "6 h later" in page
+
+
+def test_the_plan_page_offers_what_is_sooner(url):
+    """The soonest first; exactly one of them has the fewest grams."""
+    _, _, page = get(f"{url}/plan?length=2h&within=24h")
+    rows = page.split('id="front"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    ends = re.findall(r'datetime="([^"]+)"', rows)
+    assert len(ends) > 1
+    assert ends == sorted(ends)
+    assert rows.count("the fewest grams") == 1

@@ -85,8 +85,9 @@ def plan(house: House, asked: Words) -> str:
         page = runpage.build(answer.view)
     except HelioError as error:
         problem = error
-    prices = answer.prices if answer else ()
-    return _show("plan.html", "/plan", "Plan", asked=question, page=page, prices=prices, problem=problem)
+    prices, choices = (answer.prices, answer.front) if answer else ((), ())
+    said: Words = {"here": "/plan", "title": "Plan"}
+    return _show("plan.html", **said, asked=question, page=page, prices=prices, front=choices, problem=problem)
 
 
 def runs(house: House, asked: Words) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from heliotrope.errors import InvalidInput
 from heliotrope.model import Flexibility, Length, Resources, Workload, WorkloadKind
 from heliotrope.plan.whatif.explain import Price, explained
+from heliotrope.plan.whatif.front import Point, front
 from heliotrope.run.desk import strip_of
 from heliotrope.run.views import RunView
 from heliotrope.units import from_epoch, parse_duration_s
@@ -37,10 +39,11 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`prices`: what each limit of the question costs, the dearest first."""
+    """`prices`: what each limit of the question costs, the dearest first; `front`: what else one might choose."""
 
     view: RunView
     prices: tuple[Price, ...]
+    front: tuple[Point, ...]
 
 
 def answer(house: House, asked: Question) -> Answer:
@@ -57,15 +60,14 @@ def answer(house: House, asked: Question) -> Answer:
         deadline=from_epoch(now_s) + timedelta(seconds=_positive(asked.within, "within")),
     )
     candidates, horizon_s = house.controller.candidates(workload, now_s, house.fleet)
-    plan, prices = explained(
-        workload,
-        candidates,
-        now_s=now_s,
-        home=house.fleet.home,
-        latency_ms=house.fleet.latency_ms,
-        horizon_s=horizon_s,
-        step_s=house.settings.plan.step_s,
-    )
+    told: dict[str, Any] = {
+        "now_s": now_s,
+        "home": house.fleet.home,
+        "latency_ms": house.fleet.latency_ms,
+        "horizon_s": horizon_s,
+        "step_s": house.settings.plan.step_s,
+    }
+    plan, prices = explained(workload, candidates, **told)
     view = RunView(
         workload=workload,
         plan=plan,
@@ -78,7 +80,7 @@ def answer(house: House, asked: Question) -> Answer:
         strips=tuple(strip_of(candidate) for candidate in candidates),
         home=house.fleet.home,
     )
-    return Answer(view, prices)
+    return Answer(view, prices, front(workload, candidates, **told))
 
 
 def _positive(text: str, field: str) -> float:
