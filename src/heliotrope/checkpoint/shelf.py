@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from heliotrope.checkpoint.tree import pack, unpack
 from heliotrope.errors import StoreError
+from heliotrope.files import sync_folders, write_whole
 
 CHUNK_BYTES = 8 << 20  # of a buffer: what is sent again when a transfer breaks
 KEPT = 2  # states: the newest, and the one before it for whoever is reading that
@@ -32,8 +32,8 @@ class Shelf:
         """The digest of all of it: equal states have equal digests, wherever they were saved."""
         self.objects.mkdir(parents=True, exist_ok=True)
         digest = self._put(memoryview(_json(pack(state, self._put_all))))
-        _sync(self.objects)
-        self._write(self.head, digest.encode() + b"\n" + b"\n".join(d.encode() for d in self._states()[: KEPT - 1]))
+        sync_folders([self.objects])
+        write_whole(self.head, digest.encode() + b"\n" + b"\n".join(d.encode() for d in self._states()[: KEPT - 1]))
         self._sweep()
         return digest
 
@@ -68,7 +68,7 @@ class Shelf:
         name = hashlib.sha256(data).hexdigest()
         path = self.path(name)
         if not path.exists():
-            self._write(path, data)
+            write_whole(path, data)
         return name
 
     def _get_all(self, names: Iterable[str]) -> bytearray:
@@ -85,16 +85,6 @@ class Shelf:
         if hashlib.sha256(data).hexdigest() != name:
             raise StoreError(f"{self.folder}: a piece of the state is damaged", cause=f"{name} holds something else")
         return data
-
-    def _write(self, path: Path, data: memoryview | bytes) -> None:
-        """Whole or not at all, and on the disk when this returns."""
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync(path.parent)
 
     def _sweep(self) -> None:
         """What no kept state needs, and what a killed writer left half."""
@@ -118,11 +108,3 @@ def _named(packed: list[Any]) -> Iterator[str]:
 
 def _json(packed: list[Any]) -> bytes:
     return json.dumps(packed, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
