@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from services.fixtures import kube, postgres, ray_cluster, slurm
+from services.fixtures import kube, postgres, ray_cluster, slurm, store_settings
 
-__all__ = ["kube", "postgres", "ray_cluster", "slurm"]
+__all__ = ["kube", "postgres", "ray_cluster", "slurm", "store_settings"]
 ROOT = Path(__file__).parents[1]
 
 # A busy machine must not fail a law: timings are no assertion.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from heliotrope.config import StoreSettings
 from services import kubeapi, raycluster
 from services import postgres as postgres_service
 from services import slurm as slurm_service
@@ -49,3 +50,9 @@ def postgres():
     service.start()
     yield service
     service.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))])
+def store_settings(request):
+    """Of a store in the one database or the other: what holds of one holds of both."""
+    return StoreSettings(request.getfixturevalue("postgres").fresh() if request.param == "postgres" else "")

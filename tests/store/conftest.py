@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from heliotrope.config import Settings, StoreSettings
+from heliotrope.config import Settings
 from heliotrope.store import Store
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))])
-def settings(request, tmp_path):
-    """Of a home whose store is in the one or the other."""
-    url = request.getfixturevalue("postgres").fresh() if request.param == "postgres" else ""
-    return Settings(home=str(tmp_path), store=StoreSettings(url))
+@pytest.fixture
+def settings(store_settings, tmp_path):
+    return Settings(home=str(tmp_path), store=store_settings)
 
 
 @pytest.fixture

@@ -71,10 +71,7 @@ async def _serve(house: House, *, as_json: bool) -> None:
 
 
 def _control(controller: Controller, halt: threading.Event) -> None:
-    """Acts while it leads; where another controller does, waits for its turn."""
     try:
-        while not halt.is_set():
-            wait_s = controller.step() if controller.lead() else 1.0
-            halt.wait(wait_s)
+        controller.attend(halt, say)
     finally:
         controller.close()

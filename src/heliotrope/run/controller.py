@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
 from heliotrope.config import Settings
-from heliotrope.errors import HelioError, Infeasible, InvalidInput
+from heliotrope.errors import Deposed, HelioError, Infeasible, InvalidInput, RunError, StoreError
 from heliotrope.fleet import Fleet
 from heliotrope.model import Plan, Run, RunState, Slot
 from heliotrope.plan.share import Turns
@@ -21,6 +21,7 @@ from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of
 from heliotrope.run.engines.protocol import Task
 from heliotrope.run.folder import folders_of
+from heliotrope.run.leader import Leader
 from heliotrope.run.lifecycle import Turn
 from heliotrope.run.sharing import Case
 from heliotrope.store import runs, shares
@@ -29,38 +30,29 @@ from heliotrope.units import from_epoch
 REPLAN_S = 3600.0  # of a run's clock: forecasts are hourly
 REPLAN_WALL_S = 5.0  # a fast clock's hours are short, and planning takes its time
 LOOK_S = 0.2  # of the wall, between two looks at what can change at any moment
+STAND_BY_S = 1.0  # of the wall, between two looks whether it is one's turn to lead
 GRACE_S = 10.0  # of the wall: what a command gets to save its state before it is killed
 LATE_S = 60.0  # of the wall: a start that was missed by more is chosen anew
 
 
 class Controller(Desk):
-    """A desk that also carries out. Any number may exist; the one that holds the lock acts."""
+    """A desk that also carries out. Any number may exist; the one that leads acts."""
 
     def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
         super().__init__(settings, fleet)
         self.troubles: dict[str, HelioError] = {}
         self._looked_s: dict[str, float] = {}
         self._leave_s: dict[str, float] = {}
-        self._lock: int | None = None
+        self.leader = Leader(self.store)
 
     # Leading
 
     def lead(self) -> bool:
-        """True where this is the one controller of the home that acts; the lock falls with the process."""
-        if self._lock is None:
-            fd = os.open(self.home / "controller.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                return False
-            self._lock = fd
-        return True
+        """True where this is the one controller of the home that acts."""
+        return self.leader.leads()
 
     def close(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self.leader.resign()
         super().close()
 
     # Stepping
@@ -71,17 +63,27 @@ class Controller(Desk):
             cases = sharing.cases(tx)
             owed = runs.without_receipt(tx)
             said = sharing.decide(cases, self.fleet, sharing.standing(tx, self.fleet, cases))
-        for run in owed:
-            self._hand_receipt(run)
         self.troubles.clear()
+        for run in owed:
+            with self._alone(run.workload):
+                self._hand_receipt(run)
         waits = []
         for case in cases:
-            try:
+            with self._alone(case.workload.id):
                 waits.append(self._step(case, said))
-            except HelioError as error:
-                # One that cannot go on now keeps no other from it; it is tried again at the next look.
-                self.troubles[case.workload.id] = error
         return min([LOOK_S * 5, *waits])
+
+    @contextmanager
+    def _alone(self, workload_id: str) -> Iterator[None]:
+        """One that cannot go on now keeps no other from it; it is tried again at the next look."""
+        try:
+            yield
+        except (Deposed, StoreError):
+            raise  # nobody's trouble alone
+        except HelioError as error:
+            self.troubles[workload_id] = error
+        except OSError as error:
+            self.troubles[workload_id] = RunError(f"{workload_id} has to wait", cause=str(error))
 
     def _step(self, case: Case, said: Turns) -> float:
         run, workload, clock, now_s = case.run, case.workload, case.clock, case.now_s
@@ -140,7 +142,7 @@ class Controller(Desk):
             return old
         if new.slots == old.slots:
             return old
-        with self.store.write() as tx:
+        with self.leader.write() as tx:
             for strip in strips:
                 runs.put_strip(tx, workload.id, strip)
             runs.add_plan(tx, new)
@@ -170,7 +172,7 @@ class Controller(Desk):
         if after == run:
             return run
         if not step.state.ended:
-            with self.store.write() as tx:
+            with self.leader.write() as tx:
                 runs.put_run(tx, after)
                 if after.state is not run.state:
                     runs.add_event(tx, run.id, case.now_s, after.state.value, after.reason)
@@ -202,7 +204,7 @@ class Controller(Desk):
             trail = training.read(self.home / "checkpoints" / workload.id)
         except InvalidInput as error:
             trail, untold = None, error.what
-        with self.store.write() as tx:
+        with self.leader.write() as tx:
             current = runs.run(tx, run.id)
             if current is None or current.state.ended:
                 return run
@@ -283,9 +285,24 @@ class Controller(Desk):
         """After the record is in the log: can be done again at any time, and is, until the run says where it lies."""
         path = self.ledger.receipt(self.ledger.find(run.id), self.home / "receipts" / f"{run.id}.proof")
         run = msgspec.structs.replace(run, receipt=str(path))
-        with self.store.write() as tx:
+        with self.leader.write() as tx:
             runs.put_run(tx, run)
         return run
+
+    def attend(self, halt: threading.Event, tell: Callable[[str], None]) -> None:
+        """Acts while it leads. A store that is full, or does not answer, is told of, and waited for."""
+        trouble = ""
+        while not halt.is_set():
+            try:
+                wait_s, now = self.step() if self.lead() else STAND_BY_S, ""
+            except Deposed as error:
+                wait_s, now = STAND_BY_S, str(error)
+            except StoreError as error:
+                wait_s, now = STAND_BY_S, f"{error}; nothing is begun or acknowledged until it answers"
+            if now != trouble:
+                tell(now or "goes on")
+            trouble = now
+            halt.wait(wait_s)
 
     # Following
 
