@@ -15,7 +15,7 @@ from heliotrope.web.pages.inside import _bundled, inside
 def window(path, number, energy_j=2.0, start_s=None):
     start_s = 1_800_000_000.0 + number if start_s is None else start_s
     return Window(
-        path, 1, number, number, start_s, start_s + 1, energy_j, energy_j / 2, energy_j * 2, Provenance.MODELLED
+        number, number, start_s, start_s + 1, energy_j, energy_j / 2, energy_j * 2, path, 1, Provenance.MODELLED
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, Self
 
 import msgspec
 
@@ -17,14 +18,9 @@ from heliotrope.model import Measurement, Provenance
 FULL = 2000  # lines of one name; from then on two, four, eight … of its windows share a line
 
 
-class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Windows number `first` to `last` of one name, and the joules they used, 90 % between low and high.
+class Span(msgspec.Struct, frozen=True):
+    """Numbers `first` to `last` of something that repeats, and the joules they used, 90 % between low and high."""
 
-    `path` says what they lie in: `train/epoch 3/step`. Inner windows are parts of outer ones, never added to them.
-    """
-
-    path: str
-    pid: int
     first: int
     last: int
     start_s: float
@@ -32,13 +28,22 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     energy_j: float
     low_j: float
     high_j: float
-    provenance: Provenance
 
-    @property
-    def name(self) -> str:
-        return self.path.rpartition("/")[2]
+    @classmethod
+    def of(cls, number: int, measurement: Measurement, **where: Any) -> Self:
+        energy = measurement.energy_j
+        return cls(
+            first=number,
+            last=number,
+            start_s=measurement.start_s,
+            end_s=measurement.end_s,
+            energy_j=energy.value,
+            low_j=energy.low,
+            high_j=energy.high,
+            **where,
+        )
 
-    def joined(self, later: Window) -> Window:
+    def joined(self, later: Self) -> Self:
         return msgspec.structs.replace(
             self,
             last=later.last,
@@ -47,6 +52,21 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             low_j=self.low_j + later.low_j,
             high_j=self.high_j + later.high_j,
         )
+
+
+class Window(Span, frozen=True, forbid_unknown_fields=True):
+    """Windows of one name.
+
+    `path` says what they lie in: `train/epoch 3/step`. Inner windows are parts of outer ones, never added to them.
+    """
+
+    path: str
+    pid: int
+    provenance: Provenance
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
 
 class Writer:
@@ -60,22 +80,10 @@ class Writer:
         self._waiting: dict[str, Window] = {}
 
     def add(self, path: str, measurement: Measurement) -> None:
-        energy = measurement.energy_j
         name = path.rpartition("/")[2]
         n = self._seen.get(name, 0)
         self._seen[name] = n + 1
-        one = Window(
-            path,
-            os.getpid(),
-            n,
-            n,
-            measurement.start_s,
-            measurement.end_s,
-            energy.value,
-            energy.low,
-            energy.high,
-            energy.provenance,
-        )
+        one = Window.of(n, measurement, path=path, pid=os.getpid(), provenance=measurement.energy_j.provenance)
         before = self._waiting.pop(name, None)
         if before is not None and before.path != path:
             self._write(name, before)
