@@ -24,6 +24,16 @@ from heliotrope.model import (
 from heliotrope.prove.records import evidence, record
 from heliotrope.prove.records.record import Statement, micro
 
+_FOOTPRINT_FIELDS = {
+    "energy_uj": "energy_j",
+    "facility_energy_uj": "facility_energy_j",
+    "carbon_operational_ug": "carbon_operational_g",
+    "carbon_embodied_ug": "carbon_embodied_g",
+    "water_ul": "water_l",
+    "cost_micro": "cost",
+    "heat_reused_uj": "heat_reused_j",
+}
+
 
 class TrainingStep(msgspec.Struct, frozen=True):
     """One step that can be taken again: from the checkpoint `before`, bit for bit, comes `after`."""
@@ -148,17 +158,8 @@ def plan_body(plan: Plan) -> dict[str, Any]:
 
 def footprint_body(footprint: Footprint) -> dict[str, Any]:
     """Every number of a footprint in millionths of the unit that its name had."""
-    return {
-        "energy_uj": estimate(footprint.energy_j),
-        "facility_energy_uj": estimate(footprint.facility_energy_j),
-        "carbon_operational_ug": estimate(footprint.carbon_operational_g),
-        "carbon_embodied_ug": estimate(footprint.carbon_embodied_g),
-        "water_ul": estimate(footprint.water_l),
-        "cost_micro": estimate(footprint.cost),
-        "currency": footprint.currency,
-        "heat_reused_uj": estimate(footprint.heat_reused_j),
-        "flags": list(footprint.flags),
-    }
+    numbers = {name: estimate(getattr(footprint, field)) for name, field in _FOOTPRINT_FIELDS.items()}
+    return numbers | {"currency": footprint.currency, "flags": list(footprint.flags)}
 
 
 def estimate(value: Estimate) -> dict[str, Any]:
