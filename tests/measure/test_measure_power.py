@@ -26,6 +26,7 @@ from heliotrope.measure.power.knobs import find, probe, show
 from heliotrope.measure.power.lease import borrow
 from heliotrope.measure.power.search import Search, student
 from heliotrope.measure.power.simulated import SimulatedGpu
+from heliotrope.measure.training.steps import StepMeter
 
 LIMIT = "sys/class/powercap/intel-rapl:0/constraint_0_power_limit_uw"
 CLOCK = "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq"
@@ -433,6 +434,29 @@ def test_a_training_loop_finds_its_limit_and_leaves_the_machine_as_it_was(tmp_pa
     assert outcome.chosen.slowdown <= 0.1
     assert gpu.elapsed_s <= 1.1 * 600 * gpu.at(300.0)[0]
     assert not outcome.flags
+
+
+def test_a_meter_of_steps_searches_as_it_measures(tmp_path):
+    machine = machine_with_knobs(tmp_path / "m")
+    gpu = SimulatedGpu(tdp_w=300.0, bound=0.7)
+    cap = "sys/class/hwmon/hwmon0/power1_cap"
+    power = frugal(
+        max_slowdown=0.1,
+        lease=borrow(machine.system, journal=tmp_path / "power.jsonl"),
+        joules=lambda: gpu.energy_j,
+        clock=lambda: gpu.elapsed_s,
+        system=machine.system,
+    )
+    lowest = 300.0
+    with StepMeter(power=power) as meter:
+        for _ in meter.over(range(600)):
+            gpu.limit_w = number(machine, cap) / 1e6
+            lowest = min(lowest, gpu.limit_w)
+            gpu.step()
+    assert len(meter.steps) == 600
+    assert meter.power.outcome.settled
+    assert lowest < 300
+    assert number(machine, cap) == 300_000_000
 
 
 def test_work_goes_on_when_the_keeper_is_gone(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 import heliotrope
 from heliotrope.errors import InvalidInput, MeterError, UsageError
+from heliotrope.measure.power import Rider
 from heliotrope.measure.training import ranks
 from heliotrope.measure.training.steps import StepMeter
 from heliotrope.model import Estimate, Measurement, MeterTotal, Provenance, Reading
@@ -74,6 +75,17 @@ def test_steps_and_epochs_of_a_plain_loop():
     assert steps_j > 0.5 * total.energy_j.value
 
 
+class Counted(Rider):
+    def __init__(self):
+        self.calls = []
+
+    def step(self):
+        self.calls.append("step")
+
+    def close(self):
+        self.calls.append("close")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_hugging_face_trainer(tmp_path, capsys):
@@ -91,7 +103,8 @@ def test_hugging_face_trainer(tmp_path, capsys):
             return {"loss": ((out - labels) ** 2).mean(), "logits": out}
 
     data = [{"x": torch.randn(64), "labels": torch.tensor(1.0)} for _ in range(64)]
-    callback = HeliotropeCallback(interval_s=0.2)
+    power = Counted()
+    callback = HeliotropeCallback(interval_s=0.2, power=power)
     trainer = transformers.Trainer(
         model=Line(),
         args=transformers.TrainingArguments(
@@ -106,6 +119,7 @@ def test_hugging_face_trainer(tmp_path, capsys):
     assert len(callback.meter.epochs) == 2
     assert callback.meter.total.energy_j.value > 0
     assert "'energy_j'" in capsys.readouterr().out
+    assert power.calls == ["step"] * 16 + ["close"]
 
 
 @pytest.mark.slow
@@ -127,7 +141,8 @@ def test_lightning_trainer(tmp_path):
             return torch.optim.SGD(self.parameters(), 0.01)
 
     data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(32, 16)), batch_size=8)
-    callback = HeliotropeCallback(interval_s=0.2)
+    power = Counted()
+    callback = HeliotropeCallback(interval_s=0.2, power=power)
     lightning.Trainer(
         max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path, callbacks=[callback],
@@ -135,6 +150,7 @@ def test_lightning_trainer(tmp_path):
     assert len(callback.meter.steps) == 8
     assert len(callback.meter.epochs) == 2
     assert callback.meter.total.energy_j.value > 0
+    assert power.calls == ["step"] * 8 + ["close"]
 
 
 @pytest.mark.slow

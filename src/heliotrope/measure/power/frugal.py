@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -17,6 +16,7 @@ from heliotrope.measure.power.knobs import Found
 from heliotrope.measure.power.lease import Lease, borrow, check
 from heliotrope.measure.power.search import Finding, Search
 from heliotrope.measure.protocol import Meter, Usage
+from heliotrope.measure.training import devices
 from heliotrope.measure.training.ranks import who
 
 
@@ -98,9 +98,7 @@ class Frugal:
 
     def _edge(self) -> float:
         """Joules so far, once what was handed to the GPU is done."""
-        torch: Any = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_initialized():
-            torch.cuda.synchronize()
+        devices.finish()
         return self._joules()
 
     def _metered(self) -> Callable[[], float]:

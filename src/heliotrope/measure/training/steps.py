@@ -4,35 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-import msgspec
-
+from heliotrope.measure.records.windows import Span
 from heliotrope.measure.sampling.handle import Handle
+from heliotrope.measure.training import devices
 from heliotrope.model import Measurement
+
+if TYPE_CHECKING:
+    from heliotrope.measure.power import Frugal, Rider
 
 T = TypeVar("T")
 MAX_STEPS = 10_000  # kept one by one; beyond it, every second one is joined with its neighbour
 
 
-class Step(msgspec.Struct, frozen=True):
-    """Optimiser steps [first, last] of an epoch and the joules they used, 90 % between low and high."""
+class Step(Span, frozen=True):
+    """Optimiser steps of an epoch."""
 
     epoch: int
-    first: int
-    last: int
-    start_s: float
-    end_s: float
-    energy_j: float
-    low_j: float
-    high_j: float
 
 
 class StepMeter:
-    """`begin`, then `epoch` and `step` at each boundary, then `end`. A step lasts from one boundary to the next."""
+    """`begin`, then `epoch` and `step` at each boundary, then `end`. A step lasts from one boundary to the next.
 
-    def __init__(self, name: str = "train", *, interval_s: float = 1.0, meters: tuple[str, ...] = ()) -> None:
+    `power` (`measure.power.frugal(...)`) searches, step by step, for the limit at which a step costs least; its limits
+    are given back at the end.
+    """
+
+    def __init__(
+        self,
+        name: str = "train",
+        *,
+        interval_s: float = 1.0,
+        meters: tuple[str, ...] = (),
+        power: Frugal | Rider | None = None,
+    ) -> None:
         self._run = Handle(name, interval_s=interval_s, meters=meters)
+        self.power = power
         self._epoch: Handle | None = None
         self._step: Handle | None = None
         self._epoch_number = self._step_number = 0
@@ -54,25 +62,15 @@ class StepMeter:
         if self._step is None:
             self.epoch()
             return
+        devices.finish()
         self._end_step()
+        if self.power is not None:
+            self.power.step()
         self._step = Handle("step").start()
 
     def _end_step(self) -> None:
         assert self._step is not None
-        done = self._step.stop()
-        energy = done.energy_j
-        self.steps.append(
-            Step(
-                self._epoch_number,
-                self._step_number,
-                self._step_number,
-                done.start_s,
-                done.end_s,
-                energy.value,
-                energy.low,
-                energy.high,
-            )
-        )
+        self.steps.append(Step.of(self._step_number, self._step.stop(), epoch=self._epoch_number))
         self._step_number += 1
         self._step = None
         if len(self.steps) > MAX_STEPS:
@@ -89,6 +87,8 @@ class StepMeter:
 
     def end(self) -> Measurement:
         self._end_epoch()
+        if self.power is not None:
+            self.power.close()
         self.total = self._run.stop()
         return self.total
 
@@ -117,14 +117,7 @@ def _joined(steps: list[Step]) -> Iterator[Step]:
         if waiting is None:
             waiting = step
         elif waiting.epoch == step.epoch:
-            yield msgspec.structs.replace(
-                waiting,
-                last=step.last,
-                end_s=step.end_s,
-                energy_j=waiting.energy_j + step.energy_j,
-                low_j=waiting.low_j + step.low_j,
-                high_j=waiting.high_j + step.high_j,
-            )
+            yield waiting.joined(step)
             waiting = None
         else:
             yield waiting

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heliotrope.errors import MissingExtra
 from heliotrope.measure.training.steps import StepMeter
+
+if TYPE_CHECKING:
+    from heliotrope.measure.power import Frugal, Rider
 
 try:
     from transformers import TrainerCallback
@@ -16,8 +19,8 @@ except ImportError:
 class HeliotropeCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]
     """`meter` holds the figures; each log entry of the Trainer gets `energy_j` so far."""
 
-    def __init__(self, name: str = "train", *, interval_s: float = 1.0) -> None:
-        self.meter = StepMeter(name, interval_s=interval_s)
+    def __init__(self, name: str = "train", *, interval_s: float = 1.0, power: Frugal | Rider | None = None) -> None:
+        self.meter = StepMeter(name, interval_s=interval_s, power=power)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.meter.begin()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heliotrope.errors import MissingExtra
 from heliotrope.measure.training.steps import StepMeter
+
+if TYPE_CHECKING:
+    from heliotrope.measure.power import Frugal, Rider
 
 try:
     from lightning.pytorch.callbacks import Callback
@@ -16,8 +19,8 @@ except ImportError:
 class HeliotropeCallback(Callback):  # type: ignore[misc,unused-ignore]
     """`meter` holds the figures."""
 
-    def __init__(self, name: str = "fit", *, interval_s: float = 1.0) -> None:
-        self.meter = StepMeter(name, interval_s=interval_s)
+    def __init__(self, name: str = "fit", *, interval_s: float = 1.0, power: Frugal | Rider | None = None) -> None:
+        self.meter = StepMeter(name, interval_s=interval_s, power=power)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         self.meter.begin()
