@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -180,6 +181,41 @@ def test_a_teams_own_past_from_slurm(tmp_path):
     (tmp_path / "sacct.txt").write_text(SACCT.replace("ElapsedRaw", "Elapsed"))
     with pytest.raises(InvalidInput, match="ElapsedRaw"):
         simulate(Scenario(str(tmp_path / "sacct.txt"), grid, from_slurm=True))
+
+
+HEAD = "JobID|Submit|ElapsedRaw|AllocCPUS|AllocTRES|ConsumedEnergyRaw|State\n"
+
+
+def test_what_slurm_writes_where_it_does_not_know(tmp_path):
+    """Typed GPUs only, an energy of 2^64 - 2 J, a job that still runs."""
+    path, out = tmp_path / "sacct.txt", tmp_path / "s.csv"
+    path.write_text(
+        HEAD + "7_1|2024-03-01T05:00:00|3600|16|cpu=16,gres/gpu:a100=3|18446744073709551614|COMPLETED\n"
+        "8|2024-03-01T06:00:00|60|4|cpu=4||RUNNING\n"
+    )
+    grid = grid_csv(tmp_path / "g.csv", {"AA": wave(96)})
+    found = simulate(Scenario(str(path), grid, policy="run-now", from_slurm=True, out=out))
+    assert out.read_text().splitlines()[1:] == ["7_1,AA,2024-03-01T05:00:00Z,2024-03-01T06:00:00Z,3,3"]
+    assert any("1 jobs left out: nobody knows" in flag for flag in found.flags)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("9|2024-03-01T05:00:00", ":3: a line with another number"),
+        ("9|Unknown|60|1|||COMPLETED", ":3: Submit"),
+        ("9|2024-03-01T05:00:00|nan|1|||COMPLETED", ":3: ElapsedRaw"),
+        ("9|2021-03-01T05:00:00|60|1|||COMPLETED", ":3: submitted: not possible.*2021-03-01 05:00"),
+    ],
+)
+def test_a_past_that_cannot_be_read_is_refused_by_line(tmp_path, line, said):
+    """Also where jobs came in another order than that of the file."""
+    path = tmp_path / "sacct.txt"
+    path.write_text(f"{HEAD}100|2024-03-01T05:00:00|7200|1|||COMPLETED\n{line}\n")
+    grid = grid_csv(tmp_path / "g.csv", {"AA": wave(96)})
+    with pytest.raises(InvalidInput) as refused:
+        simulate(Scenario(str(path), grid, from_slurm=True))
+    assert re.search(said, str(refused.value), re.DOTALL)
 
 
 def test_the_picture_is_drawn(tmp_path):

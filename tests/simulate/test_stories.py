@@ -170,6 +170,16 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize("columns", ["submitted,length_s,devices", "id,submitted,length_s,devices"])
+def test_a_fault_after_blank_lines_is_named_by_its_own(tmp_path, columns):
+    text = "submitted,length_s,devices\n0,60,1\n\n\n9,-60,1\n"
+    if columns.startswith("id"):
+        text = text.replace("submitted", "id,submitted").replace("0,60", "a,0,60", 1).replace("9,-60", "b,9,-60")
+    (tmp_path / "j.csv").write_text(text)
+    with pytest.raises(InvalidInput, match=":5: length_s"):
+        simulate(Scenario(str(tmp_path / "j.csv"), grid_csv(tmp_path / "g.csv", {"AA": wave(96)})))
+
+
 @pytest.mark.parametrize(("what", "text", "error", "said"), BAD, ids=[b[0] for b in BAD])
 def test_bad_jobs_are_refused_by_line_and_field(tmp_path, what, text, error, said):
     grid = grid_csv(tmp_path / "g.csv", {"AA": wave(96)})

@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from heliotrope.errors import Infeasible, InvalidInput
+from heliotrope.errors import Infeasible
 from heliotrope.plan.kernels import helio, solve
 from heliotrope.plan.kernels.calendar import Calendar
 from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Slots
@@ -188,17 +188,10 @@ def _sorted(trace: Source, left: Left) -> Iterator[Batch]:
     latest = 0.0
     for block in trace.blocks():
         batch = trace.batch(block, left)
-        times = np.concatenate([[latest], batch.submitted_s])
-        back = np.flatnonzero(np.diff(times) < 0)
-        if len(back):
-            raise InvalidInput(
-                "submitted before the job above it",
-                file=trace.name,
-                line=block.line + int(back[0]),
-                field="submitted",
-                hint="with --capacity jobs queue in order: sort the trace by submitted",
-            )
-        latest = float(times[-1])
+        if len(batch):
+            if batch.submitted_s[0] < latest:
+                raise trace.unsorted(block.line)
+            latest = float(batch.submitted_s[-1])
         yield batch
 
 

@@ -11,9 +11,11 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import Infeasible, InvalidInput, UnknownZone, UsageError, nearest
-from heliotrope.plan.kernels.shapes import Batch, Curves, Floats
+from heliotrope.plan.kernels.shapes import Batch, Bytes, Curves, Floats, Ints
+from heliotrope.units import from_epoch
 
 MOST_LENGTHS = 200_000
+Columns = dict[str, Any]  # by name: numbers as arrays, text as lists
 SHORT_S = 7200.0  # below it a job waits in the short queue
 
 
@@ -59,6 +61,17 @@ class Left(msgspec.Struct):
     stuck: int = 0
 
 
+def _line(block: Block, raw: Columns, row: int) -> int:
+    return int(raw["line"][row]) if "line" in raw else block.line + row
+
+
+def _stated(column: Floats | None, otherwise: int, count: int) -> Bytes:
+    """Yes (1) or no (0) of each job; NaN and no column at all are `otherwise`."""
+    if column is None:
+        return np.full(count, otherwise, dtype=np.int8)
+    return np.where(np.isnan(column), otherwise, column).astype(np.int8)
+
+
 class Source(ABC):
     """Jobs by columns, block after block; blocks may be read in any order, on any thread."""
 
@@ -87,8 +100,8 @@ class Source(ABC):
         """The pieces, in order of rows."""
 
     @abstractmethod
-    def columns_of(self, block: Block) -> dict[str, Any]:
-        """The piece as columns, in the trace's own unit of time."""
+    def columns_of(self, block: Block) -> Columns:
+        """The piece as columns, in the trace's own unit of time; `line` of each job where they are not consecutive."""
 
     def notes(self) -> tuple[str, ...]:
         """What a reader of the result should know about the trace."""
@@ -114,18 +127,18 @@ class Source(ABC):
         with self._lock:
             return self._places.setdefault(zones, len(self._places))
 
-    def _zones_of(self, texts: Sequence[str], line: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    def _zones_of(self, texts: Sequence[str], block: Block, raw: Columns) -> Ints:
         """A job's own zones, within those in play; empty: all in play. The first is home."""
         out = np.empty(len(texts), dtype=np.int32)
         memo: dict[str, int] = {}
         for i, text in enumerate(texts):
             if text not in memo:
-                own = self._named(text.replace("|", " ").replace(";", " ").split(), line + i)
+                own = self._named(text.replace("|", " ").replace(";", " ").split(), _line(block, raw, i))
                 play = self._named(self.frame.zones)
                 both = tuple(z for z in own if z in play or not play) if own else play
                 if not both:
                     raise Infeasible(
-                        f"{self.name}:{line + i}: the job's zones and --zones have none in common",
+                        f"{self.name}:{_line(block, raw, i)}: the job's zones and --zones have none in common",
                         cause=f"job: {text}; --zones: {', '.join(self.frame.zones) or 'none named'}",
                         hint=f"add {text.replace('|', ' ').split()[0]} to --zones" if own else "name zones",
                     )
@@ -143,23 +156,22 @@ class Source(ABC):
         devices = raw["devices"]
         self._refuse(block, "length_s", ~(length > 0), raw, "more than 0")
         self._refuse(block, "devices", ~(devices > 0), raw, "more than 0")
-        self._refuse(block, "submitted", ~(submitted >= 0), raw, "a time within the grid's")
+        self._refuse(block, "submitted", ~(submitted >= 0), raw, self._allowed_times())
         self._refuse(
             block, "length_s", length > frame.curves.end_s, raw, f"at most the grid's {frame.curves.end_s:.0f} s"
         )
-        power = raw.get("power_w", np.full(count, np.nan))
-        missing = np.isnan(power)
-        self._refuse(block, "power_w", power < 0, raw, "0 or more")
-        power = np.where(missing, devices, power)
+        power, assumed = devices, count
+        if "power_w" in raw:
+            self._refuse(block, "power_w", raw["power_w"] < 0, raw, "0 or more")
+            missing = np.isnan(raw["power_w"])
+            power, assumed = np.where(missing, devices, raw["power_w"]), int(missing.sum())
         slack = frame.waits.of(length)
         if "deadline" in raw:
             slack = self._slack(block, raw, submitted, length, slack)
         places = np.zeros(count, dtype=np.int32)
         if "zones" in raw:
-            places = self._zones_of(raw["zones"], block.line)
+            places = self._zones_of(raw["zones"], block, raw)
         sets = list(self._places)
-        pausable = raw.get("pausable", np.full(count, np.nan))
-        movable = raw.get("movable", np.full(count, np.nan))
         ids = None
         if self.keep_ids:
             ids = tuple(raw["id"]) if "id" in raw else tuple(str(block.row + i) for i in range(count))
@@ -170,27 +182,34 @@ class Source(ABC):
             devices=devices,
             power_w=power,
             slack_s=np.minimum(slack, frame.curves.end_s - submitted - length),
-            pausable=np.where(np.isnan(pausable), 1, pausable).astype(np.int8),
-            movable=np.where(np.isnan(movable), 0, movable).astype(np.int8),
+            pausable=_stated(raw.get("pausable"), 1, count),
+            movable=_stated(raw.get("movable"), 0, count),
             places=places,
             sets=np.array([z for s in sets for z in s], dtype=np.int32),
             sets_ptr=np.cumsum([0, *(len(s) for s in sets)]).astype(np.int32),
             flexible="pausable" in raw or "movable" in raw or "zones" in raw or len(frame.zones) > 1,
             ids=ids,
         )
-        self._fits(block, batch)
+        self._fits(block, batch, raw)
         late = batch.slack_s < 0
         left.late += int(late.sum())
         left.clipped += int((batch.slack_s < slack).sum()) - int(late.sum())
-        left.assumed_power += int(missing.sum())
+        left.assumed_power += assumed
         return batch.take(~late) if late.any() else batch
+
+    def _allowed_times(self) -> str:
+        """When jobs may come, on their own clock."""
+        frame = self.frame
+        if self.iso:
+            return f"the grid's hours, {from_epoch(frame.epoch_s)} to {from_epoch(frame.epoch_s + frame.curves.end_s)}"
+        return f"{0.0 - frame.origin_s / frame.unit_s:g} or more: the grid begins there"
 
     def _on_grid(self, times: Floats) -> Floats:
         """Seconds since the grid's first hour."""
         frame = self.frame
         return times - frame.epoch_s if self.iso else times * frame.unit_s + frame.origin_s
 
-    def _slack(self, block: Block, raw: dict[str, Any], submitted: Floats, length: Floats, slack: Floats) -> Floats:
+    def _slack(self, block: Block, raw: Columns, submitted: Floats, length: Floats, slack: Floats) -> Floats:
         stated = self._on_grid(raw["deadline"])
         own = stated - submitted - length
         # Clocks that went through decimal text come back a little off.
@@ -199,36 +218,48 @@ class Source(ABC):
         if len(wrong):
             i = int(wrong[0])
             raise Infeasible(
-                f"{self.name}:{block.line + i}: deadline: the job cannot end by its deadline even if it starts at once",
+                f"{self.name}:{_line(block, raw, i)}: deadline: the job cannot end by it even if it starts at once",
                 cause=f"submitted + length_s is {-own[i]:g} s past the deadline",
                 hint=f"move the deadline by {-own[i]:g} s, or make the job that much shorter",
             )
         return np.where(np.isnan(own), slack, own)
 
-    def _fits(self, block: Block, batch: Batch) -> None:
+    def _fits(self, block: Block, batch: Batch, raw: Columns) -> None:
+        """Under capacity jobs queue: in order, and none larger than a zone it may run in."""
         if self.frame.capacity is None:
             return
+        back = np.flatnonzero(np.diff(batch.submitted_s) < 0)
+        if len(back):
+            raise self.unsorted(_line(block, raw, int(back[0]) + 1))
         capacity = np.array(self.frame.capacity)
         largest = np.maximum.reduceat(capacity[batch.sets], batch.sets_ptr[:-1])[batch.places]
         wrong = np.flatnonzero(batch.devices > largest)
         if len(wrong):
             i = int(wrong[0])
             raise Infeasible(
-                f"{self.name}:{block.line + i}: devices: no zone it may run in has that many",
+                f"{self.name}:{_line(block, raw, i)}: devices: no zone it may run in has that many",
                 cause=f"it needs {batch.devices[i]:g}, the largest capacity is {largest[i]:g}",
                 hint=f"--capacity {batch.devices[wrong].max():g} would do",
             )
 
-    def _refuse(self, block: Block, field: str, wrong: Any, raw: dict[str, Any], allowed: str) -> None:
-        rows = np.flatnonzero(wrong)
-        if len(rows):
-            i = int(rows[0])
+    def unsorted(self, line: int) -> InvalidInput:
+        return InvalidInput(
+            "submitted before the job above it",
+            file=self.name,
+            line=line,
+            field="submitted",
+            hint="with --capacity jobs queue in order: sort the trace by submitted",
+        )
+
+    def _refuse(self, block: Block, field: str, wrong: Any, raw: Columns, allowed: str) -> None:
+        if wrong.any():
+            i = int(wrong.argmax())
             raise InvalidInput(
                 "not possible",
                 file=self.name,
-                line=block.line + i,
+                line=_line(block, raw, i),
                 field=field,
-                found=float(raw[field][i]),
+                found=str(from_epoch(raw[field][i])) if self.iso and field == "submitted" else float(raw[field][i]),
                 allowed=allowed,
             )
 

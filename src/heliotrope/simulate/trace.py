@@ -11,7 +11,7 @@ import numpy as np
 
 from heliotrope.errors import InvalidInput, nearest
 from heliotrope.plan.kernels.parse import numbers
-from heliotrope.simulate.source import Block, Frame, Source
+from heliotrope.simulate.source import Block, Columns, Frame, Source
 from heliotrope.units import parse_instant
 
 COLUMNS = ("id", "submitted", "length_s", "devices", "power_w", "deadline", "zones", "pausable", "movable")
@@ -86,20 +86,23 @@ class Trace(Source):
             if rest.strip():
                 yield Block(rest, line, row)
 
-    def columns_of(self, block: Block) -> dict[str, Any]:
+    def columns_of(self, block: Block) -> Columns:
         if self._numeric:
             raw = np.frombuffer(block.data, dtype=np.uint8)
             table = np.empty((block.data.count(b"\n") + 1, len(self.columns)))
             rows = numbers(raw, len(self.columns), table)
-            if rows >= 0:
+            # Blank lines are skipped; then the lines of the others are worth keeping.
+            if rows >= 0 and rows == block.data.count(b"\n") + (not block.data.endswith(b"\n")):
                 return {name: np.ascontiguousarray(table[:rows, i]) for i, name in enumerate(self.columns)}
         return self._slowly(block)
 
-    def _slowly(self, block: Block) -> dict[str, Any]:
+    def _slowly(self, block: Block) -> Columns:
         """Row by row: text columns, and the exact place of a fault."""
-        found: dict[str, list[Any]] = {name: [] for name in self.columns}
+        found: dict[str, list[Any]] = {name: [] for name in (*self.columns, "line")}
         text = block.data.decode("utf-8", "replace").splitlines()
-        for line, row in enumerate(csv.reader(text), start=block.line):
+        reader = csv.reader(text)
+        for row in reader:
+            line = block.line + reader.line_num - 1
             if not row:
                 continue
             if len(row) != len(self.columns):
@@ -112,6 +115,7 @@ class Trace(Source):
                 )
             for name, value in zip(self.columns, row, strict=True):
                 found[name].append(self._value(name, value.strip(), line))
+            found["line"].append(line)
         return {name: values if name in TEXT else np.array(values, dtype=np.float64) for name, values in found.items()}
 
     def _value(self, name: str, value: str, line: int) -> Any:

@@ -50,7 +50,7 @@ def fill_cost(line: Timeline, work: float) -> float:
     done = lengths.cumsum()
     whole = min(int(done.searchsorted(work)), len(done) - 1)
     rest = min(work, done.item(-1)) - (done.item(whole - 1) if whole else 0.0)
-    return float(rates[:whole] @ lengths[:whole]) + rates.item(whole) * rest
+    return float(rates[:whole] @ lengths[:whole] + rates[whole] * rest)
 
 
 def merged(pieces: list[Segment]) -> list[Segment]:
