@@ -14,10 +14,11 @@ from heliotrope.errors import HelioError, nearest
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Work": {
         "run": ("run", "Run a command when and where power is clean."),
-        "submit": ("submit", "Take a Slurm script as it is."),
+        "submit": ("submit", "Take a Slurm script, a Kubernetes Job or a Ray job as it is."),
         "plan": ("plan", "Show when and where it would run, and why."),
         "jobs": ("jobs", "List what was submitted and how it stands."),
         "runs": ("runs", "Show one run: plan, energy, carbon, receipt."),
+        "logs": ("logs", "What a run says, wherever it runs."),
         "share": ("share", "Who has what of the fleet, and whose turn is next."),
         "cancel": ("jobs", "Cancel a job."),
         "up": ("up", "Start the controller and the dashboard."),
@@ -30,6 +31,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "grid": ("grid", "The power grid: now, next, past."),
         "site": ("site", "Let sites elsewhere take part, and be one."),
         "sites": ("sites", "The sites of the fleet."),
+        "member": ("member", "Who may ask this house from elsewhere."),
+        "refused": ("member", "Who was turned away, and why."),
         "doctor": ("doctor", "What can be measured here, and what would change it."),
         "simulate": ("simulate", "Replay traces of jobs and grids through the planner."),
     },

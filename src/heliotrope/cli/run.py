@@ -1,171 +1,188 @@
-"""`helio run`: a command, when and where power is clean."""
+"""`helio run`: work, when and where power is clean."""
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from heliotrope.cli.elsewhere import at_option, house_at
+from heliotrope.cli.foreign import foreign_options, taken_from, workloads_in
 from heliotrope.cli.shared import Context, print_json, say, shared_options
+from heliotrope.cli.telling import Progress, result, summary, when
 from heliotrope.cli.work import settled, work_options, workload_of
-from heliotrope.units import (
-    from_epoch,
-    show_carbon,
-    show_duration,
-    show_energy,
-)
+from heliotrope.errors import UsageError
+from heliotrope.units import show_duration
 
 if TYPE_CHECKING:
-    from heliotrope.model import Estimate, Plan, Run, Workload
-    from heliotrope.run import Clock, Controller
+    from heliotrope.model import Plan, Workload
+    from heliotrope.run import Controller
+    from heliotrope.run.people.client import Elsewhere
     from heliotrope.run.views import RunView
+
+STOPPED = 130  # as a shell says of Ctrl-C
+LOOK_S = 1.0  # of a house elsewhere: each look is a request
 
 
 @click.command()
 @work_options
+@foreign_options
+@click.option("--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="A variable; with --at, no others go.")
 @click.option("--now", "at_once", is_flag=True, help="Run at once; still measured, compared and proven.")
 @click.option("--faster", type=click.FloatRange(min=1), default=1.0, metavar="N", help="Run the clock N times as fast.")
 @click.option("--detach", is_flag=True, help="Return when it is accepted; `helio up` runs it.")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@at_option
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @shared_options
-def run(context: Context, command: tuple[str, ...], **told: Any) -> None:
+def run(context: Context, command: tuple[str, ...], at: str | None, **told: Any) -> None:
     """Run COMMAND when and where power is clean; measure it; prove it.
 
-    The exit code is COMMAND's own. Ctrl-C cancels; a second Ctrl-C leaves it to itself.
+    In place of COMMAND: a Kubernetes Job, a Ray entry point, a Slurm script with its arguments or a SkyPilot task. The
+    exit code is the command's own. Ctrl-C cancels; a second Ctrl-C leaves it to itself.
     """
+    form = taken_from(told)
+    if not command and not form:
+        raise UsageError(
+            "nothing to run", hint="helio run -- COMMAND, or one of --manifest, --ray, --sbatch, --skypilot"
+        )
+    if at:
+        if form:
+            raise UsageError("files of other schedulers are read where the house is", hint="run it there, or a command")
+        sys.exit(_run_elsewhere(context, at, command, told))
     from heliotrope.run import Controller
 
     controller = Controller(settled(context.settings, told))
     try:
-        past_s = controller.past_length_s(command, told["faster"])
-        workload = workload_of(controller.settings, command, told, past_s, at_once=told["at_once"])
-        plan, clock = controller.submit(workload, factor=told["faster"], at_once=told["at_once"])
-        if workload.length.low_s < workload.length.high_s:
-            say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
-        if told["detach"]:
-            _accepted(context, workload, plan)
-            return
-        code = _follow(context, controller, workload, plan, clock)
+        workloads = _workloads(controller, command, told)
+        plans = [controller.submit(one, factor=told["faster"], at_once=told["at_once"])[0] for one in workloads]
+        codes = []
+        for workload, plan in zip(workloads, plans, strict=True):
+            if STOPPED in codes:
+                controller.cancel(workload.id)
+            codes.append(_run_here(context, controller, workload, plan, detach=told["detach"]))
     finally:
         controller.close()
-    sys.exit(code)
+    sys.exit(next((code for code in codes if code), 0))
 
 
-def _accepted(context: Context, workload: Workload, plan: Plan) -> None:
-    if context.json:
-        print_json({"job": workload.id, "site": plan.slots[0].site, "starts_at": plan.slots[0].start})
+def _workloads(controller: Controller, command: tuple[str, ...], told: dict[str, Any]) -> list[Workload]:
+    import msgspec
+
+    if taken_from(told):
+        found = workloads_in(controller, told, command)
+        for note in dict.fromkeys(f"{asked.name}: {note}" for asked, _, _ in found for note in asked.notes):
+            say(note)
+        workloads = [workload for _, _, workload in found]
     else:
-        click.echo(f"{workload.id}: {_when(plan)}; `helio up` runs it, `helio jobs` shows it")
+        past_s = controller.past_length_s(command, told["faster"])
+        workloads = [workload_of(controller.settings, command, told, past_s, at_once=told["at_once"])]
+    said = _variables(told["variables"])
+    return [msgspec.structs.replace(one, environment=one.environment | said) for one in workloads]
 
 
-def _when(plan: Plan) -> str:
-    first, last = plan.slots[0], plan.slots[-1]
-    count = len(plan.slots) - 1
-    pauses = f", {count} pause{'s' if count > 1 else ''}" if count else ""
-    ends = f"{last.end:%H:%M}" if last.end.date() == first.start.date() else f"{last.end:%a %d %b %H:%M}"
-    return f"{first.site}, {first.start:%a %d %b %H:%M} to {ends} UTC{pauses}"
+def _variables(told: tuple[str, ...]) -> dict[str, str]:
+    """`NAME` alone: as it is here."""
+    found = {}
+    for word in told:
+        name, mark, value = word.partition("=")
+        if not name or (not mark and name not in os.environ):
+            raise UsageError(f"not a variable: {word}", hint="NAME=VALUE, or the NAME of one that is set here")
+        found[name] = value if mark else os.environ[name]
+    return found
 
 
-def _follow(context: Context, controller: Controller, workload: Workload, plan: Plan, clock: Clock) -> int:
+def _run_here(context: Context, controller: Controller, workload: Workload, plan: Plan, *, detach: bool) -> int:
+    _say_length(workload)
+    if detach:
+        _accepted(context, workload.id, plan)
+        return 0
     from heliotrope.run.views import run_view
 
-    progress = Progress(workload, plan, clock)
+    progress = Progress(workload, plan)
+    done = _patiently(
+        workload.id,
+        lambda: controller.follow(workload.id, progress.show).id,
+        lambda: controller.cancel(workload.id),
+        progress,
+    )
+    return STOPPED if done is None else _told(context, run_view(controller.store, done))
+
+
+def _run_elsewhere(context: Context, at: str, command: tuple[str, ...], told: dict[str, Any]) -> int:
+    """As a member: the house plans, its sites run it, this only asks how it stands."""
+    from heliotrope.run.people.wire import Submission
+
+    if told["fleet"] or told["zone"] or told["faster"] != 1:
+        raise UsageError("fleet, zone and clock are the house's own", hint="leave --fleet, --zone and --faster out")
+    workload = workload_of(context.settings, command, told, None, at_once=told["at_once"])
+    environment = _variables(told["variables"])
+    with house_at(at) as house:
+        asked = Submission.of(workload, environment=environment, at_once=told["at_once"], key="")
+        job = house.submit(asked).job
+        _say_length(workload)
+        view = house.show(job)
+        assert view.plan is not None, "what was accepted is planned"
+        if told["detach"]:
+            _accepted(context, job, view.plan)
+            return 0
+        progress = Progress(view.workload, view.plan)
+        done = _patiently(job, lambda: _followed(house, job, progress), lambda: house.cancel(job), progress)
+        return STOPPED if done is None else _told(context, house.show(done))
+
+
+def _followed(house: Elsewhere, job: str, progress: Progress) -> str:
+    while True:
+        view = house.show(job)
+        run = view.run
+        assert run is not None
+        assert view.plan is not None
+        progress.show(run, view.plan, time.time())
+        if run.state.ended and (view.footprint is None or run.receipt):
+            return run.id
+        time.sleep(LOOK_S)
+
+
+def _patiently(job: str, follow: Callable[[], str], cancel: Callable[[], object], progress: Progress) -> str | None:
+    """The run, when it is over; None where Ctrl-C was said twice."""
     try:
-        done = controller.follow(workload.id, progress.show)
+        done = follow()
     except KeyboardInterrupt:
         progress.end()
         say("cancelling; Ctrl-C again leaves it to itself")
-        controller.cancel(workload.id)
+        cancel()
         try:
-            done = controller.follow(workload.id, progress.show)
+            done = follow()
         except KeyboardInterrupt:
-            say(f"left to itself: helio runs show {workload.id}")
-            return 130
+            say(f"left to itself: helio runs show {job}")
+            return None
     progress.end()
-    view = run_view(controller.store, done.id)
+    return done
+
+
+def _say_length(workload: Workload) -> None:
+    if workload.length.low_s < workload.length.high_s:
+        say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
+
+
+def _accepted(context: Context, job: str, plan: Plan) -> None:
+    if context.json:
+        print_json({"job": job, "site": plan.slots[0].site, "starts_at": plan.slots[0].start})
+    else:
+        click.echo(f"{job}: {when(plan)}; `helio up` runs it, `helio jobs` shows it")
+
+
+def _told(context: Context, view: RunView) -> int:
+    """Its result, and the command's own exit code."""
+    run = view.run
+    assert run is not None
     if context.json:
         print_json(result(view))
     else:
-        _summary(view)
-    if done.exit_code is None:
-        return 130 if done.state.value == "cancelled" else 1
-    return done.exit_code if done.exit_code >= 0 else 128 - done.exit_code
-
-
-class Progress:
-    """One line on a terminal that is written over; plain lines, one a change, elsewhere."""
-
-    def __init__(self, workload: Workload, plan: Plan, clock: Clock) -> None:
-        self.live = sys.stderr.isatty()
-        self.clock = clock
-        self.last = ""
-        self.width = 0
-        saved = plan.run_now.carbon_g - plan.expected.carbon_g
-        less = f", {saved / plan.run_now.carbon_g:.0%} less carbon than at once" if saved > 0 else ""
-        say(f"planned {workload.id}: {_when(plan)}{less}")
-
-    def show(self, run: Run, plan: Plan, now_s: float) -> None:
-        text = f"{run.state.value} at {run.site}"
-        if self.live:
-            left = plan.slots[run.slot].start.timestamp() - now_s
-            clock = f"{from_epoch(now_s):%a %H:%M:%S} UTC"
-            line = f"{clock}  {text}" + (f", starts in {show_duration(left)}" if left > 0 else "")
-            sys.stderr.write("\r" + line.ljust(self.width))
-            sys.stderr.flush()
-            self.width = len(line)
-        elif text != self.last:
-            say(f"{from_epoch(now_s):%Y-%m-%dT%H:%M:%SZ} {text}")
-        self.last = text
-
-    def end(self) -> None:
-        if self.live and self.width:
-            sys.stderr.write("\r" + " " * self.width + "\r")
-            self.width = 0
-
-
-def result(view: RunView) -> dict[str, Any]:
-    """The stable shape that others read."""
-    run, footprint = view.run, view.footprint
-    assert run is not None
-    return {
-        "run": run.id,
-        "job": view.workload.id,
-        "state": run.state.value,
-        "exit_code": run.exit_code,
-        "reason": run.reason,
-        "site": run.site,
-        "zone": run.zone,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "energy_j": footprint and footprint.energy_j,
-        "carbon_g": footprint and footprint.carbon_g,
-        "run_now_g": view.run_now_g,
-        "cost": footprint and footprint.cost,
-        "receipt": run.receipt or None,
-        "clock_factor": run.clock_factor,
-        "flags": footprint.flags if footprint else (),
-    }
-
-
-def _summary(view: RunView) -> None:
-    run, footprint = view.run, view.footprint
-    assert run is not None
-    say(
-        f"{run.state.value}: {run.id} at {run.site} ({run.zone or 'zone unknown'})"
-        + (f", {run.reason}" if run.reason else "")
-    )
-    if footprint is None or view.run_now_operational_g is None:
-        return
-    say(f"  energy   {_shown(footprint.energy_j, show_energy)}")
-    say(f"  carbon   {_shown(footprint.carbon_operational_g, show_carbon)}")
-    say(f"  at once  {_shown(view.run_now_operational_g, show_carbon)}")
-    say(f"  embodied {_shown(footprint.carbon_embodied_g, show_carbon)}")
-    say(f"  cost     {_shown(footprint.cost, lambda v: f'{v:.2g} {footprint.currency}')}")
-    for flag in footprint.flags:
-        say(f"  note     {flag}")
-    say(f"  receipt  {run.receipt}")
-
-
-def _shown(estimate: Estimate, show: Any) -> str:
-    return f"{show(estimate.value)}  ({show(estimate.low)} to {show(estimate.high)}, {estimate.provenance.value})"
+        summary(view)
+    if run.exit_code is None:
+        return STOPPED if run.state.value == "cancelled" else 1
+    return run.exit_code if run.exit_code >= 0 else 128 - run.exit_code

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from heliotrope.cli.run import result
+from heliotrope.cli.elsewhere import at_option, house_at
 from heliotrope.cli.shared import Context, print_json, shared_options
+from heliotrope.cli.telling import result
 from heliotrope.units import from_epoch, show_carbon, show_energy, show_water
 
 
@@ -17,15 +18,20 @@ def runs() -> None:
 @runs.command()
 @click.argument("name")
 @click.option("--html", metavar="FILE", help="Also write it as a page of its own.")
+@at_option
 @shared_options
-def show(context: Context, name: str, html: str | None) -> None:
+def show(context: Context, name: str, html: str | None, at: str | None) -> None:
     """Show the run (or job) NAME."""
     import msgspec
 
-    from heliotrope.run.views import run_view
-    from heliotrope.store import Store
+    if at:
+        with house_at(at) as house:
+            view = house.show(name)
+    else:
+        from heliotrope.run.views import run_view
+        from heliotrope.store import Store
 
-    view = run_view(Store.of(context.settings), name)
+        view = run_view(Store.of(context.settings), name)
     if html:
         from pathlib import Path
 

@@ -124,7 +124,7 @@ def _whole(raw: bytes, *, ends: bool) -> tuple[str, int]:
 
 
 def follow(
-    ask: Callable[[int | None], Said], show: Callable[[str], None], *, to_its_end: bool, patience_s: float
+    ask: Callable[[int | None], Said], show: Callable[[Said], None], *, to_its_end: bool, patience_s: float
 ) -> Said:
     """Shows each new piece until nothing more comes: all that there is, or, `to_its_end`, all that there will be.
 
@@ -135,7 +135,7 @@ def follow(
     while True:
         said = ask(after)
         if said.text:
-            show(said.text)
+            show(said)
         more, after = said.next < said.size and bool(said.text), said.next
         done = said.over or not to_its_end
         fresh = said.complete and said.age_s is not None and said.age_s <= time.monotonic() - asked

@@ -85,14 +85,17 @@ def by_key(tx: Transaction, member: str, key: str) -> str | None:
     return str(row[0]) if row else None
 
 
-def note_refusal(tx: Transaction, refusal: Refusal, *, most: int) -> None:
-    """`most` are kept, those that happened last."""
+def note_refusal(tx: Transaction, refusal: Refusal) -> None:
     tx.execute(
         f"INSERT INTO refusal ({_REFUSAL}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (who, address, act, object, why)"
         " DO UPDATE SET times = refusal.times + excluded.times, last_s = excluded.last_s",
         msgspec.structs.astuple(refusal),
     )
+
+
+def keep_refusals(tx: Transaction, most: int) -> None:
+    """Those that happened last."""
     row = tx.one("SELECT last_s FROM refusal ORDER BY last_s DESC LIMIT 1 OFFSET ?", (most,))
     if row is not None:
         tx.execute("DELETE FROM refusal WHERE last_s <= ?", (row[0],))

@@ -189,7 +189,7 @@ class Office:
         """As it was a moment ago: another process may have shut it out since."""
         with self._lock:
             found, read_s = self._agents.get(site, (None, 0.0))
-        if found is None or now_s - read_s > KEPT_S:
+        if found is None or not 0 <= now_s - read_s <= KEPT_S:
             with self.store.read() as tx:
                 found = agents.agent(tx, site)
             if found is None or not found.key:
@@ -201,13 +201,12 @@ class Office:
     def _note_heard(self, now_s: float) -> None:
         """All that were heard, in one transaction, now and then."""
         with self._lock:
-            if now_s - self._kept_s < KEPT_S:
+            if 0 <= now_s - self._kept_s < KEPT_S:
                 return
             self._kept_s = now_s
             heard = dict(self._heard)
         with self.store.write() as tx:
-            for site, (number, at_s) in heard.items():
-                agents.heard(tx, site, number, at_s)
+            agents.heard_all(tx, [(site, number, at_s) for site, (number, at_s) in heard.items()])
 
     def _known(self, site: str) -> None:
         names = [one.name for one in self.fleet.sites if one.engine == "agent"]

@@ -62,9 +62,11 @@ def _lay(folder: Folder, tail: Tail, now_s: float) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     before = folder.read("tail", Mirrored) or Mirrored(0, 0, 0, 0.0)
     fresh = tail.said[:CHUNK_BYTES][max(0, before.next - tail.start) :]
-    start = max(tail.start, before.next)
-    if not fresh and tail.size == before.size and now_s - before.at_s < NOTED_S:
+    if not fresh:
+        if tail.size > before.size or now_s - before.at_s >= NOTED_S:
+            folder.write("tail", Mirrored(before.next, max(tail.size, before.next), before.kept, now_s))
         return
+    start = max(tail.start, before.next)
     gap = start - before.next
     text = (f"\n[{gap} bytes left out]\n".encode() if gap else b"") + fresh
     if before.kept + len(text) > KEPT_BYTES:
@@ -73,8 +75,8 @@ def _lay(folder: Folder, tail: Tail, now_s: float) -> None:
         # Whatever a crash left behind what was noted was not noted.
         file.truncate(before.kept)
         file.write(text)
-    after = Mirrored(start + len(fresh), max(tail.size, start + len(fresh)), before.kept + len(text), now_s)
-    folder.write("tail", after)
+    after = start + len(fresh)
+    folder.write("tail", Mirrored(after, max(tail.size, after), before.kept + len(text), now_s))
 
 
 def _mirrored(runs: Path, name: str) -> Mirrored | None:

@@ -26,7 +26,7 @@ class Refusals:
 
     def note(self, act: str, why: str, *, who: str = "", address: str = "", about: str = "") -> None:
         now_s = time.time()
-        once = Refusal(who[:WORD], address[:WORD], act, about[:WORD], why[:WORD], 1, now_s, now_s)
+        once = Refusal(_plain(who), _plain(address), act, _plain(about), _plain(why), 1, now_s, now_s)
         key = (once.who, once.address, act, once.object, once.why)
         with self._lock:
             before = self._pending.get(key)
@@ -49,9 +49,15 @@ class Refusals:
         if pending:
             with self.store.write() as tx:
                 for refusal in pending.values():
-                    people.note_refusal(tx, refusal, most=MOST)
+                    people.note_refusal(tx, refusal)
+                people.keep_refusals(tx, MOST)
 
     def last(self, limit: int) -> tuple[Refusal, ...]:
         self.flush()
         with self.store.read() as tx:
             return people.refusals(tx, limit)
+
+
+def _plain(text: str) -> str:
+    """Short, and nothing that would steer the terminal of whoever reads it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:WORD])

@@ -1,0 +1,359 @@
+"""Organisations do not see each other: one rule, asked at every door; who is refused is told of, and learns nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from itertools import product
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliotrope.cli.root import helio
+from heliotrope.errors import InvalidInput, NotAllowed, SignInRefused, UnknownName, UsageError
+from heliotrope.model import RunState
+from heliotrope.run.people.client import Elsewhere
+from heliotrope.run.people.members import Members
+from heliotrope.run.people.policy import Act, Person, Role, Work, may, within
+from heliotrope.run.people.reception import Visit
+from heliotrope.run.people.refusals import Refusals
+from heliotrope.run.people.wire import JOBS, Submission
+from heliotrope.store import Store, people
+from heliotrope.web import neighbour
+from houses import Hub
+from work_stories import PYTHON
+
+DAY_S = 86400.0
+ORGANISATIONS = ("lab", "lab/vision", "lab/speech", "lab2", "firm")
+NAMES = ("", "ann", "bob")
+
+
+# The rule
+
+
+@pytest.mark.parametrize(("role", "act"), list(product(Role, Act)))
+def test_nothing_is_done_or_seen_across_organisations(role, act):
+    for theirs, whose, name, submitter in product(ORGANISATIONS, ORGANISATIONS, NAMES, NAMES):
+        allowed = may(Person(name, theirs, role), act, Work(whose, submitter))
+        if whose != theirs and not whose.startswith(f"{theirs}/"):
+            assert not allowed, (theirs, whose)
+        elif role is Role.OPERATOR:
+            assert allowed
+        elif role is Role.AUDITOR:
+            assert allowed == (act is Act.SEE)
+        else:
+            assert allowed == (act is not Act.CANCEL or submitter == name)
+
+
+@given(st.text("ab/", max_size=5), st.text("ab/", max_size=5))
+def test_a_project_is_within_its_organisation_and_not_the_other_way_round(whose, organisation):
+    assert within(whose, whose)
+    assert within(f"{organisation}/x", organisation)
+    if within(whose, organisation) and within(organisation, whose):
+        assert whose == organisation
+
+
+# Tokens
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store.at(tmp_path / "home")
+    yield made
+    made.close()
+
+
+def test_a_token_is_shown_once_expires_and_is_taken_back(store):
+    members = Members(store)
+    token = members.add("ann", "lab", Role.MEMBER, valid_s=DAY_S, now_s=0.0)
+    assert members.known(token, 1.0) == Person("ann", "lab", Role.MEMBER)
+    assert token.encode() not in store.path.read_bytes(), "what is kept lets nobody in"
+    with pytest.raises(SignInRefused, match="ann does not hold") as late:
+        members.known(token, DAY_S)
+    assert late.value.cause == "it is too old"
+    again, _ = members.renew("ann", Role.OPERATOR, valid_s=DAY_S, now_s=DAY_S)
+    assert members.known(again, DAY_S + 1).role is Role.OPERATOR
+    with pytest.raises(SignInRefused, match="nobody's"):
+        members.known(token, 1.0)
+    members.revoke("ann", now_s=DAY_S)
+    assert members.revoke("ann", now_s=2 * DAY_S).revoked_s == DAY_S
+    with pytest.raises(SignInRefused) as revoked:
+        members.known(again, DAY_S + 1)
+    assert revoked.value.cause == "it was taken back"
+
+
+def test_a_name_is_given_once_and_a_wrong_one_is_named(store):
+    members = Members(store)
+    members.add("ann", "lab", Role.MEMBER, valid_s=DAY_S, now_s=0.0)
+    with pytest.raises(InvalidInput, match="somebody has this name") as taken:
+        members.add("ann", "firm", Role.MEMBER, valid_s=DAY_S, now_s=0.0)
+    assert "renew ann" in taken.value.hint
+    for field, name, organisation in (("name", "a b", "lab"), ("name", "", "lab"), ("organisation", "c", "a/b/c")):
+        with pytest.raises(InvalidInput) as wrong:
+            members.add(name, organisation, Role.MEMBER, valid_s=DAY_S, now_s=0.0)
+        assert wrong.value.field == field
+    with pytest.raises(UnknownName) as unknown:
+        members.revoke("anna", now_s=0.0)
+    assert "did you mean ann?" in unknown.value.hint
+
+
+def test_being_refused_over_and_over_fills_nothing(store, monkeypatch):
+    monkeypatch.setattr("heliotrope.run.people.refusals.MOST", 20)
+    refusals = Refusals(store)
+    for i in range(100):
+        refusals.note("cancel", "not theirs", who="bob", about=f"j{i}\x1b[2J")
+        if i % 10 == 0:
+            refusals.flush()
+    for _ in range(500):
+        refusals.note("sign in", "this token is nobody's", address="10.0.0.1")
+    found = refusals.last(1000)
+    assert len(found) <= 20
+    assert (found[0].act, found[0].times, found[0].address) == ("sign in", 500, "10.0.0.1")
+    assert all(one.object.isprintable() for one in found)
+
+
+# At the door
+
+
+@pytest.fixture
+def house(home, tmp_path):
+    (tmp_path / "fleet.toml").write_text('home = "hub"\n[[site]]\nname = "hub"\nzone = "DE"\ncapacity = 8\n')
+    made = Hub(home, tmp_path / "fleet.toml")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def members(house):
+    """`members(name, organisation, role)` → a token."""
+
+    def let_in(name, organisation, role=Role.MEMBER):
+        return Members(house.house.store).add(name, organisation, role, valid_s=DAY_S, now_s=time.time())
+
+    return let_in
+
+
+@pytest.fixture
+def at(house, members):
+    """`at(name, organisation, role)`: that member, asking."""
+    open_ = []
+
+    def ask(*who):
+        open_.append(Elsewhere(house.server.url, members(*who)))
+        return open_[-1]
+
+    yield ask
+    for one in open_:
+        one.close()
+
+
+def says(text, **more):
+    return Submission((*PYTHON, f"print({text!r})"), at_once=True, **more)
+
+
+def noted(house):
+    return {(one.who, one.act): one for one in house.house.office.refusals.last(100)}
+
+
+def test_work_of_a_member_runs_and_its_organisation_alone_sees_it(house, at):
+    ann, colleague, bob = at("ann", "lab"), at("cleo", "lab"), at("bob", "firm")
+    job = ann.submit(says("secret", environment={"KEY": "value"})).job
+    house.step_until(lambda: house.state(job) is RunState.DONE)
+    for one in (ann, colleague):
+        assert [row.workload for row in one.jobs()] == [job]
+        assert one.log(job, None).text == "secret\n"
+        assert one.show(job).footprint.energy_j.value > 0
+        assert one.show(job).workload.environment == {}, "that can hold secrets"
+    assert bob.jobs() == ()
+    with house.house.store.read() as tx:
+        assert people.submitter(tx, job) == "ann"
+    # What is another's and what is not there: the same words, whatever is asked.
+    for ask in (bob.show, bob.cancel, lambda name: bob.log(name, None)):
+        told = []
+        for name in (job, f"{job}-1", "nothing"):
+            with pytest.raises(UnknownName) as refused:
+                ask(name)
+            told.append(str(refused.value).replace(name, "…"))
+        assert len(set(told)) == 1
+    assert {("bob", "see"), ("bob", "cancel"), ("bob", "read_log")} <= set(noted(house))
+
+
+def test_each_role_does_what_is_its_own(house, at):
+    ann, cleo = at("ann", "lab"), at("cleo", "lab")
+    chief, auditor = at("chief", "lab", Role.OPERATOR), at("iris", "lab", Role.AUDITOR)
+    first, second = (ann.submit(Submission((*PYTHON, "import time; time.sleep(60)"), at_once=True)).job for _ in "ab")
+    house.step_until(lambda: house.state(first) is house.state(second) is RunState.RUNNING)
+    with pytest.raises(NotAllowed, match="cleo may not cancel here"):
+        cleo.cancel(first)
+    for ask in (lambda: auditor.log(first, None), lambda: auditor.cancel(first), lambda: auditor.submit(says("x"))):
+        with pytest.raises(NotAllowed, match="iris may not"):
+            ask()
+    assert auditor.show(first).run.state is RunState.RUNNING
+    assert ann.cancel(first) == first
+    assert chief.cancel(f"{second}-1") == second
+    house.step_until(lambda: house.state(first) is house.state(second) is RunState.CANCELLED)
+    assert noted(house)["iris", "submit"].why == "not as auditor of lab"
+
+
+def test_work_is_submitted_for_ones_own_organisation_alone(at):
+    ann, vision = at("ann", "lab"), at("vi", "lab/vision")
+    for theirs in ("firm", "lab2", "", "lab"):
+        wanted = says("x", organisation=theirs)
+        if theirs in ("", "lab"):
+            assert ann.submit(wanted).job
+        else:
+            with pytest.raises(NotAllowed, match="may not submit"):
+                ann.submit(wanted)
+    with pytest.raises(NotAllowed):
+        vision.submit(says("x", organisation="lab"))
+    mine = vision.submit(says("x")).job
+    assert ann.show(mine).workload.organisation == "lab/vision", "an organisation sees its projects"
+    assert [row.workload for row in vision.jobs()] == [mine], "a project does not see the rest"
+
+
+def test_an_answer_that_was_lost_is_given_again_and_the_work_done_once(house, members):
+    who = house.house.reception.members.known(members("ann", "lab"), time.time())
+    visit, body = Visit(who, "here"), msgspec.json.encode(says("once", key="k"))
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(house.house.reception.submit(visit, body).job)) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert len(set(found)) == 1
+    assert len(house.house.reception.jobs(visit, 100)) == 1
+
+
+WRONG = {
+    b"{": "not a submission",
+    b"[]": "not a submission",
+    b'{"command": []}': "not a submission",
+    b'{"command": [""]}': "nothing to run",
+    b'{"command": ["x\\u0000"]}': "zero byte",
+    b'{"command": ["true"], "id": "mine"}': "id",
+    b'{"command": ["true"], "environment": {"A=B": ""}}': "not a variable",
+    b'{"command": ["true"], "working_directory": "here"}': "not a directory of the site",
+    b'{"command": ["true"], "engine_options": {"slurm.account": "theirs"}}': "not a member's to set",
+    b'{"command": ["true"], "deadline": "2001-01-01T00:00:00Z"}': "deadline",
+    b'{"command": ["true"], "sites": ["moon"]}': "moon",
+    b'{"command": ["/no/such/program"]}': "command not found",
+    b'{"command": ["true"], "key": "' + b"k" * (1 << 20) + b'"}': "too long",
+}
+
+
+def test_what_is_wrong_with_a_submission_is_said(house, members):
+    visit = Visit(house.house.reception.members.known(members("ann", "lab"), time.time()), "here")
+    for body, told in WRONG.items():
+        with pytest.raises(InvalidInput) as wrong:
+            house.house.reception.submit(visit, body)
+        assert told in str(wrong.value), body[:60]
+    assert house.house.reception.jobs(visit, 10) == ()
+
+
+def test_strangers_are_turned_away_before_they_are_read(house, members):
+    def asked(path, token="", method="GET", **headers):
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(house.server.url.rstrip("/") + path, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+
+    token = members("ann", "lab")
+    assert asked(JOBS) == asked(JOBS, "helio-guess") == asked(JOBS, Authorization="Basic YTpi") == 401
+    assert asked(JOBS, token) == asked("/api/v1/me", token) == asked("/") == 200
+    assert asked("/", Host="rebound.example") == 421
+    assert asked(f"{JOBS}/x/log?after=-1", token) == 400, "whatever is called so"
+    assert asked(f"{JOBS}?limit=many", token) == 400
+    assert asked(f"{JOBS}/x", token, "DELETE") == 405
+    assert noted(house)["", "sign in"].times == 1
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_the_kernel_says_whose_a_connection_is(family, host):
+    with socket.create_server((host, 0), family=family) as listening:
+        with socket.create_connection(listening.getsockname()[:2]) as theirs, listening.accept()[0] as ours:
+            ends = ours.getpeername(), ours.getsockname()
+            assert theirs.fileno() > 0
+            assert neighbour._uid(*ends) == os.geteuid()
+            assert neighbour.is_owner(*ends)
+        assert neighbour._uid(*ends) is None, "nobody's when it is closed"
+
+
+def test_another_user_of_this_machine_is_not_the_owner(tmp_path, monkeypatch):
+    line = "  0: 0100007F:C350 0100007F:2166 {state} 00000000:00000000 00:00000000 00000000  {uid}        0 1 1\n"
+    table = tmp_path / "tcp"
+    monkeypatch.setattr(neighbour, "TABLES", (table,))
+    peer, here = ("127.0.0.1", 0xC350), ("127.0.0.1", 0x2166)
+    for uid, state, owner in ((os.geteuid(), "01", True), (4711, "01", False), (os.geteuid(), "05", False)):
+        table.write_text("head\n" + line.format(uid=uid, state=state))
+        assert neighbour.is_owner(peer, here) is owner
+    assert not neighbour.is_owner(("192.0.2.7", 0xC350), here), "from another machine"
+    assert not neighbour.is_owner(None, None)
+
+
+def test_a_token_is_not_sent_where_others_could_read_it():
+    for url, told in (("http://control.example", "everybody on the way"), ("control.example", "not the address")):
+        with pytest.raises(UsageError, match=told):
+            Elsewhere(url, "helio-x")
+    with pytest.raises(UsageError, match="no token"):
+        Elsewhere("https://control.example", "")
+
+
+# As people do it
+
+
+def test_a_member_runs_work_from_elsewhere(house, home, tmp_path, monkeypatch):
+    def told(*words, code=0):
+        done = CliRunner().invoke(helio, [*words])
+        assert done.exit_code == code, (words, done.output, done.exception)
+        return done.stdout
+
+    token = told("member", "add", "ann", "--organisation", "lab").strip()
+    assert house.controller.lead()
+    halt = threading.Event()
+
+    def control():
+        while not halt.wait(0.05):
+            house.controller.step()
+
+    thread = threading.Thread(target=control)
+    thread.start()
+    try:
+        monkeypatch.setenv("HELIO_TOKEN", token)
+        monkeypatch.setenv("HELIO_AT", house.server.url)
+        monkeypatch.setenv("HELIO_HOME", str(tmp_path / "another"))
+        code = "import os, sys; print(os.environ.get('SAID'), len(os.environ) < 20); sys.exit(7)"
+        ran = told("run", "--now", "--length", "5s", "--env", "SAID=hello", "--json", "--", *PYTHON, code, code=7)
+        result = msgspec.json.decode(ran)
+        assert (result["state"], result["exit_code"], result["site"]) == ("failed", 7, "hub")
+        assert told("logs", result["job"]) == "hello True\n"
+        assert [msgspec.json.decode(row)["workload"] for row in told("jobs", "--json").splitlines()] == [result["job"]]
+        shown = msgspec.json.decode(told("runs", "show", result["job"], "--json"))
+        assert shown["workload"]["organisation"] == "lab"
+        later = msgspec.json.decode(
+            told("run", "--now", "--length", "60s", "--detach", "--json", "--", *PYTHON, "import time; time.sleep(60)")
+        )
+        assert told("cancel", later["job"]).startswith("cancelled")
+    finally:
+        halt.set()
+        thread.join()
+    monkeypatch.delenv("HELIO_AT")
+    monkeypatch.setenv("HELIO_HOME", str(home))
+    assert "ann" in told("member", "list")
+    told("member", "revoke", "ann")
+    assert "revoked" in told("member", "list")
+    assert told("refused") == "nobody was turned away\n"
