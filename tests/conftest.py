@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from services.fixtures import kube, postgres, ray_cluster, slurm, store_settings
+from services.fixtures import agent_site, kube, postgres, ray_cluster, slurm, store_settings
 
-__all__ = ["kube", "postgres", "ray_cluster", "slurm", "store_settings"]
+__all__ = ["agent_site", "kube", "postgres", "ray_cluster", "slurm", "store_settings"]
 ROOT = Path(__file__).parents[1]
+
+# Tests wait for the disk a hundred thousand times (everything here is durable): memory answers at once where there is
+# enough of it. What a kill leaves is the same in both.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 << 30:
+    os.environ.setdefault("TMPDIR", str(MEMORY))
 
 # A busy machine must not fail a law: timings are no assertion.
 settings.register_profile("laws", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from heliotrope.errors import EngineError
 from heliotrope.run import engines
 from heliotrope.run.engines import Task
 from heliotrope.run.folder import Folder
 from services.kubeapi import TOKEN
 
-# Where the suite can bring up what an engine needs. A site's agent is a whole story: tests/run/test_agents.py.
+# Where the suite can bring up what an engine needs.
 SERVICES = {
+    "agent": ("agent_site", lambda service: {}),
     "kubernetes": ("kube", lambda service: service.options()),
     "slurm": ("slurm", lambda service: service.options("north")),
     "ray": ("ray_cluster", lambda service: service.options()),
@@ -59,37 +61,64 @@ def engine(request, engine_name):
 
 
 @pytest.fixture
-def task(tmp_path, engine):
+def site(request, engine_name):
+    """The site that an agent stands for, where that is the engine; else None."""
+    return request.getfixturevalue("agent_site") if engine_name == "agent" else None
+
+
+@pytest.fixture
+def task(tmp_path, engine, site):
     """`task(code)`: Python that runs as an attempt; whatever it leaves is killed afterwards."""
     made = []
+    home = site.home if site else tmp_path
 
     def make(code, *, command=None, meters=(), **more):
-        handle = tmp_path / "runs" / f"r{len(made)}" / "0"
+        name = f"{tmp_path.name}-r{len(made)}"
+        handle = home / "runs" / name / "0"
         made.append(str(handle))
         return Task(
             handle=str(handle),
             command=command or (sys.executable, "-u", "-c", code),
             working_directory=str(tmp_path),
             environment=dict(os.environ),
-            checkpoint=str(tmp_path / "checkpoint"),
+            checkpoint=str(home / "checkpoints" / name),
             interval_s=0.1,
             meters=meters,
+            site="north" if site else "",
             **more,
         )
 
     yield make
     for handle in made:
-        if Path(handle).is_dir():
+        if site or Path(handle).is_dir():
             engine.kill(handle)
-            engine.reap(handle)
+            _reaped(engine, handle)
+
+
+def _reaped(engine, handle):
+    """Where an agent has to do it, that is asked again until it has."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return engine.reap(handle)
+        except EngineError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 @pytest.fixture
-def until():
+def there(site):
+    """`there(path)`: where a file of an attempt lies for whoever runs it."""
+    return site.there if site else str
+
+
+@pytest.fixture
+def until(out):
     def wait(engine, task, seen, *, within_s=30.0):
         deadline = time.monotonic() + within_s
         while (sight := engine.observe(task.handle)).seen is not seen:
-            assert time.monotonic() < deadline, (sight, said(task))
+            assert time.monotonic() < deadline, (sight, out(task))
             time.sleep(0.02)
         return sight
 
@@ -108,10 +137,9 @@ def wait_for():
 
 
 @pytest.fixture
-def out():
+def out(there):
+    def said(task):
+        path = Folder(Path(there(task.handle))).out
+        return path.read_text() if path.exists() else ""
+
     return said
-
-
-def said(task):
-    path = Folder(Path(task.handle)).out
-    return path.read_text() if path.exists() else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heliotrope.config import StoreSettings
-from services import kubeapi, raycluster
+from services import agentsite, kubeapi, raycluster
 from services import postgres as postgres_service
 from services import slurm as slurm_service
 
@@ -37,6 +37,14 @@ def kube():
     """A stateful mock of a Kubernetes API server; the one service here that is not the real thing."""
     service = kubeapi.KubeService()
     service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def agent_site(tmp_path_factory):
+    """A house and a site that a real agent stands for."""
+    service = agentsite.AgentSite(tmp_path_factory.mktemp("agent"))
     yield service
     service.stop()
 
