@@ -27,9 +27,15 @@ def answer(area: Floats, priced: Floats, step: float, asks: Asks, curve: Floats,
     final = int(np.floor(last / step + 1e-9))
     low = int(r / step)
     high = min(n_edges - 1, int(np.ceil((last + l) / step)) + 1)
+    on_edges = rest == 0.0 and first * step - r < 1e-9 * step and last - final * step < 1e-9 * step
     best, best_z, best_s = np.inf, -1, r
     for index in range(asks.sets_ptr[asks.places[j]], asks.sets_ptr[asks.places[j] + 1]):
         z = asks.sets[index]
+        if on_edges:
+            price, k = _cheapest(area[z], priced[z], g, w, first, min(final, n_edges - 1 - whole) + 1, whole)
+            if price < best:
+                best, best_z, best_s = price, z, k * step
+            continue
         for k in range(low, high + 1):
             curve[k] = g * area[z, k] + w * priced[z, k]
         for k in range(first, min(final, n_edges - 1 - whole) + 1):
@@ -58,6 +64,28 @@ def answer(area: Floats, priced: Floats, step: float, asks: Asks, curve: Floats,
             if end - at < best:
                 best, best_z, best_s = end - at, z, s
     return best, best_z, best_s
+
+
+@compiled
+def _cheapest(
+    area: Floats, priced: Floats, grams: float, width: float, first: int, until: int, ahead: int
+) -> tuple[float, int]:
+    """Least price from edge k to edge k + `ahead` for k in first..until-1, and its k.
+
+    The least is found before its place: processors take several steps at once of a loop that remembers nothing else.
+    """
+    if until <= first:
+        return np.inf, -1
+    a, b = area[first:until], area[first + ahead : until + ahead]
+    p, q = priced[first:until], priced[first + ahead : until + ahead]
+    least = np.inf
+    for i in range(len(a)):
+        price = grams * (b[i] - a[i]) + width * (q[i] - p[i])
+        least = min(least, price)
+    i = 0
+    while grams * (b[i] - a[i]) + width * (q[i] - p[i]) > least:
+        i += 1
+    return least, first + i
 
 
 @compiled

@@ -53,26 +53,32 @@ def cost(ground: Ground, seats: Seats, j: int, z: int, k: int, weight: float) ->
 
 @compiled
 def best_seat(ground: Ground, seats: Seats, j: int, weight: float) -> tuple[float, int, int]:
-    """The cheapest place with room for job `j`: (cost, zone, first cell), zone -1 if there is none."""
-    n, begin = seats.cells[j], seats.first[j]
+    """The cheapest place with room for job `j`: (cost, zone, first cell), zone -1 if there is none.
+
+    Room is looked for from a place's end: a full cell rules out every start up to itself, so that most of a full
+    zone is never looked at.
+    """
+    n = seats.cells[j]
     best, best_z, best_k = np.inf, -1, -1
     for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
         z = seats.sets[index]
         limit = ground.capacity[z] - seats.width[j] + ROOM
         if limit < 0.0:
             continue
-        open_since = begin
-        for k in range(begin, begin + n - 1):
-            if ground.used[z, k] > limit:
-                open_since = k + 1
-        for k in range(begin, seats.final[j] + 1):
-            if ground.used[z, k + n - 1] > limit:
-                open_since = k + n
-            if open_since > k:
+        used = ground.used[z]
+        k = free = seats.first[j]  # cells k..free-1 have room
+        while k <= seats.final[j]:
+            c = k + n - 1
+            while c >= free and used[c] <= limit:
+                c -= 1
+            free = k + n
+            if c >= k and used[c] > limit:
+                k = c + 1
                 continue
             found = cost(ground, seats, j, z, k, weight)
             if found < best:
                 best, best_z, best_k = found, z, k
+            k += 1
     return best, best_z, best_k
 
 
@@ -116,8 +122,9 @@ def settle(
             reprice(ground, price, per_step, cell, push * (until - begin) / len(order))
         for i in range(begin, until):
             j = order[i]
-            if seating.zone[j] >= 0:
-                take(ground, seats, j, seating.zone[j], seating.start[j], -1.0)
+            home = seating.zone[j]
+            if home >= 0:
+                take(ground, seats, j, home, seating.start[j], -1.0)
             _, z, k = best_seat(ground, seats, j, weight)
             seating.zone[j], seating.start[j] = z, k
             if z >= 0:

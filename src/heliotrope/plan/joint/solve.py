@@ -16,8 +16,8 @@ from heliotrope.plan.joint.packing import Packing
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
 from heliotrope.plan.joint.relax import explained, refuse_overload
 
-# Jobs whose answers shape the prices before all jobs are asked; capacity is scaled with them.
-SAMPLE = 60_000
+# Jobs whose answers shape the prices, first roughly, then before all jobs are asked; capacity is scaled with them.
+FEW, SAMPLE = 20_000, 60_000
 ROUGH_PASSES, FINE_PASSES = 24, 10
 MOST_FINE_PRICES = 200_000
 # Small problems are packed anew in other orders: wide jobs weigh more there.
@@ -100,16 +100,16 @@ def _prices(problem: Problem, rng: np.random.Generator, goal: float) -> tuple[Pr
     """
     price = np.zeros(problem.values.shape)
     for push in np.geomspace(1.0, 0.02, ROUGH_PASSES):
-        price = _pass(problem, price, push, rng)[0]
+        price = _pass(problem, price, push, rng, FEW if push > 0.1 else SAMPLE)[0]
     fine = problem.by_cell
     if fine.values.size <= MOST_FINE_PRICES and fine is not problem:
         price, problem = np.repeat(price, problem.per_step, axis=1), fine
     best_price, best, stale = price, bound(problem, price), 0
-    whole = len(problem) > 2 * SAMPLE
+    sampled = len(problem) > SAMPLE
     for i, push in enumerate(np.geomspace(0.05, 0.003, FINE_PASSES)):
         last = i >= FINE_PASSES - 2
-        price, mean = _pass(problem, price, push, rng, whole=last)
-        if (whole and not last) or i < FINE_PASSES - 4:
+        price, mean = _pass(problem, price, push, rng, len(problem) if last else SAMPLE)
+        if (sampled and not last) or i < FINE_PASSES - 4:
             continue
         found = bound(problem, mean)
         stale = 0 if found > best * (1 + goal / 20) else stale + 1
@@ -120,13 +120,11 @@ def _prices(problem: Problem, rng: np.random.Generator, goal: float) -> tuple[Pr
     return problem, best_price, best
 
 
-def _pass(
-    problem: Problem, price: Floats, push: float, rng: np.random.Generator, *, whole: bool = False
-) -> tuple[Floats, Floats]:
-    """One pass over all jobs in random order, or over a sample of them with room scaled alike."""
+def _pass(problem: Problem, price: Floats, push: float, rng: np.random.Generator, most: int) -> tuple[Floats, Floats]:
+    """One pass over all jobs in random order, or over `most` of them with room scaled alike."""
     order, capacity = rng.permutation(len(problem)), problem.capacity
-    if len(problem) > 2 * SAMPLE and not whole:
-        order = order[:SAMPLE]
+    if len(problem) > most:
+        order = order[:most]
         work = problem.width * problem.length
         capacity = capacity * (work[order].sum() / work.sum())
     price, mean = price.copy(), np.zeros_like(price)
