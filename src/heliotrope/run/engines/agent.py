@@ -24,6 +24,24 @@ class AgentSettings(msgspec.Struct, frozen=True):
     """None are needed here: the agent knows its engine."""
 
 
+class Silence:
+    """Since when nothing was heard, by this process's steady clock: a wall clock that jumps ends nobody's lease.
+
+    A process that comes later counts from its own first look: that delays, and never lets two run at once.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, float]] = {}
+
+    def lasts_s(self, whose: str, last: float) -> float:
+        """`last`: what was heard last, whatever changes with each word."""
+        known, since_s = self._seen.get(whose, (None, 0.0))
+        if known != last:
+            since_s = time.monotonic()
+            self._seen[whose] = (last, since_s)
+        return time.monotonic() - since_s
+
+
 class AgentEngine:
     """A handle is the attempt's folder in HOME/runs; both ends call it by its path in there."""
 
@@ -32,6 +50,7 @@ class AgentEngine:
 
     def __init__(self, options: Options) -> None:
         settings(AgentSettings, options)
+        self.silence = Silence()
 
     def launch(self, task: Task) -> None:
         Path(task.handle).mkdir(parents=True, exist_ok=True)
@@ -49,7 +68,7 @@ class AgentEngine:
             if errand.over:
                 return Sight(Seen.EXITED, -15)
             return Sight(Seen.QUEUED, why=f"{errand.site} has not fetched it yet")
-        if errand.seen == Seen.GONE or _is_lost(agent) or _is_missed(errand, agent):
+        if errand.seen == Seen.GONE or self._is_lost(agent) or self._is_missed(errand, agent):
             return Sight(Seen.GONE)
         if errand.missed_s is not None:
             return Sight(Seen.QUEUED, why=f"the agent of {errand.site} does not know of it any more")
@@ -75,10 +94,21 @@ class AgentEngine:
         if errand is None or errand.over or Folder(Path(handle)).exit is not None:
             return
         self._wish(handle, Wish.KILL)
-        if not (_is_lost(agent) or _is_missed(errand, agent)):
+        if not (self._is_lost(agent) or self._is_missed(errand, agent)):
             raise EngineError(
                 f"{errand.site} still has {errand.name}", hint="another attempt waits until it has ended it"
             )
+
+    def _is_lost(self, agent: Agent | None) -> bool:
+        """Not heard for a lease and a bit: by then it has ended whatever it ran."""
+        return agent is not None and self.silence.lasts_s(agent.site, agent.number) > agent.lease_s + MARGIN_S
+
+    def _is_missed(self, errand: Errand, agent: Agent | None) -> bool:
+        """Its agent lost it, or took another's place; by now whoever had it has ended it."""
+        if errand.missed_s is None:
+            return False
+        lease_s = agent.lease_s if agent else 0.0
+        return self.silence.lasts_s(errand.name, errand.missed_s) > lease_s + MARGIN_S
 
     def _taken_back(self, handle: str) -> bool:
         with _store(handle).write() as tx:
@@ -94,17 +124,6 @@ class AgentEngine:
         with _store(handle).read() as tx:
             errand = agents.errand(tx, _name(handle))
             return errand, agents.agent(tx, errand.site) if errand else None
-
-
-def _is_lost(agent: Agent | None) -> bool:
-    """Not heard for a lease and a bit: by then it has ended whatever it ran."""
-    return agent is not None and time.time() - agent.heard_s > agent.lease_s + MARGIN_S
-
-
-def _is_missed(errand: Errand, agent: Agent | None) -> bool:
-    """Its agent lost it, or took another's place; by now whoever had it has ended it."""
-    lease_s = agent.lease_s if agent else 0.0
-    return errand.missed_s is not None and time.time() - errand.missed_s > lease_s + MARGIN_S
 
 
 def _name(handle: str) -> str:

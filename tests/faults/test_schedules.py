@@ -1,0 +1,23 @@
+"""Thousands of random schedules of faults, in virtual time: every job ends once or says why not; nothing counts twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from faults.world import World, schedule
+
+A_HOME = 250  # schedules that share a home: its log is checked once
+HOMES = 4  # `bench/run_faults.py` goes through ten
+
+
+@pytest.mark.parametrize("seed", range(HOMES))
+def test_a_schedule_of_faults_loses_nothing_and_counts_nothing_twice(tmp_path, monkeypatch, seed):
+    world = World(tmp_path, seed, monkeypatch)
+    ends = Counter()
+    for number in range(A_HOME):
+        ends += schedule(world, number)
+    assert world.check_log() > ends.total(), "a plan of each, and a record of whatever ran"
+    assert min(ends["done"], ends["failed"], ends["cancelled"]) > 0
+    assert {"disk full", "a thief", "a node"} <= set(world.met)
