@@ -126,6 +126,15 @@ def show_carbon(carbon_g: float) -> str:
     return _scaled(carbon_g, "g")
 
 
+def show_bytes(size: float) -> str:
+    """Bytes in powers of ten, as networks count."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
 def show_power(power_w: float) -> str:
     return _scaled(power_w, "W")
 

@@ -81,7 +81,7 @@ def run_everywhere(tmp_path, one, sites):
     for site in sites:
         done = one.follow(f"w-{site}", lambda *_: None)
         assert (done.state, done.site, done.exit_code) == (RunState.DONE, site, 0)
-        assert (tmp_path / "home" / "checkpoints" / f"w-{site}" / "answer").read_text() == "42\n"
+        assert (tmp_path / "home" / "checkpoints" / site / f"w-{site}" / "answer").read_text() == "42\n"
         view = run_view(one.store, done.id)
         assert view.footprint.energy_j.value > 0
         assert verify_receipt(Path(done.receipt), vkeys=tmp_path / "home" / "log" / "vkeys")

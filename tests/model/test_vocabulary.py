@@ -62,10 +62,11 @@ def test_naive_times_are_refused():
         msgspec.json.decode(body, type=Workload)
 
 
-def test_four_states_end_a_run():
+def test_five_states_end_a_run():
     assert {s for s in RunState if s.ended} == {
         RunState.DONE,
         RunState.FAILED,
         RunState.CANCELLED,
         RunState.LOST,
+        RunState.MOVED,
     }

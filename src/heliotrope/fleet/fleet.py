@@ -9,7 +9,7 @@ import msgspec
 from heliotrope import facts
 from heliotrope.errors import UnknownName, nearest
 from heliotrope.fleet.shares import Sharing
-from heliotrope.model import Cooling, Site, Tier
+from heliotrope.model import Cooling, Link, Site, Tier
 
 # fmt: off
 EU = frozenset({
@@ -36,10 +36,15 @@ class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Round trip, ms; 0 within a site; None where no link is written down: distance is not a promise."""
         if a == b:
             return 0.0
+        link = self.link(a, b)
+        return None if link is None else link.latency_ms
+
+    def link(self, a: str, b: str) -> Link | None:
+        """The way between two sites, at whichever end it is written down."""
         for here, there in ((a, b), (b, a)):
             for link in self.site(here).links:
                 if link.to == there:
-                    return link.latency_ms
+                    return link
         return None
 
 

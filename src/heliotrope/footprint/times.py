@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from heliotrope.errors import InvalidInput
-from heliotrope.model import Measurement, Reading
+from heliotrope.model import TRANSFER, Measurement, Reading
 
 
 def shift(measurement: Measurement, by_s: float, *, stretch: float = 1.0) -> Measurement:
@@ -26,7 +26,8 @@ def shift(measurement: Measurement, by_s: float, *, stretch: float = 1.0) -> Mea
 
 
 def at_once(measurement: Measurement, start_s: float) -> Measurement:
-    """The same work from `start_s` on without its pauses: time in which no reading lies is taken out."""
+    """The same work from `start_s` on, never moved and without its pauses: time without a reading is taken out."""
+    measurement = _stayed(measurement)
     spans = _busy(measurement.readings)
     if not spans:
         return shift(measurement, start_s - measurement.start_s)
@@ -35,6 +36,19 @@ def at_once(measurement: Measurement, start_s: float) -> Measurement:
         return start_s + sum(max(0.0, min(at_s, end) - start) for start, end in spans)
 
     return _mapped(measurement, moved)
+
+
+def _stayed(measurement: Measurement) -> Measurement:
+    """Without what carrying its state from site to site took."""
+    carried_j = sum(reading.energy_j for reading in measurement.readings if reading.domain == TRANSFER)
+    whole_j = measurement.energy_j.value
+    if not carried_j or not whole_j:
+        return measurement
+    return msgspec.structs.replace(
+        measurement,
+        readings=tuple(reading for reading in measurement.readings if reading.domain != TRANSFER),
+        energy_j=measurement.energy_j * max(0.0, 1.0 - carried_j / whole_j),
+    )
 
 
 def _mapped(measurement: Measurement, moved: Callable[[float], float]) -> Measurement:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from heliotrope.model.footprint import Factor, Footprint, Hour
     from heliotrope.model.plan import Alternative, Outlook, Plan, Slot
     from heliotrope.model.provenance import Provenance, least_trusted
-    from heliotrope.model.reading import Measurement, MeterTotal, Reading
+    from heliotrope.model.reading import TRANSFER, Measurement, MeterTotal, Reading
     from heliotrope.model.run import Run, RunState
     from heliotrope.model.signal import (
         CARBON,
@@ -47,6 +47,7 @@ __all__ = [
     "CARBON_FREE",
     "CARBON_PRICE",
     "PRICE",
+    "TRANSFER",
     "WATER",
     "ZERO",
     "Alternative",

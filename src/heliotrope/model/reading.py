@@ -9,6 +9,8 @@ import msgspec
 from heliotrope.model.estimate import Estimate
 from heliotrope.model.provenance import Provenance
 
+TRANSFER = "network"  # the domain of what carrying a state between sites took
+
 
 class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Joules used over [start_s, end_s) by `domain` (package, dram, gpu0, host …); `error_j` is one standard error."""

@@ -11,7 +11,10 @@ from heliotrope.model.workload import Aware
 
 
 class RunState(StrEnum):
-    """waiting → starting → running ⇄ paused → ended in one of the last four."""
+    """waiting → starting → running ⇄ paused → ended in one of the last five.
+
+    `moved`: what it saved goes to another site, where another attempt goes on.
+    """
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -24,10 +27,11 @@ class RunState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     LOST = "lost"
+    MOVED = "moved"
 
     @property
     def ended(self) -> bool:
-        return self in {RunState.DONE, RunState.FAILED, RunState.CANCELLED, RunState.LOST}
+        return self in {RunState.DONE, RunState.FAILED, RunState.CANCELLED, RunState.LOST, RunState.MOVED}
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,10 +8,27 @@ from heliotrope import footprint, measure
 from heliotrope.errors import InvalidInput, ProviderError, SignalGap, SignalMismatch
 from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
-from heliotrope.model import PRICE, WATER, Measurement, Signal, SignalKind, Site, Workload, total
+from heliotrope.model import (
+    PRICE,
+    TRANSFER,
+    WATER,
+    Estimate,
+    Link,
+    Measurement,
+    MeterTotal,
+    Provenance,
+    Reading,
+    Signal,
+    SignalKind,
+    Site,
+    Workload,
+    total,
+)
 from heliotrope.run.clock import Clock
 from heliotrope.run.folder import Folder
+from heliotrope.run.moving import Carry
 from heliotrope.store.runs import Account
+from heliotrope.units import show_bytes, show_duration, show_energy
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -52,6 +69,52 @@ def measured(folders: list[Folder]) -> Measurement | None:
     )
 
 
+def with_transfer(raw: Measurement | None, name: str, way: Carry, fleet: Fleet) -> Measurement:
+    """What carrying its state there took belongs to the attempt that it was carried for, and to no other.
+
+    Joules of all networks on the way, as the plan counted them: bits times the link's watts for each bit a second.
+    That is a model of the margin: the truth lies anywhere from nothing to twice as much.
+    """
+    ended_s = way.ended_s or way.began_s
+    energy_j, trust = _in_the_network(way, fleet)
+    reading = Reading("link", TRANSFER, way.began_s, ended_s, energy_j, energy_j / 2, trust)
+    took = Estimate(energy_j, 0.0, 2 * energy_j, trust)
+    raw = raw or Measurement(name, way.began_s, ended_s, 0.0, total(()))
+    return msgspec.structs.replace(
+        raw,
+        start_s=min(raw.start_s, way.began_s),
+        energy_j=raw.energy_j + took,
+        meters=(*raw.meters, MeterTotal("link", TRANSFER, trust, energy_j)),
+        readings=(reading, *raw.readings),
+        flags=(*raw.flags, told(way, fleet)),
+    )
+
+
+def told(way: Carry, fleet: Fleet) -> str:
+    energy_j, trust = _in_the_network(way, fleet)
+    took_s = (way.ended_s or way.began_s) - way.began_s
+    return (
+        f"{show_bytes(way.sent_bytes)} of {show_bytes(way.whole_bytes)} came from {way.origin} to {way.target} in "
+        f"{show_duration(took_s)}: {show_energy(energy_j)} in the network, {trust}"
+    )
+
+
+def _in_the_network(way: Carry, fleet: Fleet) -> tuple[float, Provenance]:
+    link = fleet.link(way.origin, way.target)
+    energy_j = way.sent_bytes * 8 * (link or Link(way.target, 0.0)).power_w_per_bps
+    return energy_j, Provenance.MODELLED if link else Provenance.ASSUMED
+
+
+def held_s(raw: Measurement, folders: list[Folder], workload: Workload) -> float:
+    """Seconds in which one unit of a site's capacity was held: as long as it ran, times how wide."""
+    held = raw.duration_s
+    for folder in folders:
+        measurement, order = folder.measurement, folder.order
+        if measurement is not None and order is not None:
+            held += measurement.duration_s * (int(order.environment.get("HELIO_WIDTH", 1)) - 1)
+    return held * max(1, workload.resources.devices)
+
+
 def bill(
     workload: Workload,
     raw: Measurement,
@@ -61,8 +124,13 @@ def bill(
     clock: Clock,
     kind: SignalKind,
     marginal: SignalKind | None = None,
+    *,
+    device_s: float,
 ) -> Bill:
-    """`marginal`: shown in the record beside what the bill was made with, for claims to be reckoned by."""
+    """`device_s`: of one unit of the site's capacity.
+
+    `marginal`: shown in the record beside what the bill was made with, for claims to be reckoned by.
+    """
     flags = list(raw.flags)
     if clock.factor != 1:
         flags.append(f"the clock ran {clock.factor:g} times as fast as the wall")
@@ -76,7 +144,6 @@ def bill(
     at_once = footprint.at_once(charged, earliest.timestamp())
     # One signal a zone, over both spans, so that whoever computes this again cannot pick the wrong one.
     span = (int(min(charged.start_s, at_once.start_s)), int(max(charged.end_s, at_once.end_s)) + 1)
-    device_s = raw.duration_s
     carbon, price, water = _signals(grid, site, span, kind)
     cost = footprint.compute(charged, site, carbon, price=price, water=water, device_s=device_s)
     carbon_home = carbon if home.zone == site.zone else _carbon(grid, home.zone, span, kind)

@@ -12,7 +12,8 @@ import msgspec
 from heliotrope.config import Settings
 from heliotrope.errors import Deposed, HelioError, Infeasible, InvalidInput, RunError, StoreError
 from heliotrope.fleet import Fleet
-from heliotrope.model import Plan, Run, RunState, Slot
+from heliotrope.model import Plan, Run, RunState, Site, Slot
+from heliotrope.plan import Progress
 from heliotrope.plan.share import Turns
 from heliotrope.prove import plan_statement, run_statement
 from heliotrope.prove.records import training
@@ -23,8 +24,9 @@ from heliotrope.run.engines.protocol import Task
 from heliotrope.run.folder import folders_of
 from heliotrope.run.leader import Leader
 from heliotrope.run.lifecycle import Turn
+from heliotrope.run.moving import Mover, note_of, state_folder
 from heliotrope.run.sharing import Case
-from heliotrope.store import runs, shares
+from heliotrope.store import Transaction, runs, shares
 from heliotrope.units import from_epoch
 
 REPLAN_S = 3600.0  # of a run's clock: forecasts are hourly
@@ -44,6 +46,7 @@ class Controller(Desk):
         self._looked_s: dict[str, float] = {}
         self._leave_s: dict[str, float] = {}
         self.leader = Leader(self.store)
+        self.mover = Mover(self.home)
 
     # Leading
 
@@ -52,6 +55,7 @@ class Controller(Desk):
         return self.leader.leads()
 
     def close(self) -> None:
+        self.mover.close()
         self.leader.resign()
         super().close()
 
@@ -96,6 +100,7 @@ class Controller(Desk):
         sight = here.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
         with self.store.read() as tx:
             faults = runs.faults(tx, workload.id, but=lifecycle.MADE_ROOM)
+            origin = self._origin(tx, case)
         step = lifecycle.step(
             run.state,
             run.slot,
@@ -108,13 +113,29 @@ class Controller(Desk):
             grace_s=max(GRACE_S, self.fleet.sharing.grace_s if run.id in self._leave_s else 0.0) * clock.factor,
             turn=turn,
             leave_s=self._leave_s.get(run.id),
+            here=run.site if run.handle or run.state is RunState.PAUSED else "",
+            arrived=self.mover.arrived(run.id, workload.id, origin, case.plan.slots[case.slot_number].site),
         )
         after = self._record(case, step, said)
+        if step.do is lifecycle.Do.CARRY and origin is not None:
+            target = case.fleet.site(case.plan.slots[case.slot_number].site)
+            self.mover.carry(run.id, workload, origin, target, case.fleet.site(case.fleet.home))
         self._act(case, after, step)
         if step.state.ended:
             self._leave_s.pop(run.id, None)
             return 0.0
         return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
+
+    def _origin(self, tx: Transaction, case: Case) -> Site | None:
+        """Where the attempt before this one left its state; None where this one began already, or is the first."""
+        if case.run.attempt == 1 or case.run.handle:
+            return None
+        before = [
+            one
+            for one in runs.attempts(tx, case.workload.id)
+            if one.attempt < case.run.attempt and (one.handle or one.started_at)
+        ]
+        return case.fleet.site(before[-1].site) if before else None
 
     def _outdated(self, case: Case) -> bool:
         """Before its start: when forecasts may have changed. After it: when a start chosen for later was missed."""
@@ -136,7 +157,7 @@ class Controller(Desk):
         """The world may look different by now; a plan that says the same is not written again."""
         run, workload, old, now_s = case.run, case.workload, case.plan, case.now_s
         try:
-            new, strips = self.plan(workload, now_s, case.fleet, clock=case.clock)
+            new, strips = self.plan(workload, now_s, case.fleet, clock=case.clock, ready=self._progress(case))
         except Infeasible:
             # The old plan met every limit when it was made: it stands.
             return old
@@ -150,10 +171,26 @@ class Controller(Desk):
             runs.add_event(tx, run.id, now_s, "planned again", f"{new.slots[0].site}, {new.slots[0].start:%d %b %H:%M}")
         return new
 
+    def _progress(self, case: Case) -> Progress | None:
+        """What attempts that saved their state leave to do, and where that lies; None for a first attempt."""
+        run, workload = case.run, case.workload
+        if run.attempt == 1:
+            return None
+        with self.store.read() as tx:
+            origin = self._origin(tx, case)
+            before = [one for one in runs.attempts(tx, workload.id) if one.attempt < run.attempt]
+            accounts = [runs.account(tx, one.id) for one in before if lifecycle.saved(one)]
+        done_s = sum(one.measurement.duration_s for one in accounts if one is not None) * case.clock.factor
+        least_s = 0.01 * workload.length.expected_s  # one that is longer than it was said is not over yet
+        remaining_s = max(least_s, workload.length.expected_s - done_s)
+        return Progress(remaining_s, origin.name if origin else "")
+
     def _record(self, case: Case, step: lifecycle.Step, said: Turns) -> Run:
         """Writes what changed, before acting on it; an ending, its footprint and its record are one transaction."""
         run, plan, fleet = case.run, case.plan, case.fleet
         site = fleet.site(plan.slots[min(step.slot, len(plan.slots) - 1)].site)
+        if run.handle or run.state is RunState.PAUSED:
+            site = fleet.site(run.site)
         launching = step.do is lifecycle.Do.LAUNCH
         handle = run.handle
         if launching and (not handle or run.state is RunState.PAUSED):
@@ -163,9 +200,9 @@ class Controller(Desk):
             state=step.state,
             slot=step.slot,
             handle="" if step.state is RunState.PAUSED and step.do is lifecycle.Do.NOTHING else handle,
-            site=run.site if run.handle else site.name,
-            zone=run.zone if run.handle else site.zone,
-            engine=run.engine if run.handle else site.engine,
+            site=site.name,
+            zone=site.zone,
+            engine=site.engine,
             exit_code=step.exit_code,
             reason=step.reason,
         )
@@ -178,6 +215,9 @@ class Controller(Desk):
                     runs.add_event(tx, run.id, case.now_s, after.state.value, after.reason)
                 if launching:
                     shares.put_lent(tx, run.id, said.lent_by.get(run.id, {}))
+                    way = note_of(self.home / "runs" / run.id)
+                    if way is not None and not run.handle:
+                        runs.add_event(tx, run.id, case.now_s, "its state came", accounting.told(way, fleet))
             return after
         return self._end(after, case, step)
 
@@ -192,16 +232,23 @@ class Controller(Desk):
         except InvalidInput as error:
             # A journal that a disk has damaged must not keep the run from ending; that it is missing is told.
             raw, unread = None, error.what
+        device_s = accounting.held_s(raw, folders, workload) if raw is not None else 0.0
         if raw is not None:
             run = msgspec.structs.replace(
                 run, started_at=from_epoch(clock.at(raw.start_s)), ended_at=from_epoch(clock.at(raw.end_s))
             )
-            marginal = self.programme.marginal_kind(workload)
-            bill = accounting.bill(workload, raw, fleet.site(run.site), fleet, self.grid, clock, self.kind, marginal)
         else:
             run = msgspec.structs.replace(run, ended_at=from_epoch(now_s))
+        way = note_of(self.home / "runs" / run.id)
+        if way is not None:
+            raw = accounting.with_transfer(raw, run.id, way, fleet)
+        if raw is not None:
+            marginal = self.programme.marginal_kind(workload)
+            bill = accounting.bill(
+                workload, raw, fleet.site(run.site), fleet, self.grid, clock, self.kind, marginal, device_s=device_s
+            )
         try:
-            trail = training.read(self.home / "checkpoints" / workload.id)
+            trail = training.read(state_folder(self.home, run.site, workload.id))
         except InvalidInput as error:
             trail, untold = None, error.what
         with self.leader.write() as tx:
@@ -266,7 +313,7 @@ class Controller(Desk):
             command=workload.command,
             working_directory=workload.working_directory,
             environment=workload.environment | told,
-            checkpoint=str(self.home / "checkpoints" / workload.id),
+            checkpoint=str(state_folder(self.home, run.site, workload.id)),
             interval_s=self.settings.measure.interval_s,
             meters=self.settings.measure.meters,
             memory_bytes=workload.resources.memory_bytes,

@@ -18,11 +18,12 @@ from heliotrope.errors import InvalidInput, RunError, UnknownName
 from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
-from heliotrope.plan import Candidate, place
+from heliotrope.plan import Candidate, Progress, place
 from heliotrope.prove import Ledger, plan_statement
 from heliotrope.run import sharing
 from heliotrope.run.clock import Clock
 from heliotrope.run.enrolling import Programme
+from heliotrope.run.moving import carriable
 from heliotrope.store import Store, Transaction, runs
 from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
@@ -86,9 +87,19 @@ class Desk:
         return plan, clock
 
     def plan(
-        self, workload: Workload, now_s: float, fleet: Fleet, *, at_once: bool = False, clock: Clock = WALL
+        self,
+        workload: Workload,
+        now_s: float,
+        fleet: Fleet,
+        *,
+        at_once: bool = False,
+        clock: Clock = WALL,
+        ready: Progress | None = None,
     ) -> tuple[Plan, list[Strip]]:
-        """What was asked for at once is planned for now: where there is no room, it waits for its turn."""
+        """What was asked for at once is planned for now: where there is no room, it waits for its turn.
+
+        `ready`: it was under way already, and what it saved lies somewhere.
+        """
         for name in workload.sites:
             fleet.site(name)
         candidates, horizon_s = self.candidates(workload, now_s, fleet, clock=None if at_once else clock)
@@ -103,6 +114,8 @@ class Desk:
             latency_ms=fleet.latency_ms,
             horizon_s=workload.length.high_s if at_once else horizon_s,
             step_s=self.settings.plan.step_s,
+            ready=ready,
+            moves=not at_once and carriable(workload, fleet),
         )
         return plan, [strip_of(c) for c in candidates]
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from heliotrope.model import PauseBy, Plan, RunState, Workload
+from heliotrope.model import PauseBy, Plan, Run, RunState, Workload
 from heliotrope.units import epoch_s
 
 # How a command says that it saved its state and would go on later: sysexits' EX_TEMPFAIL, or a shell's "by SIGTERM".
@@ -43,6 +43,7 @@ class Do(StrEnum):
     """What the controller has to do; each may be done again without harm."""
 
     NOTHING = "nothing"
+    CARRY = "carry"
     LAUNCH = "launch"
     PAUSE = "pause"
     RESUME = "resume"
@@ -84,16 +85,27 @@ def step(
     grace_s: float = 0.0,
     turn: Turn = Turn.GO,
     leave_s: float | None = None,
+    here: str = "",
+    arrived: bool = True,
 ) -> Step:
     """`cancel_s`: since when somebody wants it over. `grace_s`: what it gets to save its state before it is killed.
 
     `leave_s`: since when it has to make room. `attempt` counts those that ended by a fault, not those that made room.
+    `here`: the site that it began at, empty where it did not yet. `arrived`: what an attempt before it saved is there.
     """
     if state.ended:
         return Step(state, slot=slot)
     if sight.seen is Seen.EXITED:
         return _exited(
-            state, slot, attempt, workload, plan, sight, cancelled=cancel_s is not None, leaving=leave_s is not None
+            state,
+            slot,
+            attempt,
+            workload,
+            plan,
+            sight,
+            cancelled=cancel_s is not None,
+            leaving=leave_s is not None,
+            here=here,
         )
     if sight.seen is Seen.GONE:
         if cancel_s is not None:
@@ -107,13 +119,30 @@ def step(
         if workload.flexibility.pause_by is PauseBy.SIGNAL:
             return Step(RunState.PAUSED, Do.PAUSE, slot, reason=MADE_ROOM)
         return _leave(RunState.PAUSING, slot, (now_s if leave_s is None else leave_s) + grace_s, now_s)
-    return _on_plan(state, slot, workload, plan, sight.seen, now_s, grace_s, may=turn is Turn.GO)
+    site = plan.slots[slot].site
+    if here not in {"", site} and workload.flexibility.pause_by is PauseBy.CHECKPOINT:
+        # Planned anew while under way: it leaves now, and another attempt goes on there.
+        if sight.seen is Seen.ABSENT:
+            return Step(RunState.MOVED, slot=slot, reason=_goes_on(plan, site), again=True)
+        return _leave(RunState.PAUSING, slot, epoch_s(plan.made_at) + grace_s, now_s)
+    return _on_plan(state, slot, workload, plan, sight.seen, now_s, grace_s, may=turn is Turn.GO, arrived=arrived)
 
 
 def slot_at(plan: Plan, now_s: float) -> int:
     """The slot that a new attempt belongs to: the first that is not over, else the last."""
     ahead = (i for i, slot in enumerate(plan.slots) if epoch_s(slot.end) > now_s)
     return next(ahead, len(plan.slots) - 1)
+
+
+def saved(run: Run) -> bool:
+    """An attempt whose work another goes on with."""
+    return run.state is RunState.MOVED or (run.state is RunState.LOST and run.exit_code in SAVED)
+
+
+def _goes_on(plan: Plan, site: str) -> str:
+    """With what the plan knows of staying."""
+    stay = next((one.reason for one in plan.alternatives if one.name == "stay"), "")
+    return f"goes on at {site}" + (f"; {stay}" if stay else "")
 
 
 def _leave(state: RunState, slot: int, patience_ends_s: float, now_s: float) -> Step:
@@ -131,6 +160,7 @@ def _exited(
     *,
     cancelled: bool,
     leaving: bool,
+    here: str,
 ) -> Step:
     code = sight.code or 0
     if state is RunState.CANCELLING or (cancelled and code != 0):
@@ -141,7 +171,12 @@ def _exited(
         return Step(RunState.FAILED, slot=slot, exit_code=code, reason=sight.why)
     if leaving and (code in SAVED or code == -signal.SIGKILL):
         return Step(RunState.LOST, Do.REAP, slot, code, MADE_ROOM, again=True)
+    if state is RunState.PAUSING and here not in {"", plan.slots[slot].site}:
+        return Step(RunState.MOVED, Do.REAP, slot, code, _goes_on(plan, plan.slots[slot].site), again=True)
     if state is RunState.PAUSING and slot + 1 < len(plan.slots):
+        there = plan.slots[slot + 1].site
+        if there != plan.slots[slot].site:
+            return Step(RunState.MOVED, Do.REAP, slot, code, _goes_on(plan, there), again=True)
         return Step(RunState.PAUSED, slot=slot + 1, wake_s=epoch_s(plan.slots[slot + 1].start))
     if code in SAVED and workload.flexibility.pause_by is PauseBy.CHECKPOINT and attempt < workload.max_attempts:
         return Step(RunState.LOST, slot=slot, exit_code=code, reason="saved its state and left", again=True)
@@ -159,7 +194,16 @@ def _lost(slot: int, attempt: int, workload: Workload, reason: str, code: int | 
 
 
 def _on_plan(
-    state: RunState, slot: int, workload: Workload, plan: Plan, seen: Seen, now_s: float, grace_s: float, *, may: bool
+    state: RunState,
+    slot: int,
+    workload: Workload,
+    plan: Plan,
+    seen: Seen,
+    now_s: float,
+    grace_s: float,
+    *,
+    may: bool,
+    arrived: bool,
 ) -> Step:
     """Alive or not begun, nobody cancels: what the plan says for this moment. `may`: there is room for it."""
     starts_s, ends_s = epoch_s(plan.slots[slot].start), epoch_s(plan.slots[slot].end)
@@ -170,7 +214,8 @@ def _on_plan(
         # One that was sent holds its room already, even if nothing is seen of it yet.
         if now_s < starts_s or not (may or state is RunState.STARTING):
             return Step(RunState.PAUSED if state is RunState.PAUSED else RunState.WAITING, slot=slot, wake_s=wake_s)
-        return Step(RunState.STARTING, Do.LAUNCH, slot)
+        # While its state is on the way it holds the room that it comes to.
+        return Step(RunState.STARTING, Do.LAUNCH if arrived else Do.CARRY, slot)
     going_on = RunState.STARTING if seen is Seen.QUEUED else RunState.RUNNING
     if state is RunState.PAUSED and by_signal:
         if now_s < starts_s or not may:
