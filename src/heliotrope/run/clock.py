@@ -24,6 +24,10 @@ class Clock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Controller time at a moment of the wall."""
         return wall_s if self.factor == 1 else self.origin_s + (wall_s - self.origin_s) * self.factor
 
+    def wall_at(self, at_s: float) -> float:
+        """The moment of the wall at which controller time is that."""
+        return at_s if self.factor == 1 else self.origin_s + (at_s - self.origin_s) / self.factor
+
     def wall_wait_s(self, seconds: float) -> float:
         """Wall seconds in which that much controller time goes by."""
         return seconds / self.factor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -18,6 +18,8 @@ from heliotrope.plan.share import Turns
 from heliotrope.prove import plan_statement, run_statement
 from heliotrope.prove.records import training
 from heliotrope.run import accounting, engines, lifecycle, sharing
+from heliotrope.run.agenda import Secretary
+from heliotrope.run.board import Card
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of
 from heliotrope.run.engines.protocol import Task
@@ -29,12 +31,11 @@ from heliotrope.run.sharing import Case
 from heliotrope.store import Transaction, runs, shares
 from heliotrope.units import from_epoch
 
-REPLAN_S = 3600.0  # of a run's clock: forecasts are hourly
-REPLAN_WALL_S = 5.0  # a fast clock's hours are short, and planning takes its time
+REPLAN_BUDGET_S = 1.0  # of the wall, in one look: the rest is planned anew at the next
+LOOK_BUDGET_S = 5.0  # of the wall, for one look: the rest has its turn in the next
 LOOK_S = 0.2  # of the wall, between two looks at what can change at any moment
 STAND_BY_S = 1.0  # of the wall, between two looks whether it is one's turn to lead
 GRACE_S = 10.0  # of the wall: what a command gets to save its state before it is killed
-LATE_S = 60.0  # of the wall: a start that was missed by more is chosen anew
 
 
 class Controller(Desk):
@@ -43,7 +44,9 @@ class Controller(Desk):
     def __init__(self, settings: Settings, fleet: Fleet | None = None) -> None:
         super().__init__(settings, fleet)
         self.troubles: dict[str, HelioError] = {}
-        self._looked_s: dict[str, float] = {}
+        self.secretary = Secretary(self.store, self.board)
+        self._cases: dict[str, tuple[int, Case]] = {}
+        self._first = ""
         self._leave_s: dict[str, float] = {}
         self.leader = Leader(self.store)
         self.mover = Mover(self.home)
@@ -62,20 +65,49 @@ class Controller(Desk):
     # Stepping
 
     def step(self) -> float:
-        """One look at everything that is not over; wall seconds until the next look is worth it."""
+        """One look at all that need one; wall seconds until the next is worth it."""
+        began_s = time.monotonic()
         with self.store.read() as tx:
-            cases = sharing.cases(tx)
             owed = runs.without_receipt(tx)
-            said = sharing.decide(cases, self.fleet, sharing.standing(tx, self.fleet, cases))
+        agenda = self.secretary.agenda(self.fleet, time.time())
         self.troubles.clear()
         for run in owed:
             with self._alone(run.workload):
                 self._hand_receipt(run)
-        waits = []
-        for case in cases:
-            with self._alone(case.workload.id):
-                waits.append(self._step(case, said))
-        return min([LOOK_S * 5, *waits])
+        waits = [LOOK_S * 5]
+        for card in agenda.replan:
+            if time.monotonic() - began_s > REPLAN_BUDGET_S:
+                waits.append(0.0)
+                break
+            with self._alone(card.workload):
+                self.secretary.replanned(card, time.time())
+                self._replan(self._case(card))
+                self._cases.pop(card.run, None)
+        for number, card in enumerate(self._round(agenda.look)):
+            if number and time.monotonic() - began_s > LOOK_BUDGET_S:
+                waits.append(0.0)
+                self._first = card.run
+                break
+            with self._alone(card.workload):
+                waits.append(self._step(self._case(card), agenda.said))
+        self._cases = {card.run: self._cases[card.run] for card in agenda.look if card.run in self._cases}
+        waits.append(max(0.0, agenda.until_s - time.time()))
+        # It rests as long as it worked: whoever asks it for something gets a turn.
+        return max(min(waits), min(LOOK_S * 5, time.monotonic() - began_s))
+
+    def _round(self, cards: Sequence[Card]) -> Sequence[Card]:
+        """From the one that the last look had no time for on, so that each has its turn."""
+        at = next((i for i, card in enumerate(cards) if card.run == self._first), 0)
+        self._first = ""
+        return (*cards[at:], *cards[:at])
+
+    def _case(self, card: Card) -> Case:
+        """As the store has it; opened again only where something of it changed."""
+        kept = self._cases.get(card.run)
+        if kept is None or kept[0] != card.seq:
+            with self.store.read() as tx:
+                kept = self._cases[card.run] = (card.seq, sharing.case_of(tx, card.run))
+        return msgspec.structs.replace(kept[1], now_s=card.clock.now_s())
 
     @contextmanager
     def _alone(self, workload_id: str) -> Iterator[None]:
@@ -91,11 +123,9 @@ class Controller(Desk):
 
     def _step(self, case: Case, said: Turns) -> float:
         run, workload, clock, now_s = case.run, case.workload, case.clock, case.now_s
-        turn = sharing.turn_of(case, said)
+        turn = sharing.turn_of(run.id, said)
         if turn is Turn.LEAVE:
             self._leave_s.setdefault(run.id, now_s)
-        if run.state is RunState.WAITING and case.cancel_s is None and self._outdated(case):
-            case = msgspec.structs.replace(case, plan=self._replan(case))
         here = engines.of(case.fleet.site(run.site))
         sight = here.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
         with self.store.read() as tx:
@@ -136,22 +166,6 @@ class Controller(Desk):
             if one.attempt < case.run.attempt and (one.handle or one.started_at)
         ]
         return case.fleet.site(before[-1].site) if before else None
-
-    def _outdated(self, case: Case) -> bool:
-        """Before its start: when forecasts may have changed. After it: when a start chosen for later was missed."""
-        run, plan, clock, now_s = case.run, case.plan, case.clock, case.now_s
-        made_s, start_s = plan.made_at.timestamp(), plan.slots[0].start.timestamp()
-        looked_s = max(made_s, self._looked_s.get(run.workload, made_s))
-        if now_s < start_s:
-            due = (
-                now_s - looked_s > REPLAN_S
-                and clock.wall_wait_s(min(now_s - looked_s, start_s - now_s)) > REPLAN_WALL_S
-            )
-        else:
-            due = start_s > made_s and clock.wall_wait_s(now_s - max(start_s, looked_s)) > LATE_S
-        if due:
-            self._looked_s[run.workload] = now_s
-        return due
 
     def _replan(self, case: Case) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""

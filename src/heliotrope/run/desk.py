@@ -21,6 +21,7 @@ from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
 from heliotrope.plan import Candidate, Progress, place
 from heliotrope.prove import Ledger, plan_statement
 from heliotrope.run import sharing
+from heliotrope.run.board import Board
 from heliotrope.run.clock import Clock
 from heliotrope.run.enrolling import Programme
 from heliotrope.run.moving import carriable
@@ -39,6 +40,7 @@ class Desk:
         self.home = settings.home_path
         self.fleet = fleet or fleets.load(settings.fleet, zone=settings.zone)
         self.store = Store.of(settings)
+        self.board = Board(self.store)
         self.grid = Grid(settings.grid, self.home)
         self.ledger = Ledger(self.store, self.home, settings.prove)
         self.programme = Programme(self.ledger, self.grid, settings)
@@ -125,15 +127,13 @@ class Desk:
         """Every site under what is expected there and what others were promised, and how far ahead that reaches."""
         ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
         span = (hour_floor(now_s), int(ends_s) + S_PER_HOUR)
-        live: list[sharing.Case] = []
         if clock is not None:
-            with self.store.read() as tx:
-                live = sharing.cases(tx)
+            self.board.refresh()
         found = [
             Candidate(
                 site=site,
                 carbon=self.grid.forecast(site.zone, *span, issued_at_s=int(now_s), kind=self.kind),
-                busy=sharing.busy(live, workload, site, self.fleet.sharing, clock) if clock else (),
+                busy=sharing.busy(self.board.at(site.name), workload, site, self.fleet.sharing, clock) if clock else (),
             )
             for site in fleet.sites
         ]

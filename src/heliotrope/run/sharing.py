@@ -10,14 +10,12 @@ import msgspec
 
 from heliotrope.fleet import Fleet
 from heliotrope.fleet.shares import Organisation, Sharing
-from heliotrope.model import Plan, Run, RunState, Site, Workload
+from heliotrope.model import Plan, Run, Site, Workload
 from heliotrope.plan.share import Ask, Pool, Standing, Turns, Use, dominant, standings, total, turns
+from heliotrope.run.board import Board, Card
 from heliotrope.run.clock import Clock
 from heliotrope.run.lifecycle import Turn
 from heliotrope.store import Store, Transaction, runs, shares
-from heliotrope.units import epoch_s
-
-HOLDS = frozenset({RunState.STARTING, RunState.RUNNING, RunState.RESUMING, RunState.PAUSING, RunState.CANCELLING})
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -36,36 +34,35 @@ class Case(msgspec.Struct, frozen=True):
         return min(self.run.slot, len(self.plan.slots) - 1)
 
 
-def cases(tx: Transaction) -> list[Case]:
-    """Of everything in the home that is not over."""
-    return [_case(tx, run) for run in runs.live(tx)]
-
-
-def _case(tx: Transaction, run: Run) -> Case:
+def case_of(tx: Transaction, run_id: str) -> Case:
+    run = runs.run(tx, run_id)
+    assert run is not None
     workload, plan = runs.workload(tx, run.workload), runs.newest_plan(tx, run.workload)
-    clock = Clock(*runs.clock(tx, run.workload))
-    fleet = Fleet(runs.sites(tx, run.workload), home=runs.home(tx, run.workload))
     assert workload is not None
     assert plan is not None
+    clock = Clock(*runs.clock(tx, run.workload))
+    fleet = Fleet(runs.sites(tx, run.workload), home=runs.home(tx, run.workload))
     return Case(run, workload, plan, clock, fleet, runs.cancel_wished_s(tx, run.workload), clock.now_s())
 
 
-def decide(cases: Sequence[Case], fleet: Fleet, standing: dict[str, Standing]) -> Turns:
-    asks = [ask for case in cases if (ask := _ask(case)) is not None]
-    return turns(_pools(cases, fleet), asks, fleet.sharing, standing)
+def decide(tx: Transaction, cards: Sequence[Card], fleet: Fleet, now_s: float) -> Turns:
+    """Among all that run and all whose time has come. `now_s`: of the wall."""
+    asking = [card for card in cards if card.asks(now_s)]
+    latest_s = max((card.clock.at(now_s) for card in asking), default=now_s)
+    pools = _pools(tx, asking, fleet)
+    return turns(pools, [card.ask for card in asking], fleet.sharing, standing(tx, fleet, latest_s))
 
 
-def turn_of(case: Case, said: Turns) -> Turn:
-    if case.run.id in said.leave:
+def turn_of(run_id: str, said: Turns) -> Turn:
+    if run_id in said.leave:
         return Turn.LEAVE
-    return Turn.WAIT if case.run.id in said.why else Turn.GO
+    return Turn.WAIT if run_id in said.why else Turn.GO
 
 
-def standing(tx: Transaction, fleet: Fleet, cases: Sequence[Case]) -> dict[str, Standing]:
+def standing(tx: Transaction, fleet: Fleet, now_s: float) -> dict[str, Standing]:
     """Of whatever ended in the last ten half-lives; before that a thousandth is left. Nobody's where nobody shares."""
     if not fleet.sharing.organisations:
         return {}
-    now_s = max((case.now_s for case in cases), default=time.time())
     half_life_s = fleet.sharing.half_life_s
     uses = (_use(row) for row in shares.ended(tx, now_s - 10 * half_life_s))
     return standings(uses, now_s, half_life_s)
@@ -76,40 +73,19 @@ def _use(row: shares.Ended) -> Use:
     return Use(organisation, row.ended_s, row.energy_j, row.carbon_g, project, row.lent_by)
 
 
-def _ask(case: Case) -> Ask | None:
-    """None where it neither holds room nor wants it yet."""
-    run, slot = case.run, case.plan.slots[case.slot_number]
-    holds = run.state in HOLDS
-    if not holds and (case.now_s < epoch_s(slot.start) or case.cancel_s is not None):
-        return None
-    organisation, _, project = case.workload.organisation.partition("/")
-    resources = case.workload.resources
-    return Ask(
-        id=run.id,
-        organisation=organisation,
-        site=run.site if run.handle else slot.site,
-        devices=max(1, resources.devices) * slot.width,
-        since_s=epoch_s(case.workload.submitted_at),
-        running=holds,
-        pausable=case.workload.flexibility.pausable,
-        project=project,
-        power_w=(resources.power_w or 0.0) * slot.width,
-        energy_j=case.plan.expected.energy_j,
-        carbon_g=case.plan.expected.carbon_g,
-    )
-
-
-def _pools(cases: Sequence[Case], fleet: Fleet) -> list[Pool]:
+def _pools(tx: Transaction, asking: Sequence[Card], fleet: Fleet) -> list[Pool]:
     """Sites as the fleet says now; one that it does not know any more as its work remembers it."""
-    sites = {site.name: site for case in cases for site in case.fleet.sites}
-    sites.update({site.name: site for site in fleet.sites})
+    sites = {site.name: site for site in fleet.sites}
+    for card in asking:
+        if card.ask.site not in sites:
+            sites = {site.name: site for site in runs.sites(tx, card.workload)} | sites
     return [Pool(site.name, site.capacity, site.power_cap_w) for site in sites.values()]
 
 
 def busy(
-    live: Sequence[Case], workload: Workload, site: Site, sharing: Sharing, clock: Clock
+    there: Sequence[Card], workload: Workload, site: Site, sharing: Sharing, clock: Clock
 ) -> tuple[tuple[float, float], ...]:
-    """Spans in which other work's plans leave too little of a site for one unit of this work.
+    """Spans in which the plans of other work, `there`, leave too little of a site for one unit of this work.
 
     Who owns enough of the site looks at its own plans alone: borrowers make room. Work on another clock lives in
     another time, and is not looked at.
@@ -119,17 +95,15 @@ def busy(
     room = int(sharing.organisation(organisation).owns.get(site.name, 0.0) * site.capacity + 1e-9)
     owner = room >= needed
     edges: Counter[float] = Counter()
-    for case in live:
-        other = case.workload
-        if other.id == workload.id or case.clock != clock or case.cancel_s is not None:
+    for card in there:
+        if card.workload == workload.id or card.clock != clock or card.cancelled:
             continue
-        if owner and other.organisation.partition("/")[0] != organisation:
+        if owner and card.ask.organisation != organisation:
             continue
-        for slot in case.plan.slots[case.slot_number :]:
-            if slot.site == site.name:
-                used = max(1, other.resources.devices) * slot.width
-                edges[slot.start.timestamp()] += used
-                edges[slot.end.timestamp()] -= used
+        for name, start_s, end_s, devices in card.spans:
+            if name == site.name:
+                edges[start_s] += devices
+                edges[end_s] -= devices
     return _over(edges, (room if owner else site.capacity) - needed)
 
 
@@ -167,11 +141,13 @@ class Member(msgspec.Struct, frozen=True):
 
 def members(store: Store, fleet: Fleet) -> list[Member]:
     """Everybody who owns, uses or waits; whoever has a turn next comes first."""
+    board, now_s = Board(store), time.time()
+    board.refresh()
+    cards = board.cards()
     with store.read() as tx:
-        live = cases(tx)
-        stands = standing(tx, fleet, live)
-    said = decide(live, fleet, stands)
-    asks = [ask for case in live if (ask := _ask(case)) is not None]
+        stands = standing(tx, fleet, max((card.clock.at(now_s) for card in cards), default=now_s))
+        said = decide(tx, cards, fleet, now_s)
+    asks = [card.ask for card in cards if card.asks(now_s)]
     whole = total(stands)
     names = {o.name for o in fleet.sharing.organisations} | {ask.organisation for ask in asks}
     names |= {name for name in stands if "/" not in name}

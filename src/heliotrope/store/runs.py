@@ -286,3 +286,42 @@ def past_length_s(tx: Transaction, command: tuple[str, ...], factor: float) -> f
     if done.started_at is None or done.ended_at is None:
         return None
     return max(1e-3, (done.ended_at - done.started_at).total_seconds())
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """One that is not over, its bodies still closed: most are looked at without being opened."""
+
+    run: str
+    seq: int
+    state: str
+    run_body: str
+    workload_body: str
+    plan_body: str
+    factor: float
+    origin_s: float
+    cancel_s: float | None
+
+
+def newest_seq(tx: Transaction) -> int:
+    row = tx.one("SELECT coalesce(max(seq), 0) FROM run")
+    return int(row[0]) if row else 0
+
+
+def glances(tx: Transaction, since: int, limit: int) -> list[Glance]:
+    """Those not over that changed since then, the oldest change first."""
+    # As an expression, so that no index on the state is taken: it would sort all of them for each page.
+    live = f"CASE WHEN run.state IN ({_MARKS}) THEN 1 ELSE 0 END = 1"
+    rows = tx.all(
+        "SELECT run.id, run.seq, run.state, run.body, workload.body, plan.body, factor, origin_s, cancel_s FROM run"
+        " JOIN workload ON workload.id = run.workload JOIN submission ON submission.workload = run.workload"
+        " JOIN plan ON plan.id = (SELECT max(id) FROM plan AS newest WHERE newest.workload = run.workload)"
+        " LEFT JOIN wish ON wish.workload = run.workload"
+        f" WHERE run.seq > ? AND {live} ORDER BY run.seq LIMIT ?",
+        (since, *_LIVE, limit),
+    )
+    return [Glance(*row) for row in rows]
+
+
+def ended_since(tx: Transaction, seq: int) -> list[str]:
+    rows = tx.all(f"SELECT id FROM run WHERE seq > ? AND state NOT IN ({_MARKS})", (seq, *_LIVE))
+    return [str(row[0]) for row in rows]
