@@ -41,7 +41,7 @@ def up(home):
     helio(home, "run", "--fleet", "example", "--detach", "--length", "2h", "--within", "40h", "--", "sleep", "1")
     yield json.loads(line)["url"].rstrip("/")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out == ""
     assert "Traceback" not in err
@@ -96,11 +96,11 @@ def test_a_run_appears_while_one_looks(tab, home):
     assert page.get_by_role("link", name="python -c").count() == 0
     helio(home, "run", "--fleet", "example", "--detach", "--now", "--length", "1m", "--", sys.executable, "-c", WORK)
     link = page.get_by_role("link", name="python").first
-    link.wait_for(timeout=15_000)
+    link.wait_for(timeout=60_000)
     link.click()
-    page.get_by_text("step 0").wait_for(timeout=20_000)
-    page.locator(".state.done").wait_for(timeout=30_000)
-    page.get_by_text("helio log verify").wait_for(timeout=10_000)
+    page.get_by_text("step 0").wait_for(timeout=60_000)
+    page.locator(".state.done").wait_for(timeout=60_000)
+    page.get_by_text("helio log verify").wait_for(timeout=60_000)
     assert page.locator("#made").is_visible()
     assert page.locator(".badge").count() >= 7
 
@@ -170,9 +170,9 @@ def test_text_can_be_read(tab, path, scheme):
 
 def test_filters_survive_a_reload_and_the_live_stream(tab, home):
     page = tab("/runs?state=waiting")
-    page.locator(".live.on").wait_for(timeout=10_000)
+    page.locator(".live.on").wait_for(timeout=60_000)
     helio(home, "run", "--fleet", "example", "--detach", "--length", "2h", "--within", "40h", "--", "sleep", "2")
-    page.get_by_role("link", name="sleep 2").wait_for(timeout=15_000)
+    page.get_by_role("link", name="sleep 2").wait_for(timeout=60_000)
     assert page.get_by_label("State").input_value() == "waiting"
     assert page.locator("td.state.done").count() == 0
 
