@@ -32,7 +32,7 @@ from heliotrope.run import logs
 from heliotrope.run.agents import tails, wire
 from heliotrope.run.agents.belief import impossible
 from heliotrope.run.agents.wire import Join, Report, Sync, Tail
-from heliotrope.run.folder import Exit
+from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.views import run_view
 from houses import Hub
@@ -186,6 +186,35 @@ def test_cut_off_for_longer_than_its_lease_it_ends_what_it_runs(home, fleet_file
         process.terminate()
         process.wait(20)
         hub.open()
+        hub.close()
+
+
+def test_an_agent_that_is_killed_for_good_leaves_nothing_running(home, fleet_file, tmp_path, monkeypatch):
+    """Its warden ends what it began, when its lease is over and before it is begun elsewhere."""
+    hub = Hub(home, fleet_file, lease_s=2.0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heliotrope", "site", "join", hub.server.url.rstrip("/"), "--token", hub.token()],
+        env=os.environ | {"HELIO_HOME": str(tmp_path / "north")},
+    )
+    try:
+        began = tmp_path / "began"
+        code = f"import pathlib, time; pathlib.Path({str(began)!r}).touch(); time.sleep(600)"
+        hub.controller.submit(at_north("w", code, max_attempts=1), at_once=True)
+        hub.step_until(began.exists)
+        process.kill()
+        process.wait(20)
+        ended = Folder(tmp_path / "north" / "runs" / "w-1" / "0")
+        deadline = time.monotonic() + 60
+        while ended.exit is None:
+            assert hub.state("w") is RunState.RUNNING, "nobody gives it up before"
+            assert time.monotonic() < deadline
+            hub.controller.step()
+            time.sleep(0.05)
+        assert ended.exit.code == -signal.SIGTERM, "it was asked to save"
+        monkeypatch.setattr("heliotrope.run.engines.agent.MARGIN_S", 0.0)
+        hub.step_until(lambda: hub.state("w") is RunState.FAILED)
+    finally:
+        process.kill()
         hub.close()
 
 

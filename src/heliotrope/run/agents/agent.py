@@ -19,7 +19,8 @@ import msgspec
 from heliotrope.errors import EngineError, InvalidInput, ProviderDenied, ProviderDown, RunError
 from heliotrope.model import Site
 from heliotrope.run import accounting, engines
-from heliotrope.run.agents import tails, wire
+from heliotrope.run.agents import tails, warden, wire
+from heliotrope.run.agents.membership import GRACE_S, Membership, Orders
 from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Tail, Wanted, Wish
 from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen
@@ -27,28 +28,9 @@ from heliotrope.run.lifecycle import Seen
 if TYPE_CHECKING:
     import aiohttp
 
-GRACE_S = 10.0  # to save and leave, when the lease is over
 REFUSED_S = 5.0  # between two tries of an agent that is not believed any more
 ANSWER_S = 20.0
 REJOIN = "ask whoever keeps it for a token: helio site join URL --token TOKEN"
-
-
-class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """HOME/agent.json, its owner's alone: who it is to which office. `seed` signs."""
-
-    url: str
-    site: str
-    seed: bytes
-    lease_s: float
-    sync_s: float
-
-
-class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """HOME/errands.json: the last that the office said, and when it was asked."""
-
-    asked_s: float
-    number: int
-    errands: tuple[Errand, ...] = ()
 
 
 class Agent:
@@ -65,6 +47,7 @@ class Agent:
         if self._lock is None:
             raise RunError(f"another agent runs in {home}", hint="stop it, or give this one a --home of its own")
         self.life = secrets.token_hex(8)
+        self.site = site
         self.engine = engines.of(site)
         self.orders = Folder(home).read("errands", Orders) or Orders(0.0, 0)
         self._answered = time.monotonic() - max(0.0, time.time() - self.orders.asked_s)
@@ -81,6 +64,8 @@ class Agent:
                 reports = await asyncio.to_thread(self.look)
                 said = await asyncio.to_thread(tails.cut, self.home / "runs", self._wanted)
                 await self._sync(session, reports, said)
+                if self.orders.errands:
+                    await asyncio.to_thread(warden.send, self.home, self.site)
                 await asyncio.to_thread(self.act)
                 if self._refused and self._is_empty():
                     raise ProviderDenied(f"{self.membership.url} does not know this agent any more", hint=REJOIN)

@@ -1,0 +1,114 @@
+"""Keeps the lease when its agent cannot: killed and not started again, it would leave work running that others begin.
+
+`python -m heliotrope.run.agents.warden HOME LOCK_FD`, sent by the agent before it begins anything, and living on its
+own. It holds HOME/warden.lock as long as it lives, and lives as long as something is there to be ended.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from heliotrope.errors import EngineError
+from heliotrope.model import Site
+from heliotrope.run import engines
+from heliotrope.run.agents import tails
+from heliotrope.run.agents.membership import GRACE_S, Membership, Orders
+from heliotrope.run.engines.protocol import Engine
+from heliotrope.run.folder import Folder
+from heliotrope.run.lifecycle import Seen
+
+LOOK_S = 2.0
+IDLE_S = 30.0  # nothing of it lives: an agent that gets new work sends another warden
+
+
+class Reach(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """HOME/engine.json: what runs things here, for whoever has to end them."""
+
+    engine: str
+    options: dict[str, str | bool | float]
+
+
+def send(home: Path, site: Site) -> None:
+    """Unless one is there. The lock is its own from before it begins, so that there are never two."""
+    folder = Folder(home)
+    lock = folder.try_lock("warden.lock")
+    if lock is None:
+        return
+    try:
+        folder.write("engine", Reach(site.engine, dict(site.engine_options)))
+        with (home / "warden.log").open("ab") as log:
+            subprocess.run(
+                [sys.executable, "-m", "heliotrope.run.agents.warden", str(home), str(lock)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock,),
+                check=True,
+            )
+    finally:
+        os.close(lock)
+
+
+class Warden:
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        reach = Folder(home).read("engine", Reach)
+        assert reach is not None, "whoever sends a warden says what runs things here"
+        self.engine: Engine = engines.engine(reach.engine, **reach.options)
+        self._number, self._heard = -1, 0.0
+        self._asked: dict[str, float] = {}
+
+    def guard(self) -> None:
+        idle_since = time.monotonic()
+        while time.monotonic() - idle_since < IDLE_S:
+            member, orders = Folder(self.home).read("agent", Membership), Folder(self.home).read("errands", Orders)
+            if member is None or orders is None:
+                return
+            if self._look(orders, member.lease_s):
+                idle_since = time.monotonic()
+            time.sleep(min(LOOK_S, member.lease_s / 2))
+
+    def _look(self, orders: Orders, lease_s: float) -> bool:
+        """Whether anything lives. The steady clock counts from when the last answer was first seen here."""
+        if orders.number != self._number:
+            self._number = orders.number
+            self._heard = time.monotonic() - max(0.0, time.time() - orders.asked_s)
+        alone_s = time.monotonic() - self._heard
+        lives = False
+        for errand in orders.errands:
+            handle = str(tails.folder_at(self.home / "runs", errand.name).path)
+            try:
+                seen = self.engine.observe(handle).seen
+                lives = lives or seen in {Seen.ALIVE, Seen.QUEUED, Seen.GONE}
+                if alone_s > lease_s:
+                    self._end(handle, seen)
+            except EngineError as error:
+                sys.stderr.write(f"{errand.name}: {error.what}; tried again\n")
+                lives = True
+        return lives
+
+    def _end(self, handle: str, seen: Seen) -> None:
+        if seen is Seen.GONE:
+            self.engine.reap(handle)
+        elif seen in {Seen.ALIVE, Seen.QUEUED}:
+            asked = self._asked.setdefault(handle, time.monotonic())
+            (self.engine.save if time.monotonic() - asked < GRACE_S else self.engine.kill)(handle)
+
+
+def main() -> None:
+    # Whoever sent it waits for this first process alone; the one that stays has no parent to miss.
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.set_inheritable(int(sys.argv[2]), False)
+    Warden(Path(sys.argv[1])).guard()
+
+
+if __name__ == "__main__":
+    main()
