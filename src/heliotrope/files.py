@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
@@ -17,18 +17,25 @@ def write_whole(path: Path, raw: bytes | memoryview, *, mode: int = 0o644) -> No
 
 def put_whole(path: Path, raw: bytes | memoryview, *, mode: int = 0o644) -> None:
     """Whole, and its bytes durable; its name is durable once `sync_folders` was called on its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        with os.fdopen(handle, "wb") as out:
+    put_all([(path, raw)], mode=mode)
+
+
+def put_all(files: Iterable[tuple[Path, bytes | memoryview]], *, mode: int = 0o644) -> None:
+    """Each as `put_whole` leaves it. All are written before one is waited for: the disk then commits many at once."""
+    with ExitStack() as stack:
+        written: list[tuple[int, Path, Path]] = []
+        for path, raw in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+            out = stack.enter_context(os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb"))
+            stack.callback(fresh.unlink, missing_ok=True)
             out.write(raw)
             out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+            written.append((out.fileno(), fresh, path))
+        for handle, _, _ in written:
+            os.fsync(handle)
+        for _, fresh, path in written:
+            fresh.replace(path)
 
 
 def sync_folders(folders: Iterable[Path]) -> None:

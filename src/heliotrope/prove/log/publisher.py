@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePath
 
 from heliotrope.errors import SplitView
-from heliotrope.files import put_whole, sync_folders, write_whole
+from heliotrope.files import put_all, sync_folders, write_whole
 from heliotrope.prove.formats import tiles
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Note
 from heliotrope.prove.keys import KeyRing
 from heliotrope.prove.log import sequencer
 from heliotrope.store import Store, Transaction
+
+_AT_ONCE = 64  # files open together
 
 
 def prepare(store: Store, folder: Path, origin: str, keys: KeyRing) -> Note:
@@ -49,21 +53,24 @@ def newest(tx: Transaction, *, quorum: int = 0) -> Note | None:
 def write_tiles(tx: Transaction, folder: Path, old: int, new: int) -> None:
     """The files a tree of `new` has beyond one of `old`, durable when this returns."""
     folders: set[Path] = set()
-    todo = list(tiles.tiles_between(old, new))
-    for level, n, width in sorted(todo, key=lambda tile: tile[0]):
-        if level == 0:
-            start = n * tiles.WIDTH
-            bundle = tiles.encode_bundle(sequencer.read_entries(tx, start, start + width))
-            folders |= _put(folder, tiles.tile_path("entries", n, width), bundle)
-    for level, n, width in todo:
-        folders |= _put(folder, tiles.tile_path(level, n, width), sequencer.read_tile(tx, level, n, width))
+    files = _files(tx, old, new)
+    while some := list(islice(files, _AT_ONCE)):
+        put_all((folder / path, raw) for path, raw in some)
+        # Every folder whose entries must be made durable: from the file's up to the log's own.
+        folders.update(folder / above for path, _ in some for above in PurePath(path).parents)
     sync_folders(sorted(folders))
 
 
-def _put(folder: Path, path: str, raw: bytes) -> set[Path]:
-    """The folders whose entries must be made durable: every one from the file's up to the log's own."""
-    put_whole(folder / path, raw)
-    return {folder / above for above in PurePath(path).parents}
+def _files(tx: Transaction, old: int, new: int) -> Iterator[tuple[str, bytes]]:
+    """Bundles of entries, then tiles, from the leaves up."""
+    todo = sorted(tiles.tiles_between(old, new), key=lambda tile: tile[0])
+    for level, n, width in todo:
+        if level == 0:
+            start = n * tiles.WIDTH
+            bundle = tiles.encode_bundle(sequencer.read_entries(tx, start, start + width))
+            yield tiles.tile_path("entries", n, width), bundle
+    for level, n, width in todo:
+        yield tiles.tile_path(level, n, width), sequencer.read_tile(tx, level, n, width)
 
 
 def shown_tree(folder: Path) -> Checkpoint | None:

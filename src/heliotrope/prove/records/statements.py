@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -112,7 +113,8 @@ def run_statement(
     return Statement("run", run.id, record.statement("run", run.id, _digest(_run(run)), predicate), kept)
 
 
-def software() -> dict[str, str]:
+@cache
+def software() -> Mapping[str, str]:
     """Which version said it: models and factors change between them."""
     return {"heliotrope": version("heliotrope")}
 
