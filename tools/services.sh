@@ -5,6 +5,7 @@ missing=""
 PATH="$PATH:/usr/sbin:/sbin"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v snmpd >/dev/null 2>&1 || missing="$missing snmpd"
+command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 for need in slurmctld slurmd slurmdbd slurmrestd munged mariadbd; do
   command -v "$need" >/dev/null 2>&1 && continue

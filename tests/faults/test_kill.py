@@ -193,12 +193,5 @@ def ordeal(tmp_path, request):
 
 
 def test_ten_kills(ordeal):
-    ordeal.go(10)
+    ordeal.go(10)  # `bench/run.py` goes on to a hundred
     assert check(ordeal) >= 3
-
-
-@pytest.mark.slow
-def test_a_hundred_kills(ordeal):
-    ordeal.go(100)
-    assert min(ordeal.kills.values()) > 30
-    assert check(ordeal) > 3

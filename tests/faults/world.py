@@ -26,6 +26,7 @@ from heliotrope.run import Controller, engines
 from heliotrope.run.agents.office import Office
 from heliotrope.run.lifecycle import Seen
 from heliotrope.store import Store, runs
+from heliotrope.store.sqlite import SqliteSession
 from heliotrope.units import from_epoch
 
 BEGAN_S = 1_800_000_000.0
@@ -72,7 +73,9 @@ class World:
         self.home = folder / "home"
         patch.setattr(time, "time", self.now_s)
         patch.setattr(time, "monotonic", lambda: self.elapsed_s)
+        # Power does not fail here: processes do, and what they wrote is there.
         patch.setattr(os, "fsync", lambda _: None)
+        patch.setattr(SqliteSession, "__init__", _without_waiting(SqliteSession.__init__))
         patch.setattr(Store, "write", self._writer(Store.write))
         patch.setattr(engines, "of", self._engine)
         self.fleet = Fleet(SITES, home="here", sharing=Sharing(ORGANISATIONS, grace_s=30.0, half_life_s=600.0))
@@ -356,6 +359,14 @@ class World:
         checked = check_all(self.controller.ledger)
         self._drop()
         return checked.records
+
+
+def _without_waiting(real):
+    def begin(session, path):
+        real(session, path)
+        session.run("PRAGMA synchronous=OFF")
+
+    return begin
 
 
 def schedule(world, number):

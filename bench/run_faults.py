@@ -1,0 +1,79 @@
+"""What survives faults: random schedules in virtual time, and over real processes. `bench/run_faults.py [--quick] [--json]`"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from table import Row, run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from faults import cable
+from faults.realm import Realm
+from faults.world import World, schedule
+
+LAWS = "each job ends once or says why not; a record for each bill, and its joules; room and quotas kept; log verified"
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    yield from _virtual(homes=1 if quick else 10, each=150 if quick else 250)
+    yield from _real(4 if quick else 200)
+
+
+def _virtual(homes: int, each: int) -> Iterator[Row]:
+    """The tests' own world, with seeds that the tests do not have."""
+    ends: Counter[str] = Counter()
+    met: Counter[str] = Counter()
+    broken, done, wrong = 0, 0, ""
+    for seed in range(1000, 1000 + homes):
+        with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            world = World(Path(folder), seed, patch)
+            try:
+                for number in range(each):
+                    ends += schedule(world, number)
+                    done += 1
+                world.check_log()
+            except AssertionError as error:
+                broken, wrong = broken + 1, f"seed {seed}: {str(error).splitlines()[0]}"
+            met += world.met
+    kills = sum(count for name, count in met.items() if name.startswith("killed"))
+    cuts = sum(count for name, count in met.items() if name.endswith(("lost", "unanswered", "twice")))
+    how = f"{kills:,} kills at writes, {cuts:,} words lost or doubled, {met['disk full']:,} full disks, {met['a thief']:,} thieves"
+    yield Row("schedules of faults in virtual time", done, "", f">= {homes * each}", how=how)
+    said = ", ".join(f"{count:,} {name}" for name, count in ends.most_common())
+    yield Row("of them against a law", broken, "", "= 0", how=wrong or f"{LAWS}; jobs: {said}")
+
+
+def _real(rounds: int) -> Iterator[Row]:
+    name = "schedules over real processes and a network namespace"
+    if reason := cable.missing():
+        yield Row(name, None, "", f">= {rounds}", how=reason)
+        return
+    wrong = ""
+    with tempfile.TemporaryDirectory() as folder:
+        realm = Realm(Path(folder), time.time_ns(), 1)
+        began = time.monotonic()
+        try:
+            realm.open()
+            for _ in range(rounds):
+                realm.round()
+            realm.check_log()
+        except AssertionError as error:
+            wrong = str(error).splitlines()[0]
+        finally:
+            spent_s = time.monotonic() - began
+            realm.close()
+    faults = ", ".join(f"{count} {what}" for what, count in realm.met.most_common())
+    yield Row(name, realm.rounds, "", f">= {rounds}", how=f"{faults}; {realm.jobs_done} jobs; {spent_s:.0f} s")
+    yield Row("of them against a law", int(bool(wrong)), "", "= 0", how=wrong or LAWS)
+
+
+if __name__ == "__main__":
+    run("run: what it survives", rows)
