@@ -58,14 +58,14 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         import aiohttp
 
+        await asyncio.to_thread(warden.introduce, self.home, self.site)
         patience = aiohttp.ClientTimeout(total=ANSWER_S)
         async with aiohttp.ClientSession(self.membership.url, timeout=patience) as session:
             while not stop.is_set():
+                await asyncio.to_thread(warden.send, self.home)
                 reports = await asyncio.to_thread(self.look)
                 said = await asyncio.to_thread(tails.cut, self.home / "runs", self._wanted)
                 await self._sync(session, reports, said)
-                if self.orders.errands:
-                    await asyncio.to_thread(warden.send, self.home, self.site)
                 await asyncio.to_thread(self.act)
                 if self._refused and self._is_empty():
                     raise ProviderDenied(f"{self.membership.url} does not know this agent any more", hint=REJOIN)

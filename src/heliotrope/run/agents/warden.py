@@ -22,26 +22,33 @@ from heliotrope.run.agents.membership import GRACE_S, Membership, Orders
 from heliotrope.run.engines.protocol import Engine
 from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.processes import Identity, alive, identity
 
 LOOK_S = 2.0
-IDLE_S = 30.0  # nothing of it lives: an agent that gets new work sends another warden
+IDLE_S = 10.0  # neither its agent lives nor anything that one began
 
 
 class Reach(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """HOME/engine.json: what runs things here, for whoever has to end them."""
+    """HOME/engine.json: what runs things here and which process is the agent, for whoever has to do without it."""
 
     engine: str
     options: dict[str, str | bool | float]
+    agent: Identity
 
 
-def send(home: Path, site: Site) -> None:
+def introduce(home: Path, site: Site) -> None:
+    """By the agent, when it begins."""
+    me = identity(os.getpid())
+    assert me is not None, "whoever asks is there"
+    Folder(home).write("engine", Reach(site.engine, dict(site.engine_options), me))
+
+
+def send(home: Path) -> None:
     """Unless one is there. The lock is its own from before it begins, so that there are never two."""
-    folder = Folder(home)
-    lock = folder.try_lock("warden.lock")
+    lock = Folder(home).try_lock("warden.lock")
     if lock is None:
         return
     try:
-        folder.write("engine", Reach(site.engine, dict(site.engine_options)))
         with (home / "warden.log").open("ab") as log:
             subprocess.run(
                 [sys.executable, "-m", "heliotrope.run.agents.warden", str(home), str(lock)],
@@ -67,10 +74,12 @@ class Warden:
     def guard(self) -> None:
         idle_since = time.monotonic()
         while time.monotonic() - idle_since < IDLE_S:
-            member, orders = Folder(self.home).read("agent", Membership), Folder(self.home).read("errands", Orders)
-            if member is None or orders is None:
+            folder = Folder(self.home)
+            member, reach = folder.read("agent", Membership), folder.read("engine", Reach)
+            if member is None or reach is None:
                 return
-            if self._look(orders, member.lease_s):
+            lives = self._look(folder.read("errands", Orders) or Orders(0.0, 0), member.lease_s)
+            if lives or alive(reach.agent):
                 idle_since = time.monotonic()
             time.sleep(min(LOOK_S, member.lease_s / 2))
 
