@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from heliotrope.model import Flexibility, Resources, RunState, Slot
 from heliotrope.plan.share import Ask
 from heliotrope.run.clock import Clock
+from heliotrope.run.hours import Hours, Span
 from heliotrope.store import Store, runs
 from heliotrope.units import epoch_s
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 HOLDS = frozenset({RunState.STARTING, RunState.RUNNING, RunState.RESUMING, RunState.PAUSING, RunState.CANCELLING})
 _PAGE = 500
+_KEPT_HOURS = 24 * 7  # after so many, those that are over are left behind
 
 
 class _Run(msgspec.Struct):
@@ -55,6 +62,7 @@ class Card(msgspec.Struct, frozen=True, gc=False):
     """What must be known of one to tell whether to look closer. `ask`: what it wants when its time has come.
 
     `spans`: site, start and end (epoch s of its own clock), devices, from the slot that it is at on.
+    `moves`: it may go on elsewhere while it is under way.
     """
 
     run: str
@@ -67,6 +75,7 @@ class Card(msgspec.Struct, frozen=True, gc=False):
     sent: bool
     ask: Ask
     spans: tuple[tuple[str, float, float, int], ...]
+    moves: bool = False
 
     @property
     def starts_s(self) -> float:
@@ -113,6 +122,7 @@ def card_of(glance: runs.Glance) -> Card:
         sent=bool(run.handle),
         ask=ask,
         spans=spans,
+        moves=work.flexibility.moves,
     )
 
 
@@ -125,6 +135,7 @@ class Board:
         self._seq = 0
         self._cards: dict[str, Card] = {}
         self._at: defaultdict[str, dict[str, Card]] = defaultdict(dict)
+        self._hours: Hours | None = None
 
     def refresh(self) -> int:
         """As of now; a number that differs whenever anything changed."""
@@ -152,18 +163,35 @@ class Board:
         with self._lock:
             return list(self._at[site].values()) if site in self._at else []
 
+    def used(self, sites: Sequence[str], first: int, count: int) -> NDArray[np.int64]:
+        """Devices promised for all of each hour (numbered from the epoch), sites in rows; on the wall's clock alone."""
+        with self._lock:
+            if self._hours is None or not 0 <= first - self._hours.first < _KEPT_HOURS:
+                self._hours = Hours(first)
+                for card in self._cards.values():
+                    self._hours.add(_promised(card))
+            return self._hours.used(sites, first, count)
+
     def _put(self, card: Card) -> None:
         self._drop(card.run)
         self._cards[card.run] = card
+        if self._hours is not None:
+            self._hours.add(_promised(card))
         for site in _sites(card):
             self._at[site][card.run] = card
 
     def _drop(self, name: str) -> None:
         card = self._cards.pop(name, None)
         if card is not None:
+            if self._hours is not None:
+                self._hours.add(_promised(card), -1)
             for site in _sites(card):
                 self._at[site].pop(name, None)
 
 
 def _sites(card: Card) -> Iterable[str]:
     return {span[0] for span in card.spans}
+
+
+def _promised(card: Card) -> tuple[Span, ...]:
+    return card.spans if card.clock.factor == 1 and not card.cancelled else ()

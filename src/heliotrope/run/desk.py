@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from heliotrope.config import Settings
 from heliotrope.errors import InvalidInput, RunError, UnknownName
 from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
-from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Workload
+from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Site, Workload
 from heliotrope.plan import Candidate, Progress, place
 from heliotrope.prove import Ledger, plan_statement
 from heliotrope.run import sharing
 from heliotrope.run.board import Board
+from heliotrope.run.choosing import MANY, Chooser
 from heliotrope.run.clock import Clock
 from heliotrope.run.enrolling import Programme
 from heliotrope.run.moving import carriable
@@ -45,6 +46,7 @@ class Desk:
         self.ledger = Ledger(self.store, self.home, settings.prove)
         self.programme = Programme(self.ledger, self.grid, settings)
         self.kind = SignalKind.parse(settings.grid.kind)
+        self.chooser = Chooser(self.grid, self.kind, self.board)
 
     def close(self) -> None:
         self.store.close()
@@ -104,40 +106,67 @@ class Desk:
         """
         for name in workload.sites:
             fleet.site(name)
-        candidates, horizon_s = self.candidates(workload, now_s, fleet, clock=None if at_once else clock)
+        moves = not at_once and carriable(workload, fleet)
+        ends_s = self._ends_s(workload, now_s)
+
+        def among(candidates: Sequence[Candidate]) -> Plan:
+            return place(
+                workload,
+                candidates,
+                now_s=now_s,
+                home=fleet.home,
+                latency_ms=fleet.latency_ms,
+                horizon_s=workload.length.high_s if at_once else ends_s - now_s,
+                step_s=self.settings.plan.step_s,
+                ready=ready,
+                moves=moves,
+            )
+
         if at_once:
-            here = workload.sites[0] if workload.sites else fleet.home
-            candidates = [c for c in candidates if c.site.name == here]
-        plan = place(
-            workload,
-            candidates,
-            now_s=now_s,
-            home=fleet.home,
-            latency_ms=fleet.latency_ms,
-            horizon_s=workload.length.high_s if at_once else horizon_s,
-            step_s=self.settings.plan.step_s,
-            ready=ready,
-            moves=not at_once and carriable(workload, fleet),
-        )
-        return plan, [strip_of(c) for c in candidates]
+            here = fleet.site(workload.sites[0] if workload.sites else fleet.home)
+            candidates = [Candidate(here, self._forecast(here, now_s, ends_s))]
+        elif len(fleet.sites) <= MANY:
+            candidates, _ = self.candidates(workload, now_s, fleet, clock=clock)
+        else:
+            self.board.refresh()
+            plan, candidates = self.chooser.choose(
+                workload,
+                fleet,
+                now_s,
+                ends_s,
+                clock,
+                lambda site: Candidate(
+                    site, self.chooser.forecast(site.zone, now_s, ends_s), busy=self._busy(workload, site, clock)
+                ),
+                among,
+                ready=ready,
+                moves=moves,
+            )
+            return plan, [strip_of(c) for c in candidates]
+        return among(candidates), [strip_of(c) for c in candidates]
 
     def candidates(
-        self, workload: Workload, now_s: float, fleet: Fleet, *, clock: Clock | None = WALL
+        self, workload: Workload, now_s: float, fleet: Fleet, *, clock: Clock = WALL
     ) -> tuple[list[Candidate], float]:
         """Every site under what is expected there and what others were promised, and how far ahead that reaches."""
-        ends_s = max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
-        span = (hour_floor(now_s), int(ends_s) + S_PER_HOUR)
-        if clock is not None:
-            self.board.refresh()
+        ends_s = self._ends_s(workload, now_s)
+        self.board.refresh()
         found = [
-            Candidate(
-                site=site,
-                carbon=self.grid.forecast(site.zone, *span, issued_at_s=int(now_s), kind=self.kind),
-                busy=sharing.busy(self.board.at(site.name), workload, site, self.fleet.sharing, clock) if clock else (),
-            )
+            Candidate(site, self._forecast(site, now_s, ends_s), busy=self._busy(workload, site, clock))
             for site in fleet.sites
         ]
         return found, ends_s - now_s
+
+    def _ends_s(self, workload: Workload, now_s: float) -> float:
+        """How far plans look ahead."""
+        return max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
+
+    def _forecast(self, site: Site, now_s: float, ends_s: float) -> Signal:
+        span = (hour_floor(now_s), int(ends_s) + S_PER_HOUR)
+        return self.grid.forecast(site.zone, *span, issued_at_s=int(now_s), kind=self.kind)
+
+    def _busy(self, workload: Workload, site: Site, clock: Clock) -> tuple[tuple[float, float], ...]:
+        return sharing.busy(self.board.at(site.name), workload, site, self.fleet.sharing, clock)
 
     def _check_command(self, workload: Workload) -> None:
         """Before anything is promised: a command that is not there can be told now."""
