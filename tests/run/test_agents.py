@@ -14,12 +14,16 @@ import urllib.request
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
+from fakemachine import FakeMachine, FakeNvml
+from heliotrope import fleet
+from heliotrope.cli.root import helio
 from heliotrope.config import WebSettings
-from heliotrope.errors import BadSignature, InvalidInput, StaleRequest, UnknownName
+from heliotrope.errors import BadSignature, InvalidInput, StaleRequest, UnknownName, UnknownZone, UsageError
 from heliotrope.model import (
     Device,
     Estimate,
@@ -29,7 +33,7 @@ from heliotrope.model import (
     RunState,
 )
 from heliotrope.run import logs
-from heliotrope.run.agents import tails, wire
+from heliotrope.run.agents import here, tails, wire
 from heliotrope.run.agents.belief import impossible
 from heliotrope.run.agents.wire import Join, Report, Sync, Tail
 from heliotrope.run.folder import Exit, Folder
@@ -463,15 +467,59 @@ def test_over_http_a_stranger_is_told_no_and_a_garbled_request_what_is_wrong(hub
 
 
 def test_a_site_describes_itself(tmp_path):
-    from click.testing import CliRunner
-
-    from heliotrope import fleet
-    from heliotrope.cli.root import helio
-
     told = CliRunner().invoke(helio, ["site", "init", "--name", "attic", "--zone", "NL", "--home", str(tmp_path)])
     assert told.exit_code == 0, told.output
     path = tmp_path / "fleet.toml"
-    path.write_text(told.output)
+    path.write_text(told.stdout)
     site = fleet.load(path).site("attic")
-    assert site.zone == "NL"
+    assert (site.zone, site.jurisdiction, site.engine) == ("NL", "EU", "agent")
     assert site.devices[0].max_w > site.devices[0].idle_w > 0
+    # What holds until somebody says otherwise may be said as it stands.
+    said = "\n".join(line.removeprefix("# ") for line in told.stdout.splitlines() if "?" not in line and " = " in line)
+    path.write_text("[[site]]\n" + said.partition("[[site.devices]]")[0].partition("\nid = ")[0])
+    assert fleet.load(path).site("attic").jurisdiction == "EU"
+    wrong = CliRunner().invoke(helio, ["site", "init", "--zone", "DEE", "--home", str(tmp_path)])
+    assert isinstance(wrong.exception, UnknownZone)
+
+
+class Limited(FakeNvml):
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle):  # noqa: N802
+        return 100_000, int(self._gpu(handle, "limit_w") * 1000)
+
+
+def test_accelerators_are_found_alike_ones_together(tmp_path):
+    """Else a reading of theirs would be more than its devices could have drawn."""
+    many = [{"name": "NVIDIA H100", "limit_w": 700.0}] * 2 + [{"name": b"NVIDIA L4", "limit_w": 72.0}, {"name": "dumb"}]
+    library = Limited(*many)
+    cpu, *gpus = here.found(FakeMachine(tmp_path).system, library)
+    assert cpu.kind == "cpu"
+    assert [(gpu.model, gpu.count) for gpu in gpus] == [("NVIDIA H100", 2), ("NVIDIA L4", 1)]
+    assert all(gpu.max_w >= limit_w for gpu, limit_w in zip(gpus, (700.0, 72.0), strict=True))
+
+
+def test_of_a_cluster_behind_an_agent_this_machine_says_no_devices():
+    assert here.this_site("DE", "slurm", ("partition=green",)).devices == ()
+    assert here.this_site("DE").devices != ()
+
+
+def test_an_agent_takes_no_home_of_a_house(hub, home):
+    told = CliRunner().invoke(helio, ["site", "join", "http://localhost:1", "--home", str(home)])
+    assert isinstance(told.exception, UsageError)
+    assert "the home of a house" in str(told.exception)
+
+
+def test_whoever_keeps_the_house_shuts_an_agent_out(hub, home, fleet_file):
+    site = Site(hub.house.office, hub.token())
+    site.sync()
+
+    def told(*words):
+        done = CliRunner().invoke(helio, ["site", *words, "--home", str(home)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert told("agents").splitlines()[1].endswith("yes")
+    assert told("shut-out", "north", "--fleet", str(fleet_file)).startswith("north: shut out")
+    assert "no: shut out" in told("agents")
+    hub.house.office._agents.clear()
+    with pytest.raises(BadSignature, match="no agent of north"):
+        site.sync()

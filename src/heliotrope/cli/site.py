@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from heliotrope.cli.shared import Context, print_json, say, shared_options
-from heliotrope.units import parse_duration_s
+from heliotrope.errors import UsageError
+from heliotrope.units import parse_duration_s, show_duration
 
 if TYPE_CHECKING:
     from heliotrope.run.agents.agent import Agent
+    from heliotrope.run.agents.office import Office
 
 
 @click.group()
@@ -29,18 +31,21 @@ def token(context: Context, name: str, fleet: str | None, valid: str) -> None:
     """Make a token that lets one agent in as site NAME, once."""
     import time
 
+    made = _office(context, fleet).token(name, valid_s=parse_duration_s(valid, field="--valid"), now_s=time.time())
+    if context.json:
+        print_json({"site": name, "token": made})
+    else:
+        click.echo(made)
+
+
+def _office(context: Context, fleet: str | None) -> Office:
     from heliotrope import fleet as fleets
     from heliotrope.run.agents.office import Office
     from heliotrope.store import Store
 
     settings = context.settings
     loaded = fleets.load(fleet or settings.fleet, zone=settings.zone)
-    office = Office(Store.of(settings), settings.home_path, loaded, settings.agents)
-    made = office.token(name, valid_s=parse_duration_s(valid, field="--valid"), now_s=time.time())
-    if context.json:
-        print_json({"site": name, "token": made})
-    else:
-        click.echo(made)
+    return Office(Store.of(settings), settings.home_path, loaded, settings.agents)
 
 
 @site.command()
@@ -61,6 +66,11 @@ def join(context: Context, url: str, token: str | None, engine: str, options: tu
 
     here = this_site(context.settings.zone, engine, options)
     home = context.settings.home_path
+    if any((home / file).exists() for file in ("helio.db", "store")):
+        raise UsageError(
+            f"{home} is the home of a house, with work of its own",
+            hint=f"give the agent another: helio site join {url} --home ~/.heliotrope-agent …",
+        )
     if token:
         met = asyncio.run(joined_by(home, url, token, here))
         say(f"joined as {met.site}")
@@ -80,9 +90,9 @@ async def _until_told(agent: Agent, *, as_json: bool) -> None:
 @site.command()
 @click.option("--name", default="here", show_default=True, help="What the site is to be called.")
 @click.option("--zone", metavar="ZONE", help="Its grid zone.")
-@click.option("--tier", type=click.Choice(["edge", "regional", "central"]), default="edge", show_default=True)
+@click.option("--tier", type=click.Choice(["edge", "regional", "central"]), help="Else by what is found.")
 @shared_options
-def init(context: Context, name: str, zone: str | None, tier: str) -> None:
+def init(context: Context, name: str, zone: str | None, tier: str | None) -> None:
     """Write the description of this site, from what is found here, as a part of a fleet file."""
     from heliotrope.run.agents.here import described
 
@@ -91,3 +101,43 @@ def init(context: Context, name: str, zone: str | None, tier: str) -> None:
         print_json(found.site)
     else:
         click.echo(found.text, nl=False)
+        say(
+            f"append this to the house's fleet file; there, `helio site token {found.site.name}` prints a token, "
+            "and here `helio site join URL --token TOKEN` takes part"
+        )
+
+
+@site.command()
+@shared_options
+def agents(context: Context) -> None:
+    """Whose agents were let in, and when each was last heard."""
+    from heliotrope.run.agents.office import present
+    from heliotrope.store import Store
+
+    found = present(Store.of(context.settings))
+    if context.json:
+        for one in found:
+            print_json(one)
+        return
+    if not found:
+        click.echo("none: helio site token NAME lets one in")
+        return
+    click.echo(f"{'site':16} {'heard':>10}  {'lease':>8}  believed")
+    for one in found:
+        click.echo(
+            f"{one.site:16} {show_duration(one.silent_s):>10}  {show_duration(one.lease_s):>8}  "
+            + ("yes" if one.believed else "no: shut out until a token lets one in")
+        )
+
+
+@site.command(name="shut-out")
+@click.argument("name")
+@click.option("--fleet", metavar="FILE", help="A fleet file, or `example`.")
+@shared_options
+def shut_out(context: Context, name: str, fleet: str | None) -> None:
+    """Believe the agent of site NAME no more, as when its key was stolen; another token lets one in."""
+    _office(context, fleet).shut_out(name)
+    if context.json:
+        print_json({"site": name, "believed": False})
+    else:
+        click.echo(f"{name}: shut out; what runs there is given up when its lease is over")

@@ -221,10 +221,20 @@ class Office:
         return next((one.devices for one in self.fleet.sites if one.name == site), ())
 
 
-def present(store: Store) -> dict[str, float]:
-    """Seconds since each agent was last heard."""
+class Presence(msgspec.Struct, frozen=True):
+    """An agent that was let in. `silent_s`: since it was heard. `believed`: not where it was shut out since."""
+
+    site: str
+    silent_s: float
+    lease_s: float
+    believed: bool
+
+
+def present(store: Store) -> tuple[Presence, ...]:
+    now_s = time.time()
     with store.read() as tx:
-        return {site: max(0.0, time.time() - one.heard_s) for site, one in agents.agents(tx).items()}
+        found = agents.agents(tx).values()
+    return tuple(Presence(one.site, max(0.0, now_s - one.heard_s), one.lease_s, bool(one.key)) for one in found)
 
 
 def _on_our_clock(measurement: Measurement, ahead_s: float, site: str) -> Measurement:
