@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-from nacl.signing import SigningKey
-
-from heliotrope.config import AgentSettings, Settings
-from heliotrope.fleet import Fleet
-from heliotrope.fleet.shares import Organisation, Sharing
-from heliotrope.model import Length, Site, Workload, WorkloadKind
-from heliotrope.plan.share import Ask, Pool, turns
+import crowd
+from heliotrope.config import Settings
+from heliotrope.model import Length, Workload, WorkloadKind
 from heliotrope.run import Controller
-from heliotrope.run.agents import wire
-from heliotrope.run.agents.office import Office
 from heliotrope.run.engines import Task, engine
 from heliotrope.run.lifecycle import Seen
-from heliotrope.store import Store
 from heliotrope.units import from_epoch
 from table import Row, run
 
@@ -46,8 +36,9 @@ def rows(quick: bool) -> Iterator[Row]:
         )
         yield Row("start-to-running overhead over the bare engine", kept - bare, "s", "<= 1", how="the difference")
         yield from _controller(folder / "home", 30 if quick else 200)
-        yield from _heartbeats(folder / "hub", 100 if quick else 1000)
-        yield from _turns(100_000, 1000)
+        size = {"jobs": 4000, "sites": 100, "syncs": 1000, "submits": 30}
+        large = {"jobs": 100_000, "sites": 1000, "syncs": 10_000, "submits": 200}
+        yield from crowd.rows(folder, **(size if quick else large))
         yield from _kills(folder, 6 if quick else 100)
 
 
@@ -101,47 +92,6 @@ def _controller(home: Path, jobs: int) -> Iterator[Row]:
     each = (time.process_time() - began) / 5 / jobs * 1e3
     yield Row("one look at a job that waits", each, "ms", "", how=f"CPU, {jobs} waiting")
     controller.close()
-
-
-def _heartbeats(home: Path, sites: int) -> Iterator[Row]:
-    """Agents' hands without agents: what the office does of each, from signed bytes to the answer's."""
-    fleet = Fleet(tuple(Site(f"s{i}", "DE", engine="agent") for i in range(sites)), home="s0")
-    store = Store(home / "helio.db")
-    office = Office(store, home, fleet, AgentSettings())
-    keys = {}
-    for site in fleet.sites:
-        key = SigningKey.generate()
-        token = office.token(site.name, valid_s=60, now_s=time.time())
-        office.join(msgspec.json.encode(wire.Join(token, b64encode(bytes(key.verify_key)).decode())), time.time())
-        keys[site.name] = bytes(key)
-    rounds = []
-    for number in range(1, 6):
-        said = [msgspec.json.encode(wire.Sync(name, number, time.time())) for name in keys]
-        signed = [wire.signed(key, body) for key, body in zip(keys.values(), said, strict=True)]
-        began = time.process_time()
-        for body, signature in zip(said, signed, strict=True):
-            msgspec.json.encode(office.sync(body, signature, time.time()))
-        rounds.append(sites / (time.process_time() - began))
-    how = f"a CPU-second of one core, {sites} sites; signature, replay, store; without HTTP"
-    yield Row("heartbeats handled", statistics.median(rounds), "/s", ">= 2000", how=how)
-    store.close()
-
-
-def _turns(jobs: int, sites: int) -> Iterator[Row]:
-    dice = random.Random(1)
-    names = [f"s{i}" for i in range(sites)]
-    owners = tuple(Organisation(f"o{i}", owns=dict.fromkeys(names[i::10], 0.2)) for i in range(20))
-    asks = [
-        Ask(f"j{i}", f"o{dice.randrange(25)}", dice.choice(names), dice.choice((1, 1, 2, 8)), float(i),
-            pausable=dice.random() < 0.7, energy_j=1e6, carbon_g=100.0)
-        for i in range(jobs)
-    ]  # fmt: skip
-    began = time.process_time()
-    turns([Pool(name, 32) for name in names], asks, Sharing(owners))
-    spent = time.process_time() - began
-    yield Row(
-        "whose turn it is", spent, "s", "<= 10", how=f"CPU, {jobs:,} that wait, {sites:,} sites, 25 organisations"
-    )
 
 
 def _kills(folder: Path, kills: int) -> Iterator[Row]:

@@ -62,7 +62,6 @@ class Card(msgspec.Struct, frozen=True, gc=False):
     """What must be known of one to tell whether to look closer. `ask`: what it wants when its time has come.
 
     `spans`: site, start and end (epoch s of its own clock), devices, from the slot that it is at on.
-    `moves`: it may go on elsewhere while it is under way.
     """
 
     run: str
@@ -73,9 +72,9 @@ class Card(msgspec.Struct, frozen=True, gc=False):
     cancelled: bool
     made_s: float
     sent: bool
+    movable: bool
     ask: Ask
     spans: tuple[tuple[str, float, float, int], ...]
-    moves: bool = False
 
     @property
     def starts_s(self) -> float:
@@ -120,9 +119,9 @@ def card_of(glance: runs.Glance) -> Card:
         cancelled=glance.cancel_s is not None,
         made_s=epoch_s(plan.made_at),
         sent=bool(run.handle),
+        movable=work.flexibility.moves,
         ask=ask,
         spans=spans,
-        moves=work.flexibility.moves,
     )
 
 
