@@ -77,7 +77,7 @@ def test_pieces_equal_brute_force(values, work, pause, first, running):
 def test_window_beats_every_sampled_start(values, length, start):
     timeline = line(values, start)
     length = min(length, timeline.end - timeline.start)
-    cost, (a, b) = best_window(timeline, length)
+    cost, (a, b) = best_window(timeline, [(length, 1.0)])
     assert b - a == pytest.approx(length)
     assert timeline.start <= a
     assert b <= timeline.end + 1e-6
@@ -92,7 +92,7 @@ def test_free_pauses_never_cost_more_than_any_pause_or_none(values, work):
     free, pieces = fill(timeline, work)
     assert sum(b - a for a, b in pieces) == pytest.approx(work)
     costly = best_pieces(timeline, work, 60.0)
-    assert free <= costly[0] + 1e-9 <= best_window(timeline, work)[0] + 2e-9
+    assert free <= costly[0] + 1e-9 <= best_window(timeline, [(work, 1.0)])[0] + 2e-9
 
 
 def test_nothing_below_the_limit_is_none():

@@ -187,7 +187,7 @@ def _queued(calendar: Calendar, batch: Batch, world: World, policy: Policy, stuc
 def _sorted(trace: Source, left: Left) -> Iterator[Batch]:
     latest = 0.0
     for block in trace.blocks():
-        batch = trace.batch(block, left)
+        batch = trace.batch(block, left, queues=True)
         if len(batch):
             if batch.submitted_s[0] < latest:
                 raise trace.unsorted(block.line)

@@ -146,8 +146,11 @@ class Source(ABC):
             out[i] = memo[text]
         return out
 
-    def batch(self, block: Block, left: Left) -> Batch:
-        """Checked, laid on the grid's clock, late jobs left out, windows cut at the grid's end."""
+    def batch(self, block: Block, left: Left, *, queues: bool = False) -> Batch:
+        """Checked, laid on the grid's clock, late jobs left out, windows cut at the grid's end.
+
+        `queues`: jobs stand in the order in which they came.
+        """
         raw = self.columns_of(block)
         frame = self.frame
         length = raw["length_s"] * frame.unit_s
@@ -191,6 +194,9 @@ class Source(ABC):
             ids=ids,
         )
         self._fits(block, batch, raw)
+        back = np.diff(submitted) < 0
+        if queues and back.any():
+            raise self.unsorted(_line(block, raw, int(back.argmax()) + 1))
         late = batch.slack_s < 0
         left.late += int(late.sum())
         left.clipped += int((batch.slack_s < slack).sum()) - int(late.sum())
@@ -225,12 +231,9 @@ class Source(ABC):
         return np.where(np.isnan(own), slack, own)
 
     def _fits(self, block: Block, batch: Batch, raw: Columns) -> None:
-        """Under capacity jobs queue: in order, and none larger than a zone it may run in."""
+        """No job is larger than every zone it may run in."""
         if self.frame.capacity is None:
             return
-        back = np.flatnonzero(np.diff(batch.submitted_s) < 0)
-        if len(back):
-            raise self.unsorted(_line(block, raw, int(back[0]) + 1))
         capacity = np.array(self.frame.capacity)
         largest = np.maximum.reduceat(capacity[batch.sets], batch.sets_ptr[:-1])[batch.places]
         wrong = np.flatnonzero(batch.devices > largest)

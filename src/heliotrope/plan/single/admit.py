@@ -10,6 +10,7 @@ from heliotrope.errors import InvalidInput
 from heliotrope.model import PauseBy, Workload
 from heliotrope.plan.shape.contiguous import Due
 from heliotrope.plan.shape.modes import modes
+from heliotrope.plan.shape.unsure import Phases, phases
 from heliotrope.plan.single.candidate import (
     Candidate,
     Latency,
@@ -40,6 +41,13 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def work_s(self) -> float:
         return self.workload.length.expected_s if self.ready is None else self.ready.remaining_s
+
+    @property
+    def phases(self) -> Phases:
+        """Of a length that is not known: the longest case, with the chances of the shorter ones."""
+        length, done_s = self.workload.length, 0.0 if self.ready is None else self.ready.done_s
+        known = length.low_s == length.high_s or (self.ready is not None and not 0 < done_s < length.high_s)
+        return ((self.work_s, 1.0),) if known else phases(length, done_s)
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -79,33 +87,35 @@ def _option(
     window = window_of(workload, candidate, asked.now_s, asked.horizon_s, moving, ready)
     running = ready is not None and ready.running and ready.site in {"", name}
     first_s = 0.0 if ready is None or running else flexibility.pause_cost_s
-    short = too_short(window, asked.work_s / max(way.speed for way in ways) + first_s, workload)
-    against += [short] if short else []
+
+    def fitted(work: Phases) -> Option | Refusal:
+        needs_s = sum(seconds for seconds, _ in work) / max(way.speed for way in ways) + first_s
+        short = too_short(window, needs_s, workload)
+        if short:
+            return short
+        option = Option(
+            candidate,
+            ways,
+            window,
+            asked.now_s,
+            moving,
+            phases=work,
+            first_s=first_s,
+            pause_s=flexibility.pause_cost_s,
+            running=running,
+            due=due,
+            reshapes=flexibility.pause_by is PauseBy.CHECKPOINT,
+        )
+        return no_room(option, flexibility) or option
+
+    option = fitted(asked.phases)
+    if isinstance(option, Refusal) and len(asked.phases) > 1:
+        option = fitted(((asked.work_s, 1.0),))
+        flags.append(f"{name}: may end after the {window.end_by} if it takes longer than expected")
+    if isinstance(option, Refusal):
+        return [*against, option]
     if against:
         return against
-    option = Option(
-        candidate,
-        ways,
-        window,
-        asked.now_s,
-        moving,
-        work_s=asked.work_s,
-        first_s=first_s,
-        pause_s=flexibility.pause_cost_s,
-        running=running,
-        due=due,
-        reshapes=flexibility.pause_by is PauseBy.CHECKPOINT,
-    )
-    held = no_room(option, flexibility)
-    if held:
-        return [held]
-    spare_s = workload.length.high_s - workload.length.expected_s if ready is None else 0.0
-    if spare_s > 0:
-        earlier = option.ending(window.end_s - spare_s)
-        if earlier is not None and no_room(earlier, flexibility) is None:
-            option = earlier
-        else:
-            flags.append(f"{name}: may end after the {window.end_by} if it takes longer than expected")
     flags += [f"power assumed: {watts:.0f} W"] if not stated else []
     flags += [f"{name}: link assumed for moving data"] if moving.assumed else []
     flags += [f"{name}: {flag}" for flag in candidate.carbon.quality.flags]

@@ -30,11 +30,15 @@ class Candidate(msgspec.Struct, frozen=True, eq=False):
 
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Work already under way: what is left, where its state lies, and whether it runs at this moment."""
+    """Work already under way: what is left, where its state lies, and whether it runs at this moment.
+
+    `done_s`: work done so far; of a length that is not known it says what is left better than one number.
+    """
 
     remaining_s: float
     site: str = ""
     running: bool = False
+    done_s: float = 0.0
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from heliotrope.plan.shape.walk import Ground, best_walk
 from heliotrope.plan.single import ways
 from heliotrope.plan.single.admit import Asked
 from heliotrope.plan.single.candidate import Progress, transfer
-from heliotrope.plan.single.choice import Choice, Leg
+from heliotrope.plan.single.choice import Choice, Leg, joined
 from heliotrope.plan.single.option import Option
 from heliotrope.plan.timeline import Timeline
 from heliotrope.units import J_PER_KWH
@@ -44,7 +44,7 @@ def journey(asked: Asked, options: Mapping[str, Option], step_s: float, below: f
     moved_g = sum(float(ground.fee[a, b]) for a, b in _changes(walk.stays, start))
     last = legs[-1]
     score = sum(leg.grams for leg in legs) + moved_g + last.option.late_g(last.end)
-    return Choice(last.option, _joined(legs), score, moved_g, walk.bound), min(
+    return Choice(last.option, joined(legs), score, moved_g, walk.bound), min(
         walk.bound, most
     ) if left_out else walk.bound
 
@@ -136,14 +136,3 @@ def _between(asked: Asked, near: Sequence[Option]) -> tuple[Floats, Floats]:
 def _changes(stays: Sequence[tuple[int, float, float]], start: int) -> list[tuple[int, int]]:
     states = [start, *(state for state, _, _ in stays)]
     return list(itertools.pairwise(states))
-
-
-def _joined(legs: Sequence[Leg]) -> tuple[Leg, ...]:
-    found: list[Leg] = []
-    for leg in legs:
-        last = found[-1] if found else None
-        if last and last.option is leg.option and last.mode == leg.mode and leg.start - last.end <= _TOUCH_S:
-            found[-1] = Leg(leg.option, last.start, leg.end, leg.mode)
-        else:
-            found.append(leg)
-    return tuple(found)

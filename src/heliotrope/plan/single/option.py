@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from heliotrope.model import Flexibility, Signal, Workload
 from heliotrope.plan.shape.contiguous import TOUCH_S, Due
 from heliotrope.plan.shape.modes import Mode
+from heliotrope.plan.shape.unsure import Phases
 from heliotrope.plan.single.candidate import Candidate, Progress, Refusal, Transfer
 from heliotrope.plan.timeline import Segment, timeline
 from heliotrope.units import J_PER_KWH, show_duration
@@ -37,6 +39,7 @@ class Option:
     """`line` has grams per second of the work in `ways[0]`; seconds count from `origin_s`, the time of planning.
 
     `first_s`: what the first start takes before it does work; `running`: it runs here now and may simply go on.
+    `phases`: the work, of the longest case where its length is not known, with the share of cases that get as far.
     `due`: by when it should be done, and grams for each second later. `reshapes`: it may change its mode on the way.
     """
 
@@ -48,7 +51,7 @@ class Option:
         origin_s: float,
         moving: Transfer,
         *,
-        work_s: float,
+        phases: Phases,
         first_s: float = 0.0,
         pause_s: float = 0.0,
         running: bool = False,
@@ -56,7 +59,8 @@ class Option:
         reshapes: bool = False,
     ) -> None:
         self.candidate, self.ways, self.window, self.origin_s, self.moving = candidate, ways, window, origin_s, moving
-        self.work_s, self.pause_s, self.due, self.reshapes = work_s, pause_s, due, reshapes
+        self.phases, self.pause_s, self.due, self.reshapes = phases, pause_s, due, reshapes
+        self.work_s = sum(seconds for seconds, _ in phases)
         site = candidate.site
         self.name, self.watts = site.name, ways[0].watts
         self.grams_per_s = self.watts * site.cooling.pue / J_PER_KWH
@@ -73,15 +77,15 @@ class Option:
         """Seconds from first start to end in one mode without a pause."""
         return self.first_s + self.work_s / self.ways[mode].speed
 
+    def turns(self, mode: int = 0) -> list[tuple[float, float]]:
+        """Seconds after the first start at which each phase ends without a pause, and its share of cases."""
+        works_s = itertools.accumulate(seconds for seconds, _ in self.phases)
+        speed = self.ways[mode].speed
+        return [(self.first_s + end / speed, share) for end, (_, share) in zip(works_s, self.phases, strict=True)]
+
     def fits(self, mode: int = 0) -> bool:
         """Whether it could run without a pause somewhere in its window."""
         return any(end - start >= self.needs_s(mode) - TOUCH_S for start, end in self.line.gaps())
-
-    @property
-    def groups(self) -> list[list[int]]:
-        """Modes that one plan may mix."""
-        every = list(range(len(self.ways)))
-        return [every] if self.reshapes else [[mode] for mode in every]
 
     def ending(self, end_s: float) -> Option | None:
         """The same with its window cut short at `end_s`; None where nothing is left of it."""
@@ -93,13 +97,19 @@ class Option:
             msgspec.structs.replace(self.window, end_s=end_s),
             self.origin_s,
             self.moving,
-            work_s=self.work_s,
+            phases=self.phases,
             first_s=self.first_s,
             pause_s=self.pause_s,
             running=self.running,
             due=self.due,
             reshapes=self.reshapes,
         )
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """Modes that one plan may mix."""
+        every = list(range(len(self.ways)))
+        return [every] if self.reshapes else [[mode] for mode in every]
 
     def late_g(self, finish: float) -> float:
         """What ending at `finish` counts for being late, in grams."""

@@ -46,7 +46,7 @@ def place(
     if not admitted.options:
         raise infeasible(workload, admitted.refused)
     flexible = workload.flexibility.pausable and workload.flexibility.movable
-    flexible &= workload.flexibility.pause_by is PauseBy.CHECKPOINT
+    flexible &= workload.flexibility.pause_by is PauseBy.CHECKPOINT and len(asked.phases) == 1
     return _plan(asked, admitted, float(step_s), moves=moves and flexible and len(admitted.options) > 1)
 
 

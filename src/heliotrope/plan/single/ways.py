@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from heliotrope.plan.shape import elastic
 from heliotrope.plan.shape.contiguous import TOUCH_S, best_window
 from heliotrope.plan.shape.suspend import best_pieces, fill_cost
+from heliotrope.plan.shape.unsure import best_cells
 from heliotrope.plan.shape.walk import Ground, best_walk
 from heliotrope.plan.single.choice import Choice, Leg
 from heliotrope.plan.single.option import Option
@@ -42,26 +44,40 @@ def unbroken(option: Option) -> Choice:
             continue
         share = way.watts / option.watts
         due = option.due if option.due is None else (option.due[0], option.due[1] / share)
-        _, (start, end) = best_window(option.line, option.needs_s(mode), due)
+        _, (start, end) = best_window(option.line, option.turns(mode), due)
         found.append(Choice.of(option, [Leg(option, start, end, mode)]))
     return min(found, key=lambda choice: choice.score)
 
 
 def floor(option: Option) -> float:
-    """No way to run here scores less: as if pauses and changes were free and nothing late."""
+    """No way to run here scores less: as if pauses and changes were free and nothing late.
+
+    Of a length that is not known: as if each case were known from the start, the expected cost of its cheapest steps.
+    """
+    done_s = cost = before = 0.0
+    for seconds, share in option.phases:
+        done_s += seconds
+        filled = _fill_cost(option, done_s)
+        cost += share * (filled - before)
+        before = filled
+    return cost + option.moving_g
+
+
+def _fill_cost(option: Option, work_s: float) -> float:
     if len(option.ways) == 1:
-        return fill_cost(option.line, option.work_s) + option.moving_g
-    costs = (
-        elastic.fill_cost(option.line, option.work_s, [option.ways[mode] for mode in group], option.watts)
+        return fill_cost(option.line, work_s)
+    return min(
+        elastic.fill_cost(option.line, work_s, [option.ways[mode] for mode in group], option.watts)
         for group in option.groups
     )
-    return min(costs) + option.moving_g
 
 
 def paused(option: Option, step_s: float, below: float) -> Choice | None:
     """The best with pauses and changes; None where nothing scores below `below`."""
     # Unbroken is always allowed: pieces have to beat it.
     whole = at_once(option) if option.running or not option.fits(option.fastest) else unbroken(option)
+    if len(option.phases) > 1:
+        return _unsure(option, step_s, below, whole)
     limit = min(below, whole.score) - option.moving_g
     found = (
         _simple(option, step_s, limit) if len(option.ways) == 1 and option.due is None else _rich(option, step_s, limit)
@@ -69,6 +85,20 @@ def paused(option: Option, step_s: float, below: float) -> Choice | None:
     if found is not None and found.score <= whole.score:
         return found
     return whole if whole.score <= below else None
+
+
+def _unsure(option: Option, step_s: float, below: float, whole: Choice) -> Choice | None:
+    """Of a length that is not known: cell by cell, or as for the longest case where more than pauses is free."""
+    least = floor(option)
+    if len(option.ways) == 1 and option.due is None:
+        pieces = best_cells(
+            option.line, option.phases, option.pause_s, first_cost=option.first_s, running=option.running, step=step_s
+        )
+        found = Choice.of(option, [Leg(option, start, end) for start, end in pieces]) if pieces else None
+    else:
+        found = _rich(option, step_s, float("inf"))
+    best = min((choice for choice in (whole, found) if choice), key=lambda choice: choice.score)
+    return msgspec.structs.replace(best, floor=min(least, best.score)) if best.score <= below else None
 
 
 def _simple(option: Option, step_s: float, limit: float) -> Choice | None:

@@ -71,7 +71,8 @@ def careful(
     neutral, _ = chosen_by(options, options, float(step_s), home, pausable=pausable)
     worst = hedged(options[choice.option.name], Risk(risk.alpha, 1.0))
     tail_g = choice.moved_g + sum(
-        worst.line.integral(leg.start, leg.end) * worst.ways[leg.mode].watts / worst.watts for leg in choice.legs
+        worst.line.integral(leg.start, leg.end) * worst.ways[leg.mode].watts / worst.watts * leg.share
+        for leg in choice.legs
     )
     return Careful(choice.outlook(), choice.slots(), tail_g, neutral.outlook().carbon_g)
 
