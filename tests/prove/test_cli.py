@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 
 import pytest
 
+import forked
+
 
 @pytest.fixture
 def helio(home):
-    def call(*args, stdin="", code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "heliotrope", "log", *map(str, args)],
-            input=stdin, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done
-
-    return call
+    return functools.partial(forked.run, "log")
 
 
 def lines(text):

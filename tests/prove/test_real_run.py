@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
 
-
-def helio(*args, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "heliotrope", *map(str, args)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+import forked
 
 
 @pytest.mark.slow
 def test_an_auditor_agrees_with_what_really_ran(home, tmp_path):
     work = f"{sys.executable} -c 'print(sum(range(10**6)))'"
-    *_, said = helio("run", "--zone", "DE", "--now", "--length", "10s", "--json", "--", "sh", "-c", work)
+    ran = forked.run("run", "--zone", "DE", "--now", "--length", "10s", "--json", "--", "sh", "-c", work)
+    said = json.loads(ran.stdout.splitlines()[-1])
     copy = tmp_path / "copy"
-    assert helio("log", "export", copy, "--records", "--json") == [{"directory": str(copy), "size": 2}]
-    (seen,) = helio("log", "audit", copy, "--home", tmp_path / "auditor", "--json")
+    assert forked.told("log", "export", copy, "--records") == [{"directory": str(copy), "size": 2}]
+    (seen,) = forked.told("log", "audit", copy, "--home", tmp_path / "auditor")
     assert (seen["judged"], seen["agreed"], seen["disagreements"]) == (2, 2, [])
-    (verdict,) = helio("log", "verify", said["receipt"], "--json")
+    (verdict,) = forked.told("log", "verify", said["receipt"])
     assert verdict["verified"] is True
     assert verdict["subject"] == said["run"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import forked
 from heliotrope.config import ProveSettings
 from heliotrope.errors import SplitView
 from heliotrope.prove import Ledger, plan_statement
@@ -22,7 +23,6 @@ from heliotrope.prove.records.receipt import record_path
 from heliotrope.store import Store
 from prove_stories import PLAN, WORKLOAD, half, story
 
-HELIO = [sys.executable, "-m", "heliotrope"]
 WITNESSES = 7
 QUORUM = 5
 
@@ -63,58 +63,30 @@ main()
 """
 
 
-class House:
-    """Starts processes, reads the line in which each says where it is, and ends them all."""
-
-    def __init__(self) -> None:
-        self.processes: list[subprocess.Popen] = []
-
-    def start(self, *args: str) -> tuple[subprocess.Popen, dict]:
-        process = subprocess.Popen(list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.processes.append(process)
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        return process, json.loads(line)
-
-    def close(self) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
-            process.wait()
-            process.stdout.close()
-            process.stderr.close()
-
-
-def call(*args, code=0, python=HELIO):
-    done = subprocess.run([*python, *map(str, args)], capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 @pytest.fixture
 def house():
-    house = House()
-    yield house
-    house.close()
+    """Ends whatever was started in it."""
+    with contextlib.ExitStack() as stack:
+        yield stack
 
 
-def start_witnesses(house: House, root: Path, vkeys: Path) -> tuple[list[subprocess.Popen], list[str]]:
-    """Six that are honest, and last one that is not."""
-    processes, peers = [], []
-    for i in range(WITNESSES - 1):
-        process, said = house.start(
-            *HELIO, "log", "witness", "--name", f"w{i}.example", "--vkeys", str(vkeys),
-            "--home", str(root / f"w{i}"), "--json",
-        )  # fmt: skip
-        processes.append(process)
-        peers.append(f"{said['witness']} {said['url']}")
+def start(house, *words):
+    return house.enter_context(contextlib.closing(forked.Started(*words)))
+
+
+def start_witnesses(house, root: Path, vkeys: Path):
+    """Six that are honest, and last one that is not: the processes of the six, how to reach all."""
+    honest = [
+        start(house, "log", "witness", "--name", f"w{i}.example", "--vkeys", vkeys, "--home", root / f"w{i}")
+        for i in range(WITNESSES - 1)
+    ]
     cheat = SecretKey.generate("cheat.example", Algorithm.COSIGNATURE)
-    process, said = house.start(sys.executable, "-c", CHEAT, cheat.text())
-    return [*processes, process], [*peers, f"{cheat.key} {said['url']}"]
+    process = house.enter_context(
+        subprocess.Popen([sys.executable, "-c", CHEAT, cheat.text()], stdout=subprocess.PIPE, text=True)
+    )
+    house.callback(process.terminate)
+    url = json.loads(process.stdout.readline())["url"]
+    return honest, [f"{w.said['witness']} {w.said['url']}" for w in honest] + [f"{cheat.key} {url}"]
 
 
 def add(ledger, *statements):
@@ -129,7 +101,7 @@ def test_the_show(house, tmp_path):
     auditors = [SecretKey.generate(f"auditor{i}.example") for i in range(3)]
     plain = Ledger(Store(home / "helio.db"), home, ProveSettings())
     vkeys.write_text("".join(f"log {key}\n" for key in plain.log_keys()), encoding="utf-8")
-    processes, peers = start_witnesses(house, tmp_path, vkeys)
+    honest, peers = start_witnesses(house, tmp_path, vkeys)
     settings = ProveSettings(witnesses=tuple(peers), quorum=QUORUM, auditors=tuple(str(a.key) for a in auditors))
     (home / "config.toml").write_text(
         "[prove]\n" + "".join(f"{name} = {msgspec.json.encode(getattr(settings, name)).decode()}\n"
@@ -143,21 +115,20 @@ def test_the_show(house, tmp_path):
     assert seen.tree.size == 3
 
     # One is killed: the log goes on, and knows who is missing.
-    processes[0].kill()
-    processes[0].wait()
+    honest[0].kill()
     add(ledger, story())
     ledger.publish()
     assert Checkpoint.parse(ledger.checkpoint().text).size == 4
     assert [w["name"] for w in ledger.witnesses() if w["fault"].startswith("unreachable")] in ([], ["w0.example"])
 
     # The log's owner shows another history: the cheat signs it, the honest contradict it, everything stops there.
-    forked = tmp_path / "fork"
-    shutil.copytree(home / "keys", forked / "keys")
-    fork = Ledger(Store(forked / "helio.db"), forked, settings)
+    other = tmp_path / "fork"
+    shutil.copytree(home / "keys", other / "keys")
+    fork = Ledger(Store(other / "helio.db"), other, settings)
     add(fork, *[story(lie=half)] * 9)
     with pytest.raises(SplitView, match="not ours"):
         fork.publish()
-    assert any((forked / "split-view").iterdir())
+    assert any((other / "split-view").iterdir())
     with fork.store.read() as tx:
         note = Note.parse(tx.one("SELECT note FROM log_checkpoint")[0].encode())
     cosigned = Trust.read(shown_keys(ledger)).check(note).witnesses
@@ -168,15 +139,13 @@ def test_the_show(house, tmp_path):
         tx.execute("UPDATE log_record SET envelope = (SELECT envelope FROM log_record WHERE idx = 0) WHERE idx = 3")
 
     # Three auditors read the served log, and sign what they find; the log takes their word and shows it.
-    _, served = house.start(*HELIO, "log", "serve", "--records", "--home", str(home), "--json")
+    served = start(house, "log", "serve", "--records", "--home", home).said
     for i, secret in enumerate(auditors):
         own = tmp_path / f"a{i}"
         (own / "keys").mkdir(parents=True)
         (own / "keys" / "auditor.key").write_text(secret.text() + "\n", encoding="utf-8")
         (own / "keys" / "auditor.key").chmod(0o600)
-        (seen,) = call(
-            "log", "audit", served["url"], "--quorum", QUORUM, "--report", "--home", own, "--json", code=4
-        )  # fmt: skip
+        (seen,) = forked.told("log", "audit", served["url"], "--quorum", QUORUM, "--report", "--home", own, code=4)
         assert (seen["judged"], seen["agreed"]) == (4, 2)
         assert [d["index"] for d in seen["disagreements"]] == [2, 3]
         assert "carbon_operational_ug" in seen["disagreements"][0]["reasons"][0]
@@ -189,10 +158,13 @@ def test_the_show(house, tmp_path):
     for name in ("vkeys", "parties"):
         shutil.copy(ledger.folder / name, copy / name)
     assert record_path(out).exists()
-    environment = [sys.executable, "-c", OFFLINE]
-    (verdict,) = call(
-        "log", "verify", out, "--vkeys", copy / "vkeys", "--quorum", QUORUM, "--json", python=environment
+    offline = [sys.executable, "-c", OFFLINE, "log", "verify", str(out)]
+    done = subprocess.run(
+        [*offline, "--vkeys", str(copy / "vkeys"), "--quorum", str(QUORUM), "--json"],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads(done.stdout)
     assert verdict["verified"] is True
     assert len(verdict["witnesses"]) >= QUORUM
     assert [opinion["agrees"] for opinion in verdict["opinions"]] == [False] * 3

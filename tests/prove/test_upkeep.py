@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
 
+import forked
 from heliotrope.cli.root import helio
 from heliotrope.config import ProveSettings
 from heliotrope.errors import ProofError, UnknownName
@@ -106,12 +106,7 @@ def test_evidence_goes_with_the_last_record_that_needs_it(ledger):
 
 
 def test_from_the_command_line(home, tmp_path):
-    def helio(*args, stdin=""):
-        command = [sys.executable, "-m", "heliotrope", "log", *args, "--json"]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
+    helio = functools.partial(forked.told, "log")
     helio("append", "--stdin", stdin='{"n":1}\n{"n":2}\n')
     first = helio("rotate", "log")[0]["key"]
     assert helio("rotate", "log", "--retire")[0]["key"] == first

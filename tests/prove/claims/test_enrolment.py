@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 from datetime import timedelta
 
 import msgspec
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import forked
 from heliotrope import footprint
 from heliotrope.cli.root import helio
 from heliotrope.config import ClaimSettings, ProveSettings
@@ -320,16 +319,6 @@ def say(*words):
     return json.loads(result.stdout)
 
 
-@contextlib.contextmanager
-def serving(*words):
-    command = [sys.executable, "-m", "heliotrope", *map(str, words), "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        try:
-            yield json.loads(process.stdout.readline())["url"]
-        finally:
-            process.terminate()
-
-
 def test_two_auditors_elsewhere_draw_each_job(tmp_path):
     """Real processes: each commits to its seeds, and gives one only for a close that the log's keys prove."""
     house = House(tmp_path / "log")
@@ -343,7 +332,12 @@ def test_two_auditors_elsewhere_draw_each_job(tmp_path):
     at_home = ("--home", tmp_path / "log")
     say("claims", "declare", NAME, "--leakage", 2, "--reason", "queues were short", *options, *at_home)
     with contextlib.ExitStack() as stack:
-        urls = {name: stack.enter_context(serving(*words, "--serve", "--vkeys", keys)) for name, words in asked.items()}
+        urls = {
+            name: stack.enter_context(contextlib.closing(forked.Started(*words, "--serve", "--vkeys", keys))).said[
+                "url"
+            ]
+            for name, words in asked.items()
+        }
         settings = ClaimSettings(NAME, auditors=tuple(f"{name} {url}" for name, url in urls.items()))
         house.enrolment = Enrolment(house.ledger, settings, clock_s=lambda: house.now_s)
         ticket, told = house.submit("w0")

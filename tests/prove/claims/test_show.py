@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 
 import msgspec
 import pytest
 
+import forked
 from chain_world import anvil, anvil_binary, key
 from claim_month import NAME, period, run_programme
 from heliotrope.config import ProveSettings
@@ -18,7 +16,6 @@ from heliotrope.prove import Ledger
 from heliotrope.prove.chain.wallet import KEY, Wallet
 from heliotrope.store import Store
 
-HELIO = [sys.executable, "-m", "heliotrope"]
 needs_anvil = pytest.mark.skipif(anvil_binary() is None, reason="no anvil: sh tools/services.sh brings it")
 
 
@@ -32,18 +29,16 @@ class People:
     def environment(self, who):
         return {k: v for k, v in os.environ.items() if not k.startswith("HELIO_")} | {KEY: key(who).hex()}
 
-    def ask(self, who, *words, code=0):
-        command = [*HELIO, *map(str, words), "--home", str(self.root / who), "--json"]
-        done = subprocess.run(command, env=self.environment(who), capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()] if code == 0 else done.stderr
+    def ask(self, who, *words):
+        return forked.told(*words, "--home", self.root / who, env=self.environment(who))
+
+    def refused(self, who, *words, code):
+        return forked.run(*words, "--home", self.root / who, env=self.environment(who), code=code).stderr
 
     def start(self, who, *words):
-        command = [*HELIO, *map(str, words), "--home", str(self.root / who), "--json"]
-        process = subprocess.Popen(command, env=self.environment(who), stdout=subprocess.PIPE, text=True)
+        process = forked.Started(*words, "--home", self.root / who, env=self.environment(who))
         self.running.append(process)
-        return process, json.loads(process.stdout.readline())
+        return process
 
     def settle(self, who, **tables):
         """Writes the settings of a home."""
@@ -56,9 +51,7 @@ class People:
 
     def close(self):
         for process in self.running:
-            process.terminate()
-            process.wait(10)
-            process.stdout.close()
+            process.close()
 
 
 @pytest.fixture
@@ -82,7 +75,7 @@ def test_a_claim_that_strangers_vouch_for(people, tmp_path):
     operator = Wallet(key("operator")).address
     with anvil(chain_id=31337, now_s=int(time.time()), rich=(operator,)) as (node, _):
         rpc = f"http://{node.title}"
-        prove = {"witnesses": [f"{said['witness']} {said['url']}" for _, said in servers.values()], "quorum": 5}
+        prove = {"witnesses": [f"{w.said['witness']} {w.said['url']}" for w in servers.values()], "quorum": 5}
         councils = {
             "witnesses": [Wallet(key(who)).address for who in witnesses],
             "witness_quorum": 5,
@@ -90,7 +83,7 @@ def test_a_claim_that_strangers_vouch_for(people, tmp_path):
             "auditor_quorum": 2,
         }
         people.settle("operator", prove=prove, chain={"rpc": rpc} | councils)
-        assert "no contract" in people.ask("operator", "log", "anchor", code=2)
+        assert "no contract" in people.refused("operator", "log", "anchor", code=2)
         (made,) = people.ask("operator", "log", "anchor", "--deploy")
         for who in (*witnesses, *auditors):
             people.settle(who, chain={"rpc": rpc, "contract": made["contract"]})
@@ -98,11 +91,11 @@ def test_a_claim_that_strangers_vouch_for(people, tmp_path):
         # The month is recorded; one witness dies; the claim goes into the log and waits.
         ledger = Ledger(plain.store, home, ProveSettings(witnesses=tuple(prove["witnesses"]), quorum=5))
         told = run_programme(ledger)
-        servers["w6"][0].terminate()
-        assert "too few signatures" in people.ask("operator", "claims", "mint", NAME, *period(told), code=2)
+        servers["w6"].close()
+        assert "too few signatures" in people.refused("operator", "claims", "mint", NAME, *period(told), code=2)
 
         # Witnesses sign what they cosigned; auditors read the log over HTTP and compute the claim again.
-        _, log = people.start("operator", "log", "serve", "--records")
+        log = people.start("operator", "log", "serve", "--records").said
         slips = [slip for who in witnesses[:5] for slip in people.ask(who, "log", "anchor", "--sign")]
         words = ("claims", "agree", NAME, *period(told), "--log", log["url"], "--quorum", "5")
         slips += [slip for who in auditors[:2] for slip in people.ask(who, *words)]
@@ -111,13 +104,13 @@ def test_a_claim_that_strangers_vouch_for(people, tmp_path):
         short = tmp_path / "short"
         short.write_bytes(b"".join(msgspec.json.encode(slip) + b"\n" for slip in slips[1:]))
         mint = ("claims", "mint", NAME, *period(told), "--signatures")
-        assert "found '4 of members" in people.ask("operator", *mint, short, code=2)
+        assert "found '4 of members" in people.refused("operator", *mint, short, code=2)
         (minted,) = people.ask("operator", *mint, path)
         assert minted["state"] == "minted"
         assert minted["flag"] == ""
 
         # Once: by the command, and by the contract itself.
-        assert "minted already" in people.ask("operator", *mint, path, code=4)
+        assert "minted already" in people.refused("operator", *mint, path, code=4)
         name = minted["id"][-12:]
         people.ask("operator", "claims", "transfer", name, 400, Wallet(key("bob")).address)
         (left,) = people.ask(
