@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -9,11 +10,11 @@ import numpy as np
 from heliotrope.errors import Infeasible
 from heliotrope.plan.joint import seat
 from heliotrope.plan.joint.clash import Clash, unproven
+from heliotrope.plan.joint.crowd import crowd_in
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
 from heliotrope.plan.joint.program import MOST_COLUMNS, NOTHING, Core, columns, core, cores_of, fit, zones_of
 from heliotrope.plan.joint.repair import repair
-from heliotrope.plan.joint.trade import ByZone, Scratch, crowd_in
-from heliotrope.plan.joint.trade import trade as change_places
+from heliotrope.plan.joint.trade import Scratch, Span, enlist, reseed, trade, wishes
 
 # (weight of prices, how fast those of unused room sink), pass by pass: slowly where that costs little.
 LAST = ((0.9, 0.0), (0.7, 0.0), (0.4, 0.0), (0.0, 0.0), (0.0, 0.0))
@@ -21,7 +22,12 @@ SLOWLY = tuple((1.0, float(push)) for push in np.geomspace(0.3, 0.03, 60)) + LAS
 BRIEFLY = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0))
 # Above the first number of jobs passes are few; above the second one is worth less: single jobs hardly matter.
 SOME, MANY = 20_000, 50_000
-TRADES_AT_ONCE, MOST_GIVE_WAY = 2000, 24
+# Where the time is cut for jobs to change places on either side at once, as a part of all work; what a change may lose
+# at first and at last, in parts of a mean job's grams.
+CUTS = (0.5, 0.35, 0.65, 0.45, 0.55, 0.4, 0.6, 0.3)
+HOT, COLD = 3e-3, 1e-4
+# A change looks at all jobs of a zone.
+MOST_SEEN = 5 * 10**7
 # What a job laid by itself counts as having given way: others go first.
 STAYS = 50
 # Each job that makes others give way looks at all jobs.
@@ -150,25 +156,40 @@ class Packing:
         for weight, push in passes:
             self.settle(self.rng.permutation(len(self.problem)), weight, push)
 
-    def trade(self, enough_g: float, rounds: int) -> None:
-        """Jobs change places where that saves grams, in small groups."""
-        p = self.problem
-        by_zone, scratch = self._by_zone(), Scratch.of(MOST_GIVE_WAY)
-        priced = np.cumsum(np.repeat(self.price, p.per_step, axis=1) * p.cell_s, axis=1)
-        self.ground.priced[:, 1:] = priced
-        for _ in range(0, rounds, TRADES_AT_ONCE):
+    def trade(self, price: Floats, enough_g: float, tries: int) -> None:
+        """Jobs change places where that saves grams, in turns, before and after a cut at once."""
+        p, seats = self.problem, self.seats
+        self.ground.priced[:, 1:] = np.cumsum(np.repeat(price, p.per_step, axis=1) * p.cell_s, axis=1)
+        least = np.empty(len(p))
+        wishes(self.ground, seats, least)
+        middle = np.argsort(self.seating.start, kind="stable")
+        done = np.cumsum((seats.width * seats.cells)[middle])
+        mean_g = enough_g / len(p)
+        heat = mean_g * np.geomspace(HOT, COLD, len(CUTS) + 1)
+        for i, part in enumerate(CUTS):
             if self.grams() <= enough_g:
                 return
-            change_places(TRADES_AT_ONCE, self.seating, self.ground, self.seats, by_zone, scratch)
+            cut = int(self.seating.start[middle[np.searchsorted(done, part * done[-1])]])
+            seeds = self.rng.integers(2**31, size=2).tolist()
+            with ThreadPoolExecutor(2) as pool:
+                spans = ((0, cut), (cut, self.ground.used.shape[1]))
+                turns = [
+                    pool.submit(self._turn, low, high, least, tries // len(CUTS), heat[i : i + 2], seed)
+                    for (low, high), seed in zip(spans, seeds, strict=True)
+                ]
+                for turn in turns:
+                    turn.result()
 
-    def _by_zone(self) -> ByZone:
-        seats = self.seats
-        widest = int((seats.final - seats.first + seats.cells).max())
-        rows, ptr = [], [0]
-        order = np.argsort(self.problem.release, kind="stable")
-        sets = [seats.sets[a:b] for a, b in zip(seats.sets_ptr[:-1], seats.sets_ptr[1:], strict=True)]
-        for z in range(len(self.problem.capacity)):
-            allowed = np.array([z in zones for zones in sets])
-            rows.append(order[allowed[seats.places[order]]])
-            ptr.append(ptr[-1] + len(rows[-1]))
-        return ByZone(np.concatenate(rows), np.array(ptr, dtype=np.int64), widest)
+    def _turn(self, low: int, high: int, least: Floats, tries: int, heat: Floats, seed: int) -> None:
+        jobs, zones = len(self.problem), len(self.problem.capacity)
+        start = self.seating.start
+        within = np.flatnonzero((start >= low) & (start + self.seats.cells <= high))
+        if len(within) < 2:
+            return
+        reseed(seed)
+        head, after, before = (np.full(n, -1, dtype=np.int64) for n in (zones, jobs, jobs))
+        span = Span(low, high, within, least, head, after, before)
+        enlist(span, self.seating)
+        crowd = np.bincount(self.seating.zone[within]).max()
+        tries = min(tries * len(within) // jobs, MOST_SEEN // int(crowd))
+        trade(tries, heat[0], heat[1], span, Scratch.new(), self.seating, self.ground, self.seats)

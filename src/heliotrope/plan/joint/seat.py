@@ -52,13 +52,14 @@ def cost(ground: Ground, seats: Seats, j: int, z: int, k: int, weight: float) ->
 
 
 @compiled
-def best_seat(ground: Ground, seats: Seats, j: int, weight: float) -> tuple[float, int, int]:
-    """The cheapest place with room for job `j`: (cost, zone, first cell), zone -1 if there is none.
+def best_seat(ground: Ground, seats: Seats, j: int, weight: float, low: int, high: int) -> tuple[float, int, int]:
+    """The cheapest place with room for job `j` in cells low..high-1: (cost, zone, first cell), zone -1 for none.
 
     Room is looked for from a place's end: a full cell rules out every start up to itself, so that most of a full
     zone is never looked at.
     """
     n = seats.cells[j]
+    first, final = max(seats.first[j], low), min(seats.final[j], high - n)
     best, best_z, best_k = np.inf, -1, -1
     for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
         z = seats.sets[index]
@@ -66,8 +67,8 @@ def best_seat(ground: Ground, seats: Seats, j: int, weight: float) -> tuple[floa
         if limit < 0.0:
             continue
         used = ground.used[z]
-        k = free = seats.first[j]  # cells k..free-1 have room
-        while k <= seats.final[j]:
+        k = free = first  # cells k..free-1 have room
+        while k <= final:
             c = k + n - 1
             while c >= free and used[c] <= limit:
                 c -= 1
@@ -125,7 +126,7 @@ def settle(
             home = seating.zone[j]
             if home >= 0:
                 take(ground, seats, j, home, seating.start[j], -1.0)
-            _, z, k = best_seat(ground, seats, j, weight)
+            _, z, k = best_seat(ground, seats, j, weight, 0, ground.used.shape[1])
             seating.zone[j], seating.start[j] = z, k
             if z >= 0:
                 take(ground, seats, j, z, k, 1.0)

@@ -20,9 +20,8 @@ from heliotrope.plan.joint.relax import explained, refuse_overload
 FEW, SAMPLE = 20_000, 60_000
 ROUGH_PASSES, FINE_PASSES = 24, 10
 MOST_FINE_PRICES = 200_000
-# Small problems are packed anew in other orders: wide jobs weigh more there.
-MOST_RESTARTS, RESTARTED_JOBS = 2, 80_000
-TRADES = 10_000
+# Up to so many jobs a second order is tried and jobs change places: single jobs matter there. Tries a job, and in all.
+TRADED_JOBS, TRADES, MOST_TRADES = 80_000, 150, 1_200_000
 
 
 class JointPlan(msgspec.Struct, frozen=True, eq=False):
@@ -48,18 +47,9 @@ def solve(problem: Problem, *, goal: float = 5e-4, seed: int = 0) -> JointPlan:
     trade.reseed(seed)
     refuse_overload(problem)
     problem, price, bound_g = _prices(problem, rng, goal)
-    try:
-        best = _plan(problem, price, rng, 0.0)
-    except Clash as clash:
-        raise explained(clash, price, rng) from None
-    for _ in range(min(MOST_RESTARTS, RESTARTED_JOBS // len(problem))):
-        if best.grams() <= bound_g * (1 + goal):
-            break
-        # Another order packs wide work differently; where room is scarce it may strand some.
-        with suppress(Infeasible):
-            best = min(best, _plan(problem, price, rng, 0.3, exact=False), key=Packing.grams)
-    if len(problem) <= RESTARTED_JOBS:
-        best.trade(bound_g * (1 + goal), min(TRADES, 4 * len(problem)))
+    best = _best_plan(problem, price, rng)
+    if len(problem) <= TRADED_JOBS:
+        best.trade(price, bound_g * (1 + goal), min(MOST_TRADES, TRADES * len(problem)))
     return JointPlan(
         zone=best.seating.zone,
         start_s=(best.seating.start + problem.seats.head) * problem.cell_s,
@@ -69,11 +59,28 @@ def solve(problem: Problem, *, goal: float = 5e-4, seed: int = 0) -> JointPlan:
     )
 
 
-def _plan(problem: Problem, price: Floats, rng: np.random.Generator, noise: float, *, exact: bool = True) -> Packing:
-    seating = Packing(problem, price, rng)
-    seating.first_plan(noise, exact=exact)
-    seating.polish()
-    return seating
+def _best_plan(problem: Problem, price: Floats, rng: np.random.Generator) -> Packing:
+    """Of two orders the one that packs better: the second may strand wide work, the first never does."""
+    sure, other = (Packing(problem, price, its) for its in rng.spawn(2))
+    try:
+        sure.first_plan(0.0, exact=True)
+    except Clash as clash:
+        raise explained(clash, price, rng) from None
+    seed = int(rng.integers(2**31))
+
+    def again() -> Packing:
+        trade.reseed(seed)
+        other.first_plan(0.3, exact=False)
+        other.polish()
+        return other
+
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(again) if len(problem) <= TRADED_JOBS else None
+        sure.polish()
+        if second is not None:
+            with suppress(Infeasible):
+                return min(sure, second.result(), key=Packing.grams)
+    return sure
 
 
 def bound(problem: Problem, price: Floats) -> float:

@@ -1,4 +1,8 @@
-"""Jobs change places: one is put where it wishes to be, those in its way are seated anew, and savings are kept."""
+"""Jobs change places: one is put where it wishes to be, smaller ones in its way find places elsewhere, and what is
+gained is kept, at first also a little of what is lost (annealing).
+
+A large job finds no room where a zone is full, small ones do: holes too small for it close as they move in.
+"""
 
 # ruff: noqa: NPY002 — compiled loops know no other generator than the seeded one.
 from __future__ import annotations
@@ -11,27 +15,41 @@ from heliotrope.plan.joint.problem import Floats, Ints, Seats
 from heliotrope.plan.joint.seat import ROOM, Ground, Seating, best_seat, cost, emitted, take
 from heliotrope.plan.kernels.jit import compiled
 
+# Jobs that one may move at once, of how many in its way, how much larger than itself they may be; jobs looked at for
+# the one that sits worst; places tried for one that is better, of which the first few are compared.
+MOST_GIVE_WAY, MOST_NEAR, LARGER, LOOKED_AT, TRIED, COMPARED = 24, 120, 2.0, 4, 24, 2
+# Prices that a wish may exceed the present place by, and grams that a try may be behind before it is given up, in
+# units of what is lost at random.
+DEARER, BEHIND = 3.0, 10.0
 
-class ByZone(NamedTuple):
-    """`jobs[ptr[z]:ptr[z + 1]]`: those allowed in zone z by first start; no window is longer than `widest` cells."""
 
+class Span(NamedTuple):
+    """Cells low..high-1 and the `jobs` that sit wholly within, which stay there: two spans never meet.
+
+    `least[j]` is the price of job j where all room is free; `head`, `after`, `before` list the jobs of each zone.
+    """
+
+    low: int
+    high: int
     jobs: Ints
-    ptr: Ints
-    widest: int
+    least: Floats
+    head: Ints
+    after: Ints
+    before: Ints
 
 
 class Scratch(NamedTuple):
-    """For those who give way at once: who, where they sat, and in which order they are seated anew."""
+    """Those in the way by bulk; those who gave way and where they sat."""
 
+    near: Ints
+    bulk: Floats
     gone: Ints
-    zone: Ints
     start: Ints
-    rank: Floats
 
     @classmethod
-    def of(cls, most: int) -> Scratch:
-        gone, zone, start = (np.empty(most, dtype=np.int64) for _ in range(3))
-        return cls(gone, zone, start, np.empty(most))
+    def new(cls) -> Scratch:
+        near, gone, start = (np.empty(n, dtype=np.int64) for n in (MOST_NEAR, MOST_GIVE_WAY, MOST_GIVE_WAY))
+        return cls(near, np.empty(MOST_NEAR), gone, start)
 
 
 @compiled
@@ -40,193 +58,192 @@ def reseed(seed: int) -> None:
 
 
 @compiled
-def crowd_in(j: int, seating: Seating, ground: Ground, seats: Seats, pushed: Ints, out: Ints) -> int:
-    """Seats a stuck job where the least must give way, and puts those who give way in `out`; how many did.
-
-    `pushed[i]` counts how often job i gave way before: who did is spared, so that two jobs cannot push each other
-    for ever.
-    """
-    zone, start, used, capacity = seating.zone, seating.start, ground.used, ground.capacity
-    w, n = seats.width[j], seats.cells[j]
-    best, best_z, best_k = np.inf, -1, -1
-    for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
-        z = seats.sets[index]
-        if capacity[z] + ROOM < w:
-            continue
-        excess = 0.0
-        for k in range(seats.first[j], seats.first[j] + n - 1):
-            excess += max(0.0, used[z, k] + w - capacity[z])
-        for k in range(seats.first[j], seats.final[j] + 1):
-            excess += max(0.0, used[z, k + n - 1] + w - capacity[z])
-            # A little chance keeps the same place from being fought over.
-            tried = excess * (1.0 + 0.5 * np.random.random()) + np.random.random() * w * 0.1
-            if tried < best:
-                best, best_z, best_k = tried, z, k
-            excess -= max(0.0, used[z, k] + w - capacity[z])
-    if best_z < 0:
-        return -1
-    z, k = best_z, best_k
-    gone = 0
-    while True:
-        worst, over = -1, ROOM
-        for c in range(k, k + n):
-            if used[z, c] + w - capacity[z] > over:
-                worst, over = c, used[z, c] + w - capacity[z]
-        if worst < 0:
-            break
-        chosen, least = -1, np.inf
-        for i in range(len(zone)):
-            if zone[i] == z and start[i] <= worst < start[i] + seats.cells[i]:
-                choices = seats.sets_ptr[seats.places[i] + 1] - seats.sets_ptr[seats.places[i]]
-                freedom = choices * (1.0 + seats.final[i] - seats.first[i])
-                short = max(0.0, over - seats.width[i])
-                burden = (seats.width[i] * seats.cells[i] + 10.0 * short * n) * (1.0 + 4.0 * pushed[i]) / freedom
-                if burden < least:
-                    chosen, least = i, burden
-        take(ground, seats, chosen, z, start[chosen], -1.0)
-        zone[chosen] = -1
-        pushed[chosen] += 1
-        out[gone] = chosen
-        gone += 1
-    zone[j], start[j] = z, k
-    take(ground, seats, j, z, k, 1.0)
-    return gone
+def wishes(ground: Ground, seats: Seats, least: Floats) -> None:
+    """`least[j]`: the price of job j at its best place, room or not."""
+    for j in range(len(least)):
+        best = np.inf
+        for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
+            z = seats.sets[index]
+            if seats.width[j] <= ground.capacity[z] + ROOM:
+                for k in range(seats.first[j], seats.final[j] + 1):
+                    best = min(best, cost(ground, seats, j, z, k, 1.0))
+        least[j] = best
 
 
 @compiled
-def _wish(ground: Ground, seats: Seats, j: int, weight: float, noise: float) -> tuple[int, int]:
-    """Where job `j` would sit by price if all room were free, give or take `noise`: (zone, first cell)."""
-    best, best_z, best_k = np.inf, -1, -1
-    for index in range(seats.sets_ptr[seats.places[j]], seats.sets_ptr[seats.places[j] + 1]):
-        z = seats.sets[index]
-        if ground.capacity[z] + ROOM < seats.width[j]:
+def enlist(span: Span, seating: Seating) -> None:
+    """Lists the span's jobs by zone."""
+    for z in range(len(span.head)):
+        span.head[z] = -1
+    for j in span.jobs:
+        _join(span, j, seating.zone[j])
+
+
+@compiled
+def _join(span: Span, j: int, z: int) -> None:
+    span.before[j], span.after[j] = -1, span.head[z]
+    if span.head[z] >= 0:
+        span.before[span.head[z]] = j
+    span.head[z] = j
+
+
+@compiled
+def _leave(span: Span, j: int, z: int) -> None:
+    if span.before[j] >= 0:
+        span.after[span.before[j]] = span.after[j]
+    else:
+        span.head[z] = span.after[j]
+    if span.after[j] >= 0:
+        span.before[span.after[j]] = span.before[j]
+
+
+@compiled
+def _wish(span: Span, ground: Ground, seats: Seats, j: int, below: float) -> tuple[int, int]:
+    """A place for job `j` at a price below `below`, room or not: (zone, first cell), zone -1 if none was met."""
+    n, begin = seats.cells[j], seats.sets_ptr[seats.places[j]]
+    choices = seats.sets_ptr[seats.places[j] + 1] - begin
+    first, final = max(seats.first[j], span.low), min(seats.final[j], span.high - n)
+    best_z, best_k, met = -1, -1, 0
+    for _ in range(TRIED):
+        z = seats.sets[begin + np.random.randint(choices)]
+        k = first + np.random.randint(final - first + 1)
+        if seats.width[j] > ground.capacity[z] + ROOM:
             continue
-        for k in range(seats.first[j], seats.final[j] + 1):
-            found = cost(ground, seats, j, z, k, weight) * (1.0 + noise * np.random.random())
-            if found < best:
-                best, best_z, best_k = found, z, k
+        found = cost(ground, seats, j, z, k, 1.0)
+        if met == 0 and found >= below:
+            continue
+        met += 1
+        if found < below:
+            below, best_z, best_k = found, z, k
+        if met == COMPARED:
+            break
     return best_z, best_k
 
 
 @compiled
-def _crowded(ground: Ground, seats: Seats, j: int, z: int, k: int, until: int) -> bool:
-    """Is there too little room for job `j` in some cell from k to `until`?"""
-    over = False
-    for c in range(k, until):
-        over = over or ground.used[z, c] + seats.width[j] > ground.capacity[z] + ROOM
-    return over
+def _full(ground: Ground, z: int, begin: int, until: int, limit: float) -> bool:
+    """Is more than `limit` used in some cell from `begin` to `until`?"""
+    while begin < until and ground.used[z, begin] <= limit:
+        begin += 1
+    return begin < until
 
 
 @compiled
-def _clear(
-    j: int, z: int, k: int, seating: Seating, ground: Ground, seats: Seats, by_zone: ByZone, gone: Ints
-) -> tuple[int, bool]:
-    """Takes jobs out of zone z, in no order, until `j` fits at cell k: how many, and whether it fits."""
-    until = k + seats.cells[j]
-    if not _crowded(ground, seats, j, z, k, until):
-        return 0, True
-    jobs, begin, end = by_zone.jobs, by_zone.ptr[z], by_zone.ptr[z + 1]
-    low, high = begin, end
-    while low < high:
-        middle = (low + high) // 2
-        if seats.first[jobs[middle]] < k - by_zone.widest:
-            low = middle + 1
-        else:
-            high = middle
-    high = low
-    while high < end and seats.first[jobs[high]] < until:
-        high += 1
-    span = high - low
-    n = 0
-    offset = np.random.randint(span) if span > 0 else 0
-    for step in range(span):
-        i = jobs[low + (offset + step) % span]
-        at, over = seating.start[i], seating.start[i] + seats.cells[i]
-        if seating.zone[i] != z or i == j or at >= until or over <= k:
-            continue
-        if not _crowded(ground, seats, j, z, max(k, at), min(until, over)):
-            continue
-        if n == len(gone):
-            return n, False
-        take(ground, seats, i, z, at, -1.0)
-        gone[n] = i
-        n += 1
-        if not _crowded(ground, seats, j, z, k, until):
-            return n, True
-    return n, False
+def _clear(span: Span, scratch: Scratch, seating: Seating, ground: Ground, seats: Seats, j: int, z: int, k: int) -> int:
+    """Takes small jobs out of zone z until `j` fits at cell k: how many, or -1 if it cannot (and all are back)."""
+    start, used = seating.start, ground.used
+    until, limit = k + seats.cells[j], ground.capacity[z] - seats.width[j] + ROOM
+    largest = LARGER * seats.width[j] * seats.cells[j]
+    found, i = 0, span.head[z]
+    while i >= 0 and found < MOST_NEAR:
+        bulk = seats.width[i] * seats.cells[i]
+        if start[i] < until and start[i] + seats.cells[i] > k and bulk < largest:
+            bulk *= 0.5 + np.random.random()
+            at = found
+            while at > 0 and scratch.bulk[at - 1] > bulk:
+                scratch.near[at], scratch.bulk[at] = scratch.near[at - 1], scratch.bulk[at - 1]
+                at -= 1
+            scratch.near[at], scratch.bulk[at] = i, bulk
+            found += 1
+        i = span.after[i]
+    gone, full = 0, k
+    for at in range(found):
+        while full < until and used[z, full] <= limit:
+            full += 1
+        if full == until or gone == MOST_GIVE_WAY:
+            break
+        i = scratch.near[at]
+        if _full(ground, z, max(full, start[i]), min(until, start[i] + seats.cells[i]), limit):
+            take(ground, seats, i, z, start[i], -1.0)
+            scratch.gone[gone], scratch.start[gone] = i, start[i]
+            gone += 1
+    if _full(ground, z, full, until, limit):
+        for at in range(gone):
+            take(ground, seats, scratch.gone[at], z, scratch.start[at], 1.0)
+        return -1
+    # The largest left last; who turns out not to be in the way is back first.
+    for at in range(gone - 1, -1, -1):
+        i = scratch.gone[at]
+        begin, end = max(k, start[i]), min(until, start[i] + seats.cells[i])
+        if not _full(ground, z, begin, end, limit - seats.width[i]):
+            take(ground, seats, i, z, start[i], 1.0)
+            gone -= 1
+            for later in range(at, gone):
+                scratch.gone[later], scratch.start[later] = scratch.gone[later + 1], scratch.start[later + 1]
+    return gone
 
 
 @compiled
-def _shuffle_out(
-    j: int,
-    weight: float,
-    noise: float,
+def _change(
+    span: Span,
+    scratch: Scratch,
     seating: Seating,
     ground: Ground,
     seats: Seats,
-    by_zone: ByZone,
-    scratch: Scratch,
+    j: int,
+    z: int,
+    k: int,
+    most: float,
+    given_up: float,
 ) -> float:
-    """One try: grams saved, 0 where all was put back."""
+    """Puts job `j` at cell k of zone z if that loses less than `most` grams in all: grams saved, 0 if it does not."""
     zone, start = seating.zone, seating.start
-    gone, rank = scratch.gone, scratch.rank
-    z, k = _wish(ground, seats, j, weight, noise)
     was_z, was_k = zone[j], start[j]
-    if z == was_z and k == was_k:
-        return 0.0
+    lost = emitted(ground, seats, j, z, k) - emitted(ground, seats, j, was_z, was_k)
     take(ground, seats, j, was_z, was_k, -1.0)
-    n, fits = _clear(j, z, k, seating, ground, seats, by_zone, gone)
-    before = emitted(ground, seats, j, was_z, was_k)
-    for i in range(n):
-        o = gone[i]
-        scratch.zone[i], scratch.start[i] = zone[o], start[o]
-        before += emitted(ground, seats, o, zone[o], start[o])
-    for i in range(n):
-        rank[i] = -seats.width[gone[i]] * seats.cells[gone[i]] * (0.5 + np.random.random())
-        at = i
-        while at > 0 and rank[at - 1] > rank[at]:
-            rank[at - 1], rank[at] = rank[at], rank[at - 1]
-            gone[at - 1], gone[at] = gone[at], gone[at - 1]
-            scratch.zone[at - 1], scratch.zone[at] = scratch.zone[at], scratch.zone[at - 1]
-            scratch.start[at - 1], scratch.start[at] = scratch.start[at], scratch.start[at - 1]
-            at -= 1
-    placed = 0
-    if fits:
-        take(ground, seats, j, z, k, 1.0)
-        after = emitted(ground, seats, j, z, k)
-        while placed < n and after < before:
-            o = gone[placed]
-            _, to, at = best_seat(ground, seats, o, weight)
-            if to < 0:
-                break
-            after += emitted(ground, seats, o, to, at)
-            zone[o], start[o] = to, at
-            take(ground, seats, o, to, at, 1.0)
-            placed += 1
-        if placed == n and after < before:
-            zone[j], start[j] = z, k
-            return float(before - after)
-        take(ground, seats, j, z, k, -1.0)
-    for i in range(placed):
-        take(ground, seats, gone[i], zone[gone[i]], start[gone[i]], -1.0)
-    for i in range(n):
-        zone[gone[i]], start[gone[i]] = scratch.zone[i], scratch.start[i]
-        take(ground, seats, gone[i], scratch.zone[i], scratch.start[i], 1.0)
+    gone = _clear(span, scratch, seating, ground, seats, j, z, k)
+    if gone < 0:
+        take(ground, seats, j, was_z, was_k, 1.0)
+        return 0.0
+    take(ground, seats, j, z, k, 1.0)
+    left = gone
+    while left > 0 and lost < given_up:
+        i = scratch.gone[left - 1]
+        _, to, at = best_seat(ground, seats, i, 1.0, span.low, span.high)
+        if to < 0:
+            break
+        lost += emitted(ground, seats, i, to, at) - emitted(ground, seats, i, z, start[i])
+        take(ground, seats, i, to, at, 1.0)
+        zone[i], start[i] = to, at
+        left -= 1
+    if left == 0 and lost < most:
+        zone[j], start[j] = z, k
+        _leave(span, j, was_z)
+        _join(span, j, z)
+        for at in range(gone):
+            _leave(span, scratch.gone[at], z)
+            _join(span, scratch.gone[at], zone[scratch.gone[at]])
+        return -lost
+    for at in range(left, gone):
+        i = scratch.gone[at]
+        take(ground, seats, i, zone[i], start[i], -1.0)
+        zone[i], start[i] = z, scratch.start[at]
+    take(ground, seats, j, z, k, -1.0)
+    for at in range(gone):
+        take(ground, seats, scratch.gone[at], z, scratch.start[at], 1.0)
     take(ground, seats, j, was_z, was_k, 1.0)
     return 0.0
 
 
 @compiled
-def trade(rounds: int, seating: Seating, ground: Ground, seats: Seats, by_zone: ByZone, scratch: Scratch) -> float:
-    """Grams saved in `rounds` tries; bulky jobs try more often."""
+def trade(
+    tries: int, hot: float, cold: float, span: Span, scratch: Scratch, seating: Seating, ground: Ground, seats: Seats
+) -> float:
+    """Grams saved in `tries` tries; what a try may lose falls from about `hot` to `cold` grams."""
     saved = 0.0
-    for _ in range(rounds):
-        j, stake = -1, -1.0
-        for _ in range(3):
-            i = np.random.randint(len(seating.zone))
-            weighed = seats.width[i] * seats.cells[i] * np.random.random()
-            if weighed > stake:
-                j, stake = i, weighed
-        weight, noise = np.random.random() * 1.1, 0.05 * np.random.random()
-        saved += _shuffle_out(j, weight, noise, seating, ground, seats, by_zone, scratch)
+    for i in range(tries):
+        heat = hot * (cold / hot) ** (i / tries)
+        j, worst = -1, -1.0
+        for _ in range(LOOKED_AT):
+            o = span.jobs[np.random.randint(len(span.jobs))]
+            above = cost(ground, seats, o, seating.zone[o], seating.start[o], 1.0) - span.least[o]
+            if above >= worst:
+                j, worst = o, above
+        if j < 0:
+            continue
+        z, k = _wish(span, ground, seats, j, span.least[j] + worst + DEARER * heat)
+        if z < 0 or (z == seating.zone[j] and k == seating.start[j]):
+            continue
+        most = -heat * np.log(1.0 - np.random.random())
+        saved += _change(span, scratch, seating, ground, seats, j, z, k, most, most + BEHIND * heat)
     return saved
