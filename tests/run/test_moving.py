@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def training(name="w", *, step_s=0.02, **more):
         command=(sys.executable, "-c", TRAINING, str(step_s)),
         submitted_at=from_epoch(time.time()),
         length=Length.known(7200),
-        sites=("north",),
+        sites=more.pop("sites", ("north",)),
         working_directory="/",
         environment={"PATH": os.environ["PATH"]},
         flexibility=MOVES,
@@ -189,11 +188,7 @@ def test_a_controller_that_dies_on_the_way_goes_on_and_counts_nothing_twice(home
     first.carry("w-2", work, NORTH, SOUTH, NORTH)
     first.close()
     second = Mover(home)
-    deadline = time.monotonic() + 30
-    while not second.arrived("w-2", "w", NORTH, "south"):
-        assert time.monotonic() < deadline
-        second.carry("w-2", work, NORTH, SOUTH, NORTH)
-        time.sleep(0.01)
+    _insist(second)
     second.close()
     way = note_of(home / "runs" / "w-2")
     assert (way.sent_bytes, way.whole_bytes) == (3 << 20, 3 << 20)
@@ -205,15 +200,18 @@ def test_a_way_that_breaks_is_told_and_tried_again_later(home, monkeypatch):
     (state_folder(home, "north", "w") / "out").symlink_to("/etc")
     (home / "runs" / "w-2").mkdir(parents=True)
     mover = Mover(home)
-    mover.carry("w-2", training(), NORTH, SOUTH, NORTH)
-    while any("helio-carry" in one.name for one in threading.enumerate()):
-        time.sleep(0.01)
     with pytest.raises(EngineError, match="cannot come from north to south") as told:
-        mover.carry("w-2", training(), NORTH, SOUTH, NORTH)
+        _insist(mover)
     assert "leads out" in told.value.cause
     mover.carry("w-2", training(), NORTH, SOUTH, NORTH)
     assert not mover.arrived("w-2", "w", NORTH, "south"), "it waits a moment before it tries again"
     mover.close()
+
+
+def _insist(mover):
+    while not mover.arrived("w-2", "w", NORTH, "south"):
+        mover.carry("w-2", training(), NORTH, SOUTH, NORTH)
+        time.sleep(0.01)
 
 
 def test_data_that_may_not_leave_goes_nowhere_nor_through(home):
@@ -231,3 +229,31 @@ def test_data_that_may_not_leave_goes_nowhere_nor_through(home):
     assert not carriable(bound, Fleet((abroad, far), home="abroad"))
     assert carriable(bound, Fleet((NORTH, SOUTH), home="north"))
     mover.close()
+
+
+def test_what_runs_is_planned_anew_when_its_hour_came(controller, monkeypatch):
+    """The forecast turned: what runs in the north is best paused and finished in the south, and that is written down."""
+    controller.submit(training(step_s=0.05, sites=("north", "south")), at_once=True)
+    step_until(controller, lambda: said(controller).count("step") > 1)
+    asked = []
+    real = controller.plan
+
+    def turned(*args, **more):
+        asked.append(more["ready"])
+        plan, strips = real(*args, **more)
+        now = time.time()
+        slot = msgspec.structs.replace(
+            plan.slots[0], site="south", start=from_epoch(now), end=from_epoch(now + 7200), width=1
+        )
+        return msgspec.structs.replace(plan, slots=(slot,)), strips
+
+    monkeypatch.setattr(controller, "plan", turned)
+    case = controller._case(next(card for card in controller.board.cards() if card.workload == "w"))
+    controller._replan(case)
+    monkeypatch.undo()
+    assert asked[0].running
+    assert asked[0].site == "north"
+    assert 7000 < asked[0].remaining_s < 7200
+    assert controller.follow("w", lambda *_: None).site == "south"
+    names = [event.name for event in run_view(controller.store, "w").events]
+    assert names.index("planned again") < names.index("moved") < names.index("its state came") < names.index("done")

@@ -86,6 +86,11 @@ class Flexibility(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def max_width(self) -> int:
         return len(self.speedup)
 
+    @property
+    def moves(self) -> bool:
+        """Whether it can go on at another site in the middle."""
+        return self.pausable and self.movable and self.pause_by is PauseBy.CHECKPOINT
+
 
 class DataNeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Data the work reads. `jurisdictions` empty: it may go anywhere. `held_at`: the site that has it now."""

@@ -105,6 +105,12 @@ def _in_the_network(way: Carry, fleet: Fleet) -> tuple[float, Provenance]:
     return energy_j, Provenance.MODELLED if link else Provenance.ASSUMED
 
 
+def ran_s(folders: list[Folder], now_s: float) -> float:
+    """Wall seconds in which the command ran, in slots that ended and in the one that has not."""
+    spans = [(folder.began, folder.exit) for folder in folders]
+    return sum((end.ended_s if end else now_s) - began.started_s for began, end in spans if began)
+
+
 def held_s(raw: Measurement, folders: list[Folder], workload: Workload) -> float:
     """Seconds in which one unit of a site's capacity was held: as long as it ran, times how wide."""
     held = raw.duration_s

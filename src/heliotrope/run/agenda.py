@@ -17,6 +17,7 @@ from heliotrope.store import Store
 REPLAN_S = 3600.0  # of a run's clock: forecasts are hourly
 REPLAN_WALL_S = 5.0  # a fast clock's hours are short, and planning takes its time
 LATE_S = 60.0  # of the wall: a start that was missed by more is chosen anew
+UNDER_WAY = frozenset({RunState.RUNNING, RunState.PAUSED})
 STANDING_S = 60.0  # of the wall: what was used fades slowly, so turns are thought over that often anyway
 
 
@@ -79,11 +80,13 @@ class Secretary:
 
     def _replan_s(self, card: Card) -> float:
         """Wall time at which its plan is old: when forecasts may have changed, or its start was missed."""
-        if card.state is not RunState.WAITING or card.cancelled:
+        if card.cancelled or not (card.state is RunState.WAITING or (card.movable and card.state in UNDER_WAY)):
             return math.inf
         clock, looked_s = card.clock, max(card.made_s, self._replanned_s.get(card.workload, card.made_s))
         wall_s = REPLAN_WALL_S * clock.factor
         aged_s = looked_s + max(REPLAN_S, wall_s)
+        if card.state in UNDER_WAY:
+            return clock.wall_at(aged_s)
         if aged_s < card.starts_s - wall_s:
             return clock.wall_at(aged_s)
         if card.starts_s <= card.made_s:

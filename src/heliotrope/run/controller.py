@@ -23,7 +23,7 @@ from heliotrope.run.board import Card
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of
 from heliotrope.run.engines.protocol import Task
-from heliotrope.run.folder import folders_of
+from heliotrope.run.folder import folders_of, numbered
 from heliotrope.run.leader import Leader
 from heliotrope.run.lifecycle import Turn
 from heliotrope.run.moving import Mover, note_of, state_folder
@@ -128,9 +128,11 @@ class Controller(Desk):
             self._leave_s.setdefault(run.id, now_s)
         here = engines.of(case.fleet.site(run.site))
         sight = here.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
-        with self.store.read() as tx:
-            faults = runs.faults(tx, workload.id, but=lifecycle.MADE_ROOM)
-            origin = self._origin(tx, case)
+        faults, origin = 0, None
+        if sight.seen in {lifecycle.Seen.EXITED, lifecycle.Seen.GONE} or (run.attempt > 1 and not run.handle):
+            with self.store.read() as tx:
+                faults = runs.faults(tx, workload.id, but=lifecycle.MADE_ROOM)
+                origin = self._origin(tx, case)
         step = lifecycle.step(
             run.state,
             run.slot,
@@ -170,33 +172,42 @@ class Controller(Desk):
     def _replan(self, case: Case) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""
         run, workload, old, now_s = case.run, case.workload, case.plan, case.now_s
+        ready = self._progress(case)
         try:
-            new, strips = self.plan(workload, now_s, case.fleet, clock=case.clock, ready=self._progress(case))
+            new, strips = self.plan(workload, now_s, case.fleet, clock=case.clock, ready=ready)
         except Infeasible:
             # The old plan met every limit when it was made: it stands.
             return old
-        if new.slots == old.slots:
+        rest = old.slots[case.slot_number :] if ready is not None else old.slots
+        if lifecycle.says_the_same(rest, new.slots, under_way=ready is not None and ready.running):
             return old
         with self.leader.write() as tx:
             for strip in strips:
                 runs.put_strip(tx, workload.id, strip)
             runs.add_plan(tx, new)
             self.ledger.add(tx, plan_statement(workload, new, clock_factor=run.clock_factor))
+            runs.put_run(tx, msgspec.structs.replace(run, slot=0))
             runs.add_event(tx, run.id, now_s, "planned again", f"{new.slots[0].site}, {new.slots[0].start:%d %b %H:%M}")
         return new
 
     def _progress(self, case: Case) -> Progress | None:
-        """What attempts that saved their state leave to do, and where that lies; None for a first attempt."""
+        """What is left to do, and where what was saved lies; None where nothing was begun yet."""
         run, workload = case.run, case.workload
-        if run.attempt == 1:
+        begun = bool(run.handle) or run.state is RunState.PAUSED
+        if run.attempt == 1 and not begun:
             return None
         with self.store.read() as tx:
             origin = self._origin(tx, case)
             before = [one for one in runs.attempts(tx, workload.id) if one.attempt < run.attempt]
             accounts = [runs.account(tx, one.id) for one in before if lifecycle.saved(one)]
-        done_s = sum(one.measurement.duration_s for one in accounts if one is not None) * case.clock.factor
+        done_s = sum(one.measurement.duration_s for one in accounts if one is not None)
+        if begun:
+            done_s += accounting.ran_s(folders_of(self.home / "runs", run.id), time.time())
         least_s = 0.01 * workload.length.expected_s  # one that is longer than it was said is not over yet
-        remaining_s = max(least_s, workload.length.expected_s - done_s)
+        remaining_s = max(least_s, workload.length.expected_s - done_s * case.clock.factor)
+        if begun:
+            running = run.state is RunState.RUNNING
+            return Progress(remaining_s, run.site, running=running)
         return Progress(remaining_s, origin.name if origin else "")
 
     def _record(self, case: Case, step: lifecycle.Step, said: Turns) -> Run:
@@ -208,7 +219,9 @@ class Controller(Desk):
         launching = step.do is lifecycle.Do.LAUNCH
         handle = run.handle
         if launching and (not handle or run.state is RunState.PAUSED):
-            handle = str(self.home / "runs" / run.id / f"{step.slot}")
+            # Numbered as they come: a plan that was made anew counts its slots from 0 again.
+            number = len(numbered(self.home / "runs" / run.id))
+            handle = str(self.home / "runs" / run.id / f"{number}")
         after = msgspec.structs.replace(
             run,
             state=step.state,

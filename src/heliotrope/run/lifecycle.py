@@ -6,16 +6,18 @@ Level-triggered: it never asks what happened before, only how things stand. Aski
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
-from heliotrope.model import PauseBy, Plan, Run, RunState, Workload
+from heliotrope.model import PauseBy, Plan, Run, RunState, Slot, Workload
 from heliotrope.units import epoch_s
 
 # How a command says that it saved its state and would go on later: sysexits' EX_TEMPFAIL, or a shell's "by SIGTERM".
 SAVED = frozenset({75, 143})
 MADE_ROOM = "made room for the owner"
+SAME_S = 900.0  # by which the edges of a plan under way may differ: what is left is known that well
 
 
 class Seen(StrEnum):
@@ -106,6 +108,7 @@ def step(
             cancelled=cancel_s is not None,
             leaving=leave_s is not None,
             here=here,
+            early=_early(plan, slot, now_s),
         )
     if sight.seen is Seen.GONE:
         if cancel_s is not None:
@@ -132,6 +135,26 @@ def slot_at(plan: Plan, now_s: float) -> int:
     """The slot that a new attempt belongs to: the first that is not over, else the last."""
     ahead = (i for i, slot in enumerate(plan.slots) if epoch_s(slot.end) > now_s)
     return next(ahead, len(plan.slots) - 1)
+
+
+def _early(plan: Plan, slot: int, now_s: float) -> bool:
+    """Planned anew for later while under way; not merely a clock that was set back."""
+    return epoch_s(plan.made_at) <= now_s < epoch_s(plan.slots[slot].start)
+
+
+def says_the_same(old: Sequence[Slot], new: Sequence[Slot], *, under_way: bool) -> bool:
+    """Nothing worth a change. `under_way`: the first slot has begun, and the new one begins now."""
+    if len(old) != len(new):
+        return False
+    for number, (one, other) in enumerate(zip(old, new, strict=True)):
+        if (one.site, one.width, one.power_cap_w) != (other.site, other.width, other.power_cap_w):
+            return False
+        edges = (
+            ((one.end, other.end),) if under_way and not number else ((one.start, other.start), (one.end, other.end))
+        )
+        if any(abs(epoch_s(a) - epoch_s(b)) > SAME_S * under_way for a, b in edges):
+            return False
+    return True
 
 
 def saved(run: Run) -> bool:
@@ -161,6 +184,7 @@ def _exited(
     cancelled: bool,
     leaving: bool,
     here: str,
+    early: bool,
 ) -> Step:
     code = sight.code or 0
     if state is RunState.CANCELLING or (cancelled and code != 0):
@@ -173,6 +197,8 @@ def _exited(
         return Step(RunState.LOST, Do.REAP, slot, code, MADE_ROOM, again=True)
     if state is RunState.PAUSING and here not in {"", plan.slots[slot].site}:
         return Step(RunState.MOVED, Do.REAP, slot, code, _goes_on(plan, plan.slots[slot].site), again=True)
+    if state is RunState.PAUSING and early:
+        return Step(RunState.PAUSED, slot=slot, wake_s=epoch_s(plan.slots[slot].start))
     if state is RunState.PAUSING and slot + 1 < len(plan.slots):
         there = plan.slots[slot + 1].site
         if there != plan.slots[slot].site:
@@ -221,6 +247,8 @@ def _on_plan(
         if now_s < starts_s or not may:
             return Step(RunState.PAUSED, Do.PAUSE, slot, wake_s=wake_s)
         return Step(going_on, Do.RESUME, slot, wake_s=None if last else ends_s)
+    if _early(plan, slot, now_s) and workload.flexibility.pausable and not by_signal:
+        return _leave(RunState.PAUSING, slot, epoch_s(plan.made_at) + grace_s, now_s)
     if last or now_s < ends_s:
         # Said again at each look: a controller may have died between writing "running" and letting it run.
         do = Do.RESUME if by_signal and workload.flexibility.pausable else Do.NOTHING
