@@ -26,6 +26,8 @@ SERVICES = {
     "ray": ("ray_cluster", lambda service: service.options()),
 }
 ALWAYS = ("local", *SERVICES)
+# Ray starts a worker for each job: four CPU-seconds.
+DEAR = frozenset({"ray"})
 
 
 def pytest_addoption(parser):
@@ -37,7 +39,8 @@ def pytest_generate_tests(metafunc):
     if "engine_name" in metafunc.fixturenames:
         # A module about one engine says which.
         told = getattr(metafunc.module, "ENGINES", ()) or metafunc.config.getoption("--engine", [])
-        names = told or ALWAYS
+        kept = metafunc.definition.get_closest_marker("keeper") is not None
+        names = told or [name for name in ALWAYS if not (kept and name in DEAR)]
         # Tests of one service share it, where several workers run the suite.
         metafunc.parametrize("engine_name", [pytest.param(n, marks=marks(n)) for n in names])
 

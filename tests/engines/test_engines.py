@@ -30,6 +30,7 @@ def test_the_exit_code_is_the_commands_own(engine, task, until):
     assert tuple(sight.code for sight in sights) == codes, sights
 
 
+@pytest.mark.keeper
 def test_a_signal_is_told_as_such(engine, task, until):
     one = task("import os; os.kill(os.getpid(), 9)")
     engine.launch(one)
@@ -45,6 +46,7 @@ def test_launching_again_and_again_starts_once(engine, task, until, out):
     assert out(one) == "began\n"
 
 
+@pytest.mark.keeper
 def test_output_of_both_streams_is_kept(engine, task, until, out):
     one = task("import sys; print('to out'); print('to err', file=sys.stderr)")
     engine.launch(one)
@@ -52,6 +54,7 @@ def test_output_of_both_streams_is_kept(engine, task, until, out):
     assert sorted(out(one).split("\n")) == ["", "to err", "to out"]
 
 
+@pytest.mark.keeper
 def test_it_is_measured(engine, task, until):
     one = task("import time; t = time.time()\nwhile time.time() - t < 0.5: pass")
     engine.launch(one)
@@ -62,6 +65,7 @@ def test_it_is_measured(engine, task, until):
     assert 0.4 < measured.duration_s < 20
 
 
+@pytest.mark.keeper
 def test_a_command_that_is_not_there(engine, task, until, out):
     one = task("", command=("/no/such/command",))
     engine.launch(one)
@@ -69,6 +73,7 @@ def test_a_command_that_is_not_there(engine, task, until, out):
     assert "no such" in out(one).lower()
 
 
+@pytest.mark.keeper
 def test_a_meter_that_is_not_there_says_why_and_runs_nothing(engine, task, until, out):
     one = task("print('ran')", meters=("crystal-ball",))
     engine.launch(one)
@@ -78,6 +83,7 @@ def test_a_meter_that_is_not_there_says_why_and_runs_nothing(engine, task, until
     assert out(one) == ""
 
 
+@pytest.mark.keeper
 def test_a_command_gets_its_signals_as_everywhere(engine, task, until, out):
     """SIGPIPE ends a writer that nobody reads any more; Python would have passed on that it is ignored."""
     one = task("", command=("bash", "-c", "yes | head -1; echo ${PIPESTATUS[0]}"))
@@ -138,6 +144,7 @@ def test_asked_to_save_it_is_asked_once(engine, task, wait_for, out, there):
     assert Path(there(one.checkpoint), "state").read_text() == "1"
 
 
+@pytest.mark.keeper
 def test_a_paused_one_hears_that_it_should_save(engine, task, until, wait_for, out):
     one = task("print('ready', flush=True); import time; time.sleep(60)")
     engine.launch(one)
@@ -155,6 +162,7 @@ print("bred", flush=True)
 """
 
 
+@pytest.mark.keeper
 def test_nobody_of_it_outlives_its_end(engine, task, until, there):
     one = task(BREEDS)
     engine.launch(one)
