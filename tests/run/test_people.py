@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from itertools import product
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from heliotrope.cli.root import helio
 from heliotrope.errors import InvalidInput, NotAllowed, SignInRefused, UnknownName, UsageError
 from heliotrope.model import RunState
+from heliotrope.prove import verify_receipt
 from heliotrope.run.people.client import Elsewhere
 from heliotrope.run.people.members import Members
 from heliotrope.run.people.policy import Act, Person, Role, Work, may, within
@@ -175,7 +177,7 @@ def test_work_of_a_member_runs_and_its_organisation_alone_sees_it(house, at):
     with house.house.store.read() as tx:
         assert people.submitter(tx, job) == "ann"
     # What is another's and what is not there: the same words, whatever is asked.
-    for ask in (bob.show, bob.cancel, lambda name: bob.log(name, None)):
+    for ask in (bob.show, bob.cancel, bob.receipt, lambda name: bob.log(name, None)):
         told = []
         for name in (job, f"{job}-1", "nothing"):
             with pytest.raises(UnknownName) as refused:
@@ -340,6 +342,9 @@ def test_a_member_runs_work_from_elsewhere(house, home, tmp_path, monkeypatch):
         ran = told("run", "--now", "--length", "5s", "--env", "SAID=hello", "--json", "--", *PYTHON, code, code=7)
         result = msgspec.json.decode(ran)
         assert (result["state"], result["exit_code"], result["site"]) == ("failed", 7, "hub")
+        kept = Path(result["receipt"])
+        assert kept.is_relative_to(tmp_path / "another"), "it is here, not there"
+        assert verify_receipt(kept, vkeys=home / "log" / "vkeys")
         assert told("logs", result["job"]) == "hello True\n"
         assert [msgspec.json.decode(row)["workload"] for row in told("jobs", "--json").splitlines()] == [result["job"]]
         shown = msgspec.json.decode(told("runs", "show", result["job"], "--json"))

@@ -131,7 +131,23 @@ def _run_elsewhere(context: Context, at: str, command: tuple[str, ...], told: di
             return 0
         progress = Progress(view.workload, view.plan)
         done = _patiently(job, lambda: _followed(house, job, progress), lambda: house.cancel(job), progress)
-        return STOPPED if done is None else _told(context, house.show(done))
+        return STOPPED if done is None else _told(context, _with_receipt(context, house, house.show(done)))
+
+
+def _with_receipt(context: Context, house: Elsewhere, view: RunView) -> RunView:
+    """Fetched, so that it can be checked here whatever becomes of the house."""
+    import msgspec
+
+    from heliotrope.files import write_whole
+    from heliotrope.prove.records.receipt import record_path
+
+    if view.run is None or not view.run.receipt:
+        return view
+    path = context.settings.home_path / "receipts" / f"{view.run.id}.proof"
+    receipt = house.receipt(view.run.id)
+    write_whole(record_path(path), receipt.record.encode())
+    write_whole(path, receipt.proof.encode())
+    return msgspec.structs.replace(view, run=msgspec.structs.replace(view.run, receipt=str(path)))
 
 
 def _followed(house: Elsewhere, job: str, progress: Progress) -> str:

@@ -36,6 +36,9 @@ def add_routes(app: web.Application, reception: Reception) -> None:
         f"{JOBS}/{{name}}/log",
         answer(lambda visit, asked, _: reception.log(visit, named(asked), _number(asked, "after", None, 1 << 62))),
     )
+    app.router.add_get(
+        f"{JOBS}/{{name}}/receipt", answer(lambda visit, asked, _: reception.receipt(visit, named(asked)))
+    )
     app.router.add_post(
         f"{JOBS}/{{name}}/cancel", answer(lambda visit, asked, _: Cancelled(reception.cancel(visit, named(asked))))
     )

@@ -22,7 +22,7 @@ from heliotrope.errors import (
     UsageError,
 )
 from heliotrope.run.logs import Said
-from heliotrope.run.people.wire import JOBS, Accepted, Cancelled, Submission
+from heliotrope.run.people.wire import JOBS, Accepted, Cancelled, Receipt, Submission
 from heliotrope.run.views import JobRow, RunView
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ class Elsewhere:
     def log(self, name: str, after: int | None) -> Said:
         tail = "" if after is None else f"?after={after}"
         return self._ask("GET", f"{JOBS}/{quote(name, safe='')}/log{tail}", Said)
+
+    def receipt(self, name: str) -> Receipt:
+        return self._ask("GET", f"{JOBS}/{quote(name, safe='')}/receipt", Receipt)
 
     def cancel(self, name: str) -> str:
         return self._ask("POST", f"{JOBS}/{quote(name, safe='')}/cancel", Cancelled).job

@@ -14,13 +14,14 @@ import msgspec
 
 from heliotrope.errors import HelioError, InvalidInput, NotAllowed, SignInRefused, UnknownName
 from heliotrope.model import Plan, Workload
+from heliotrope.prove.records.receipt import record_path
 from heliotrope.run import logs, views
 from heliotrope.run.desk import Desk, new_id
 from heliotrope.run.logs import Said
 from heliotrope.run.people.members import Members
 from heliotrope.run.people.policy import Act, Person, Work, may
 from heliotrope.run.people.refusals import Refusals
-from heliotrope.run.people.wire import ASSUMED, MOST_BYTES, Accepted, Submission
+from heliotrope.run.people.wire import ASSUMED, MOST_BYTES, Accepted, Receipt, Submission
 from heliotrope.run.views import JobRow, RunView
 from heliotrope.store import Transaction, people, runs
 from heliotrope.units import from_epoch
@@ -97,6 +98,14 @@ class Reception:
         self._theirs(visit, Act.SEE, name)
         view = views.run_view(self.store, name)
         return msgspec.structs.replace(view, workload=msgspec.structs.replace(view.workload, environment={}))
+
+    def receipt(self, visit: Visit, name: str) -> Receipt:
+        self._theirs(visit, Act.SEE, name)
+        run = views.run_view(self.store, name).run
+        if run is None or not run.receipt:
+            raise UnknownName(f"{name} has no receipt yet", hint="one comes when it is over and was measured")
+        proof = Path(run.receipt)
+        return Receipt(run.id, proof.read_text(encoding="utf-8"), record_path(proof).read_text(encoding="utf-8"))
 
     def log(self, visit: Visit, name: str, after: int | None) -> Said:
         self._theirs(visit, Act.READ_LOG, name)

@@ -87,3 +87,11 @@ class Cancelled(msgspec.Struct, frozen=True):
     """Wished for: how it ended is for the job itself to say."""
 
     job: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """A run's record and its proof, as their files have them: whoever has both needs this house no more."""
+
+    run: str
+    proof: str
+    record: str
