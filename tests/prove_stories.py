@@ -50,11 +50,19 @@ BEGAN = START_S + 7200.0
 READINGS = tuple(
     Reading("rapl", "package", BEGAN + i * 60, BEGAN + (i + 1) * 60, 100.0 + i / 7, 1.0) for i in range(10)
 )
-ENERGY = sum(r.energy_j for r in READINGS)
-MEASUREMENT = Measurement(
-    "r1", BEGAN, BEGAN + 600, 600.0, Estimate(ENERGY, ENERGY * 0.98, ENERGY * 1.02),
-    (MeterTotal("rapl", "package", Provenance.MEASURED, ENERGY),), READINGS,
-)  # fmt: skip
+
+
+def measured(name, readings, error=0.0):
+    """One meter's readings without a gap between them; `error`: the relative half of its interval."""
+    energy_j = sum(reading.energy_j for reading in readings)
+    start_s, end_s = readings[0].start_s, readings[-1].end_s
+    used = Estimate(energy_j, energy_j * (1 - error), energy_j * (1 + error), Provenance.MEASURED)
+    totals = (MeterTotal(readings[0].meter, readings[0].domain, Provenance.MEASURED, energy_j),)
+    return Measurement(name, start_s, end_s, end_s - start_s, used, totals, readings)
+
+
+MEASUREMENT = measured("r1", READINGS, error=0.02)
+ENERGY = MEASUREMENT.energy_j.value
 
 
 def run(**changes):

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from heliotrope import footprint
 from heliotrope.config import ProveSettings
 from heliotrope.errors import BadProof
-from heliotrope.model import (
-    CARBON,
-    Cooling,
-    Device,
-    Estimate,
-    Length,
-    Measurement,
-    MeterTotal,
-    Outlook,
-    Plan,
-    Provenance,
-    Quality,
-    QualityKind,
-    Reading,
-    Run,
-    RunState,
-    Signal,
-    Site,
-    Slot,
-    Workload,
-    WorkloadKind,
-)
+from heliotrope.model import CARBON, Device, Estimate, Quality, QualityKind, Signal
 from heliotrope.prove import Ledger, Training, plan_statement, run_statement
 from heliotrope.prove.records import evidence, record
 from heliotrope.store import Store
-
-START_S = 1_767_225_600
-T0 = datetime.fromtimestamp(START_S, UTC)
+from prove_stories import HOME, LYON, MEASUREMENT, PLAN, START_S, WORKLOAD, run
 
 
 def carbon(zone, base):
@@ -48,33 +24,18 @@ def carbon(zone, base):
     )  # fmt: skip
 
 
-def outlook(grams):
-    return Outlook(7200.0, grams, grams * 0.9, grams * 1.1, 0.001, T0 + timedelta(hours=3))
-
-
 def story():
-    workload = Workload(
-        "w1", WorkloadKind.TRAIN, ("python", "train.py", "--token", "s3cret"), T0, Length.known(600.0),
-        environment={"API_KEY": "s3cret"}, working_directory="/home/someone/secret",
-    )  # fmt: skip
-    plan = Plan(
-        "w1", T0, (Slot("lyon", T0 + timedelta(hours=2), T0 + timedelta(hours=3)),), outlook(1.0), outlook(3.0), (),
-        0.9, 0.1, str(CARBON), ("embedded model",),
-    )  # fmt: skip
-    run = Run("r1", "w1", RunState.DONE, T0, site="lyon", zone="FR", started_at=T0, ended_at=T0, exit_code=0)
-    start = START_S + 7200.0
-    readings = tuple(
-        Reading("rapl", "package", start + i * 60, start + (i + 1) * 60, 100.0 + i / 7, 1.0) for i in range(10)
+    """That of `prove_stories`, by somebody with secrets."""
+    workload = replace(
+        WORKLOAD,
+        command=("python", "train.py", "--token", "s3cret"),
+        environment={"API_KEY": "s3cret"},
+        working_directory="/home/someone/secret",
     )
-    energy = sum(r.energy_j for r in readings)
-    measurement = Measurement(
-        "r1", start, start + 600, 600.0, Estimate(energy, energy * 0.98, energy * 1.02),
-        (MeterTotal("rapl", "package", Provenance.MEASURED, energy),), readings, journal="/home/someone/j",
-    )  # fmt: skip
-    lyon = Site("lyon", "FR", devices=(Device("h", "x", max_w=200.0, embodied_g=Estimate(1e5, 5e4, 2e5)),),
-                cooling=Cooling(pue=1.2, source="metered"))  # fmt: skip
-    home = Site("home", "DE", cooling=Cooling(pue=1.1, source="metered"))
-    return workload, plan, run, measurement, lyon, home, [carbon("FR", 50.0), carbon("DE", 400.0)]
+    plan = replace(PLAN, run_now=replace(PLAN.run_now, carbon_g=3.0))
+    measurement = replace(MEASUREMENT, journal="/home/someone/j")
+    lyon = replace(LYON, devices=(Device("h", "x", max_w=200.0, embodied_g=Estimate(1e5, 5e4, 2e5)),))
+    return workload, plan, run(), measurement, lyon, HOME, [carbon("FR", 50.0), carbon("DE", 400.0)]
 
 
 def run_story():
@@ -155,7 +116,7 @@ def test_evidence_is_kept_once_and_read_back(tmp_path):
     ],
 )
 def test_bad_evidence(raw):
-    with pytest.raises(BadProof):
+    with pytest.raises(BadProof, match="evidence"):
         evidence.decode(raw)
 
 
@@ -163,5 +124,5 @@ def test_evidence_with_a_hole_in_a_signal_is_refused():
     said, _ = run_story()
     holed = said.evidence.replace(b'"values":["50.0"', b'"values":["nan"')
     assert holed != said.evidence
-    with pytest.raises(BadProof):
+    with pytest.raises(BadProof, match="evidence that cannot be read"):
         evidence.decode(holed)

@@ -18,14 +18,9 @@ from heliotrope.config import ClaimSettings, ProveSettings
 from heliotrope.errors import BadProof, ConfigError, HelioError, InvalidInput, ProofError, ProviderDenied, ProviderDown
 from heliotrope.model import (
     CARBON,
-    Cooling,
-    Estimate,
     Length,
-    Measurement,
-    MeterTotal,
     Outlook,
     Plan,
-    Provenance,
     Quality,
     QualityKind,
     Reading,
@@ -33,7 +28,6 @@ from heliotrope.model import (
     RunState,
     Signal,
     SignalKind,
-    Site,
     Slot,
     Workload,
     WorkloadKind,
@@ -52,10 +46,9 @@ from heliotrope.prove.formats.trust import Trust
 from heliotrope.prove.records.receipt import RecordFile
 from heliotrope.store import Store, runs
 from heliotrope.units import J_PER_KWH, MICRO, S_PER_HOUR, from_epoch
+from prove_stories import HOME, START_S, measured
 
 NAME = "night shift"
-START_S = 1_767_225_600
-HOME = Site("home", "DE", cooling=Cooling(pue=1.1, source="metered"))
 MARGINAL = SignalKind.parse("carbon/marginal/direct")
 
 
@@ -109,10 +102,8 @@ class House:
         run = msgspec.structs.replace(
             run, state=state, started_at=from_epoch(start_s), ended_at=from_epoch(start_s + 3600)
         )
-        measured = Estimate(energy_j, energy_j, energy_j, Provenance.MEASURED)
         readings = (Reading("rapl", "package", start_s, start_s + 3600, energy_j, 0.0),)
-        totals = (MeterTotal("rapl", "package", Provenance.MEASURED, energy_j),)
-        measurement = Measurement(run.id, start_s, start_s + 3600, 3600.0, measured, totals, readings)
+        measurement = measured(run.id, readings)
         cost = footprint.compute(measurement, HOME, AVERAGE_G)
         at_once = footprint.at_once(measurement, workload.submitted_at.timestamp())
         once_g = footprint.compute(at_once, HOME, AVERAGE_G).carbon_g
