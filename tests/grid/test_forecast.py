@@ -28,8 +28,7 @@ HOUR0 = 455_832  # 2022-01-01T00:00Z
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch):
     """The laws hold for any number of trees."""
-    monkeypatch.setattr(near, "CORRECTING_ROUNDS", 12)
-    monkeypatch.setattr(near, "DIRECT_ROUNDS", 12)
+    monkeypatch.setattr(near, "ROUNDS", 12)
     monkeypatch.setattr(across, "TREES", 12)
     monkeypatch.setattr(across, "CUT_OFFS", 2)
 

@@ -240,7 +240,7 @@ def backtest(
 
     mape and yesterday_mape are in %, coverage90 and kept_share are shares of 1, mae and pinball in the series' unit.
     """
-    from heliotrope.grid import replay
+    from heliotrope.grid import replay, shelf
 
     score = replay.score(
         Path(series_file),
@@ -251,6 +251,7 @@ def backtest(
         horizon_h=int(parse_duration_s(horizon, field="--horizon") // S_PER_HOUR),
         every_h=int(parse_duration_s(every, field="--every") // S_PER_HOUR) if every else None,
         model=model_name,
+        recall=shelf.at(context.settings.home_path).recall,
     )
     if context.json:
         print_json(score)

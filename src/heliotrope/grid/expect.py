@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,8 @@ import numpy as np
 
 from heliotrope.errors import SignalGap
 from heliotrope.grid.forecast import backtest, ridge, sources
-from heliotrope.grid.forecast.features import DAY, REACH, scale
+from heliotrope.grid.forecast.features import DAY, REACH, WEEK, scale
+from heliotrope.grid.forecast.recall import Recall, afresh
 from heliotrope.grid.forecast.sources import Published
 from heliotrope.grid.wire.points import POSSIBLE
 from heliotrope.model import Quality, QualityKind, Signal
@@ -25,22 +27,32 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 LEAST_DAYS = 23  # features look 21 days back
-GOOD_DAYS = 75  # of history, where there is so much: enough to fit, and to judge the fit by its own errors
+GOOD_DAYS = 90  # of history, where there is so much: enough to fit, and to judge the fit by its own errors
 JUDGED_H = 28 * DAY
 BAND_WITHOUT_ERRORS = 3.0  # spreads of the last week, where the model's own errors are not known yet
 REMEMBERED = 256  # forecasts; the same history asked about again within the hour is not fitted again
 SEAM_H, SEAM_HALF_LIFE_H = 3, 12.0
+MONDAY_H = 4 * DAY  # the first Monday, 00:00 UTC, in hours of the epoch
+LONG_ENOUGH_H = 70 * DAY
 COVERED = 0.9  # of the history must have a column's published forecasts for the column to be of use
 
 Drivers = Mapping[str, Mapping[int, float]]  # column → hour → value
 _remembered: OrderedDict[bytes, tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]] = OrderedDict()
 
 
-def expect(history: Signal, start_s: int, end_s: int, issued_at_s: int, drivers: Drivers | None = None) -> Signal:
+def expect(
+    history: Signal,
+    start_s: int,
+    end_s: int,
+    issued_at_s: int,
+    drivers: Drivers | None = None,
+    recall: Recall = afresh,
+) -> Signal:
     """Hours of [start, end), from `history`, whose end is the issue or before it, and what was published about them.
 
     Hours between the history's end and `start` are forecast too and dropped: late data only lengthen the horizon.
     """
+    history = _from_a_monday(history)
     known = len(history.values)
     first = (hour_floor(start_s) - history.end_s) // S_PER_HOUR
     count = (-hour_floor(-end_s) - hour_floor(start_s)) // S_PER_HOUR
@@ -51,7 +63,7 @@ def expect(history: Signal, start_s: int, end_s: int, issued_at_s: int, drivers:
             allowed=f"at least {LEAST_DAYS} days before the issue",
         )
     published = _beside(history, first + count, drivers or {})
-    forecast, low, high, flags = _remember(history, first + count, published)
+    forecast, low, high, flags = _remember(history, first + count, published, recall)
     least, most = POSSIBLE[history.kind.quantity]
     part = slice(first, first + count)
     value = np.clip(forecast[part], least, most)
@@ -108,8 +120,22 @@ def prolong(published: Signal, own: Signal) -> Signal:
     )
 
 
+def _from_a_monday(history: Signal) -> Signal:
+    """Where it is long enough: so every issue of a week rests on the same past, and what was learnt of it serves."""
+    late = -(history.start_s // S_PER_HOUR - MONDAY_H) % WEEK
+    if len(history.values) - late < LONG_ENOUGH_H:
+        return history
+    return msgspec.structs.replace(
+        history,
+        start_s=history.start_s + late * S_PER_HOUR,
+        values=history.values[late:],
+        low=history.low[late:],
+        high=history.high[late:],
+    )
+
+
 def _remember(
-    history: Signal, hours: int, published: Published | None
+    history: Signal, hours: int, published: Published | None, recall: Recall
 ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
     digest = hashlib.blake2b(history.values.tobytes())
     digest.update(repr((history.start_s, hours, published and published.names)).encode())
@@ -117,27 +143,28 @@ def _remember(
         digest.update(published.columns.tobytes())
     key = digest.digest()
     if key not in _remembered:
-        _remembered[key] = _forecast(history, hours, published)
+        _remembered[key] = _forecast(history, hours, published, recall)
         if len(_remembered) > REMEMBERED:
             _remembered.popitem(last=False)
     return _remembered[key]
 
 
 def _forecast(
-    history: Signal, hours: int, published: Published | None
+    history: Signal, hours: int, published: Published | None, recall: Recall
 ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
     """The `hours` that follow the history, with what must be said of them."""
     values, known = history.values, len(history.values)
     horizons = np.arange(hours)
     padded = np.concatenate([values, np.full(hours, values[-1])])
     hour0 = history.start_s // S_PER_HOUR
-    start = known - JUDGED_H
-    if start - hours > REACH and ridge.enough(start, hours - 1):
-        fit: backtest.Fit = backtest.fit_own
+    cuts = _cuts(known, hour0, hours)
+    if cuts:
+        fit: backtest.Fit = partial(backtest.fit_own, recall=recall)
         flags: tuple[str, ...] = ()
         if published is not None:
-            fit, flags = _with(published), (f"with published forecasts: {', '.join(published.names)}",)
-        rolled = backtest.roll(padded, hour0, known, known + hours, horizons, every=6, fit=fit)
+            fit = partial(sources.fit, published=published, recall=recall)
+            flags = (f"with published forecasts: {', '.join(published.names)}",)
+        rolled = backtest.roll(padded, hour0, known, known + hours, horizons, every=6, fit=fit, cuts=cuts)
         return rolled.forecast[0], rolled.low[0], rolled.high[0], flags
     series = scale(padded, hour0, known)
     issue = np.array([known])
@@ -147,8 +174,14 @@ def _forecast(
     return series.back(x), series.back(x - band), series.back(x + band), (flag,)
 
 
-def _with(published: Published) -> backtest.Fit:
-    return lambda series, known, horizons: sources.fit(series, known, horizons, published)
+def _cuts(known: int, hour0: int, hours: int) -> tuple[int, ...]:
+    """Where to fit: on the last Monday, and four weeks before to know its errors; none if too little lies behind."""
+    monday = known - (known + hour0 - MONDAY_H) % WEEK
+    for last in (monday, known):
+        first = last - JUDGED_H
+        if first - hours > REACH and ridge.enough(first, hours - 1):
+            return first, last
+    return ()
 
 
 def _beside(history: Signal, hours: int, drivers: Drivers) -> Published | None:

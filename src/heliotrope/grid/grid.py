@@ -10,7 +10,7 @@ import msgspec
 from heliotrope import facts
 from heliotrope.config import GridSettings
 from heliotrope.errors import ProviderError, SignalGap, SignalMismatch, UnknownZone, nearest
-from heliotrope.grid import expect, zones
+from heliotrope.grid import expect, shelf, zones
 from heliotrope.grid.correct import corrected
 from heliotrope.grid.merge import flagged, merge
 from heliotrope.grid.providers import Provider, Publishes, Remembers, build
@@ -30,6 +30,7 @@ class Grid:
     def __init__(self, settings: GridSettings, home: Path | None = None) -> None:
         self.settings = settings
         self.home = home
+        self._fits = shelf.at(home)
 
     @cached_property
     def providers(self) -> tuple[Provider, ...]:
@@ -145,7 +146,7 @@ class Grid:
         if published is None or published.end_s < end_s:
             try:
                 drivers, notes = self._drivers(zone, past, end_s)
-                own = flagged(expect.expect(past, start_s, end_s, issued_at_s, drivers), notes)
+                own = flagged(expect.expect(past, start_s, end_s, issued_at_s, drivers, self._fits.recall), notes)
             except SignalGap as error:
                 if published is None:
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from heliotrope.errors import InvalidInput, UnknownName, nearest
@@ -9,6 +10,7 @@ from heliotrope.grid import hourly
 from heliotrope.grid.forecast import across, sources
 from heliotrope.grid.forecast.backtest import Fit, Score, backtest, fit_own, fit_yesterday
 from heliotrope.grid.forecast.features import DAY
+from heliotrope.grid.forecast.recall import Recall, afresh
 from heliotrope.units import S_PER_HOUR
 
 MODELS = ("builtin", "own", "across", "yesterday")
@@ -24,6 +26,7 @@ def score(
     horizon_h: int = DAY,
     every_h: int | None = None,
     model: str = "builtin",
+    recall: Recall = afresh,
 ) -> Score:
     """`builtin` looks at published forecasts where there are some, else at the zone's own history."""
     if model not in MODELS:
@@ -43,7 +46,7 @@ def score(
         end=end,
         horizon_h=horizon_h,
         every=every,
-        fit=_fit(model, series_file, series, source_file),
+        fit=_fit(model, series_file, series, source_file, recall),
     )
 
 
@@ -61,15 +64,16 @@ def _window(series: hourly.Hourly, start_s: int | None, end_s: int | None) -> tu
     return start, end
 
 
-def _fit(model: str, series_file: Path, series: hourly.Hourly, source_file: Path | None) -> Fit:
+def _fit(model: str, series_file: Path, series: hourly.Hourly, source_file: Path | None, recall: Recall) -> Fit:
     if model == "yesterday":
         return fit_yesterday
     if model == "across":
         others = [hourly.read(series_file, name) for name in hourly.zones(series_file)]
         aligned = [one for one in others if one.hour0 == series.hour0 and len(one.values) == len(series.values)]
-        return across.fit_of([one.zone for one in aligned], [one.values for one in aligned], series.hour0, series.zone)
+        names, values = [one.zone for one in aligned], [one.values for one in aligned]
+        return across.fit_of(names, values, series.hour0, series.zone, recall)
     if model == "own" or source_file is None:
-        return fit_own
+        return partial(fit_own, recall=recall)
     files = [source_file] if source_file == series_file else [source_file, series_file]
     published = hourly.read_published(files, series)
-    return lambda known_series, known, horizons: sources.fit(known_series, known, horizons, published)
+    return partial(sources.fit, published=published, recall=recall)

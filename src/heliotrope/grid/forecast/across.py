@@ -16,6 +16,7 @@ import numpy as np
 from heliotrope.grid.forecast import boost, ridge
 from heliotrope.grid.forecast.backtest import Fit, Predictor, fit_own
 from heliotrope.grid.forecast.features import DAY, REACH, Scaled, at_issue, matrix, scale, yesterday
+from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,12 +36,15 @@ SURPRISES = slice(4, 7)  # of `at_issue`: last 3 h and 6 h against a day before,
 class Zones:
     """Aligned series, one array a zone; fits are remembered, since every zone's forecast needs them all."""
 
-    def __init__(self, names: Sequence[str], values: Sequence[FloatArray], hour0: int, known: int) -> None:
+    def __init__(
+        self, names: Sequence[str], values: Sequence[FloatArray], hour0: int, known: int, recall: Recall = afresh
+    ) -> None:
         self.names = list(names)
         self.series = [scale(array, hour0, known) for array in values]
+        self._recall = recall
         self._ridge = cache(self._fit_ridge)
         self._honest = cache(self._honest_rows)
-        self._trees = cache(self._fit_trees)
+        self._trees = cache(self._recalled_trees)
         self._near = cache(self._neighbours)
 
     def predictor(self, name: str, known: int, horizons: IntArray) -> Across:
@@ -66,7 +70,7 @@ class Zones:
         return np.concatenate(rows), np.concatenate(bases)
 
     def _fit_ridge(self, zone: int, known: int, horizons: tuple[int, ...]) -> ridge.Ridge:
-        return ridge.fit(self.series[zone], known, np.array(horizons))
+        return ridge.recalled(self._recall, self.series[zone], known, np.array(horizons))
 
     def _neighbours(self, zone: int, known: int) -> tuple[int, ...]:
         """The zones whose surprises of the last half year were most like this one's."""
@@ -91,6 +95,11 @@ class Zones:
         target = (issues[None, :] + reach[:, None]).ravel()
         answer = self.series[zone].x[target] - np.tile(self.series[zone].level(issues), len(reach))
         return X.astype(np.float32), base, answer, target
+
+    def _recalled_trees(self, known: int, horizons: tuple[int, ...]) -> boost.Boost | None:
+        pasts = [(series.x[:known], series.hour0, series.unit) for series in self.series]
+        made_of = (known, horizons, *(part for past in pasts for part in past))
+        return self._recall(lambda: self._fit_trees(known, horizons), "across", *made_of)
 
     def _fit_trees(self, known: int, horizons: tuple[int, ...]) -> boost.Boost | None:
         """None while there is too little behind `known` to be honest about."""
@@ -129,7 +138,7 @@ class Across(msgspec.Struct, frozen=True, eq=False):
         return self.zones.series[self.zone].level(issues)[:, None] + corrected
 
 
-def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name: str) -> Fit:
+def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name: str, recall: Recall = afresh) -> Fit:
     """What a backtest of `name` fits, given every zone's values."""
     zones: list[Zones] = []
 
@@ -137,7 +146,7 @@ def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name:
         if not ridge.enough(known, int(horizons[-1])):
             return fit_own(series, known, horizons)
         if not zones:
-            zones.append(Zones(names, values, hour0, known))
+            zones.append(Zones(names, values, hour0, known, recall))
         return zones[0].predictor(name, known, horizons)
 
     return fit

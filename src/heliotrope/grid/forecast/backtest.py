@@ -6,7 +6,7 @@ Every number a forecast uses (values, fits, scale, errors of its own) is from be
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ import numpy as np
 from heliotrope.errors import InvalidInput
 from heliotrope.grid.forecast import interval, kept, ridge
 from heliotrope.grid.forecast.features import DAY, REACH, Scaled, scale, yesterday
+from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,11 +72,11 @@ def fit_yesterday(_series: Scaled, _known: int, _horizons: IntArray) -> Predicto
     return Yesterday()
 
 
-def fit_own(series: Scaled, known: int, horizons: IntArray) -> Predictor:
+def fit_own(series: Scaled, known: int, horizons: IntArray, recall: Recall = afresh) -> Predictor:
     """From the series' own history; from yesterday where that is too short."""
     if not ridge.enough(known, int(horizons[-1])):
         return Yesterday()
-    return ridge.fit(series, known, horizons)
+    return ridge.recalled(recall, series, known, horizons)
 
 
 def once_each(fit: Fit, reach: int) -> Fit:
@@ -92,15 +93,28 @@ def once_each(fit: Fit, reach: int) -> Fit:
     return remembered
 
 
-def roll(values: FloatArray, hour0: int, start: int, end: int, horizons: IntArray, *, every: int, fit: Fit) -> Rolled:
-    """Forecasts issued each `every` hours over [start, end) (indices into `values`), refitted every 28 days."""
-    warm = max(start - WARM_UP_H, REACH + int(horizons[-1]))
+def roll(
+    values: FloatArray,
+    hour0: int,
+    start: int,
+    end: int,
+    horizons: IntArray,
+    *,
+    every: int,
+    fit: Fit,
+    cuts: Sequence[int] = (),
+) -> Rolled:
+    """Forecasts issued each `every` hours over [start, end) (indices into `values`).
+
+    Fitted at `cuts`, else every 28 days from `start`, and before it so that errors are known.
+    """
+    warm = cuts[0] if cuts else max(start - WARM_UP_H, REACH + int(horizons[-1]))
     warm = start - max(0, start - warm) // every * every
     issues = np.arange(warm, end - int(horizons[-1]), every)
     x = np.empty((len(issues), len(horizons)))
     spread = np.empty(len(issues))
-    series = scale(values, hour0, start)
-    for known in sorted({warm, *range(start, end, REFIT_H), *range(start, warm, -REFIT_H)}):
+    series = scale(values, hour0, cuts[-1] if cuts else start)
+    for known in cuts or sorted({warm, *range(start, end, REFIT_H), *range(start, warm, -REFIT_H)}):
         rows = (issues >= known) & (issues < known + REFIT_H)
         if rows.any():
             model = fit(series, known, horizons)

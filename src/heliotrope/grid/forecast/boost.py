@@ -20,7 +20,8 @@ TREES = {
     "learning_rate": 0.05,
     "num_leaves": 31,
     "min_data_in_leaf": 60,
-    "feature_fraction": 0.6,
+    "feature_fraction": 0.3,
+    "max_bin": 63,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "lambda_l2": 1.0,
@@ -62,5 +63,5 @@ def fit(
     residual = np.clip(y - base, -2.0, 2.0)
     target = np.exp(residual) if is_log else residual
     weight = importance / target if is_log else importance
-    data = lightgbm.Dataset(X, target, weight=weight, free_raw_data=True)
+    data = lightgbm.Dataset(X, target, weight=weight, free_raw_data=True, params={"max_bin": TREES["max_bin"]})
     return Boost(lightgbm.train(TREES, data, rounds), is_log)

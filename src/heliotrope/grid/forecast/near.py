@@ -1,4 +1,8 @@
-"""Hours of the issue's own UTC day, whose published forecasts are known: the mix's guess, its errors, and trees."""
+"""Hours of the issue's own UTC day, whose published forecasts are known: several voices, of which the mean is taken.
+
+A series' own history knows best what the next hour is like, the published mix what the evening is; what each gets wrong
+the others mostly do not.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ import numpy as np
 from heliotrope.grid.forecast import boost
 from heliotrope.grid.forecast.boost import Boost
 from heliotrope.grid.forecast.drivers import HALF_LIFE_H, Drivers
-from heliotrope.grid.forecast.features import DAY, REACH, WEEK, Scaled, at_issue, matrix
-from heliotrope.grid.forecast.ridge import MOST_CHANGE, Linear, fit_linear
+from heliotrope.grid.forecast.features import DAY, NAMES, REACH, WEEK, Scaled, at_issue, matrix
+from heliotrope.grid.forecast.ridge import LEAST_ROWS, MOST_CHANGE, PENALTY, Linear, Ridge, fit_linear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,14 +23,15 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
 
-AGES = (1, 3, 8)  # hours ahead that issues later in the day are taught with; midnight is taught with all
 LEAST_DAYS = 14  # of examples, for trees
-LONG_DAYS = 200  # of examples, from which on what starts from the week's level alone is worth a voice
+MOST_ROWS = 1600  # examples a horizon
+FEW_DAYS = 10.0  # the fewer the days, the closer a linear model stays to the corrected guess
+JUDGED_H = 60 * DAY  # over which voices are compared
 YEAR_H = 8766.0
 # How much of its recent errors the guess is corrected by: the same hour's mean of a week, and the last day's mean.
 SAME_HOUR, LAST_DAY = 0.5, 0.2
 AROUND = (-3, -2, -1, 1, 2, 3)  # hours before and after the target whose guess is looked at, within its day
-CORRECTING_ROUNDS, DIRECT_ROUNDS = 125, 250
+ROUNDS = 125
 
 
 def corrected(series: Scaled, guess: FloatArray, issues: IntArray, targets: IntArray) -> FloatArray:
@@ -46,10 +51,33 @@ def _error(series: Scaled, guess: FloatArray) -> FloatArray:
     return error
 
 
+def path(series: Scaled, guess: FloatArray, issues: IntArray, h: int) -> tuple[FloatArray, FloatArray]:
+    """Features of a linear model, and the corrected guess (relative to level), for the hour `issue + h`."""
+    level, error = series.level(issues), _error(series, guess)
+    target = issues + h
+    ago = target - DAY
+    sums = np.concatenate([[0.0], np.cumsum(error)])
+    base = guess[target] + corrected(series, guess, issues, target) - level
+    columns = [
+        matrix(series, issues, h, at_issue(series, issues)),
+        guess[target] - level,
+        guess[target] - guess[issues - 1],
+        guess[target] - guess[ago],
+        base,
+        error[issues - 1],
+        error[issues - 2],
+        *((sums[issues] - sums[issues - hours]) / hours for hours in (3, 6, DAY)),
+        error[ago],
+        error[ago - DAY],
+        np.mean([error[ago - DAY * k] for k in range(7)], axis=0),
+    ]
+    return np.column_stack(columns), base
+
+
 def features(
-    series: Scaled, drivers: Drivers, guess: FloatArray, issues: IntArray, h: int
-) -> tuple[FloatArray, FloatArray]:
-    """Features, and the corrected guess (relative to level), for the hour `issue + h`."""
+    series: Scaled, drivers: Drivers, guess: FloatArray, issues: IntArray, h: int, base: FloatArray, linear: FloatArray
+) -> FloatArray:
+    """What trees look at for the hour `issue + h`; `base` and `linear` are the corrected guess and the linear model."""
     level, error = series.level(issues), _error(series, guess)
     target = issues + h
     ago = target - DAY
@@ -58,7 +86,6 @@ def features(
     sums = np.concatenate([[0.0], np.cumsum(error)])
     days = np.lib.stride_tricks.sliding_window_view(guess, DAY)
     today, before = days[midnight], days[midnight - DAY]
-    base = guess[target] + corrected(series, guess, issues, target) - level
     columns = [
         matrix(series, issues, h, at_issue(series, issues)),
         drivers.all[target],
@@ -82,55 +109,77 @@ def features(
         hour,
         (target + series.hour0) % YEAR_H / YEAR_H,
         np.full(len(issues), h),
+        linear,
     ]
-    return np.column_stack(columns), base
+    return np.column_stack(columns)
 
 
 class Near(msgspec.Struct, frozen=True, eq=False):
-    """The mean of what was learnt; the corrected guess alone where nothing could be."""
+    """By horizon, what a linear model adds to the corrected guess, and the say of three voices: own history, the linear
+    model and the guess, with trees upon the latter two.
+    """
 
-    correcting: Boost | None
-    direct: Boost | None
-    linear: Linear | None
+    say: dict[int, FloatArray]
+    linear: dict[int, Linear]
+    on_linear: Boost | None
+    on_guess: Boost | None
 
-    def predict(self, series: Scaled, drivers: Drivers, guess: FloatArray, issues: IntArray, h: int) -> FloatArray:
-        """Relative to level."""
-        X, base = features(series, drivers, guess, issues, h)
-        voices = []
-        if self.correcting is not None:
-            voices.append(self.correcting.correct(X, base))
-        if self.direct is not None:
-            voices.append(self.direct.correct(X, np.zeros(len(base))))
-        if self.linear is not None:
-            voices.append(self.linear.predict(X))
-        mean = np.mean(voices, axis=0) if voices else base
-        return np.clip(mean, -MOST_CHANGE, MOST_CHANGE)
+    def predict(
+        self, series: Scaled, drivers: Drivers, guess: FloatArray, issues: IntArray, h: int, own: FloatArray
+    ) -> FloatArray:
+        """Relative to level, as `own` is: what the series' own history alone expects."""
+        if h not in self.say:
+            return own
+        X, base = path(series, guess, issues, h)
+        linear = base + self.linear[h].predict(X) if h in self.linear else base
+        voices = (own, linear, base)
+        if self.on_linear is not None and self.on_guess is not None:
+            X = features(series, drivers, guess, issues, h, base, linear)
+            voices = (own, self.on_linear.correct(X, linear), self.on_guess.correct(X, base))
+        mean: FloatArray = np.clip(self.say[h] @ np.stack(voices), -MOST_CHANGE, MOST_CHANGE)
+        return mean
 
 
-def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, longest: int) -> Near:
-    """From days that ended before hour `known`; trees only with the extra `forecast`."""
+def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, own: Ridge) -> Near:
+    """From hours before `known` of days that were published; trees only with the extra `forecast`."""
     oldest = max(drivers.first + 8 * DAY, REACH + DAY)
-    days = np.arange(-(-(oldest + series.hour0) // DAY), (known + series.hour0) // DAY) * DAY - series.hour0
-    days = days[drivers.day_whole(days, series.hour0)]
-    if len(days) < LEAST_DAYS:
-        return Near(None, None, None)
+    every = np.arange(oldest, known)
+    every = every[drivers.day_whole(every, series.hour0)]
+    hour = (every + series.hour0) % DAY
+    say: dict[int, FloatArray] = {}
+    linear: dict[int, Linear] = {}
     parts = []
-    for hour in range(DAY):
-        for age in (hour, *(a for a in AGES if a < hour)):
-            if age > longest:
-                continue
-            issues = days + hour - age
-            X, base = features(series, drivers, guess, issues, age)
-            y = series.x[issues + age] - series.level(issues)
-            parts.append((X, base, y, 0.5 ** ((known - issues) / HALF_LIFE_H)))
-    X, base, y, importance = (np.concatenate(part) for part in zip(*parts, strict=True))
-    is_long = len(days) >= LONG_DAYS
-    linear = fit_linear(X, y, importance, is_log=series.is_log) if is_long else None
-    if not boost.available():
-        return Near(None, None, linear)
-    rounds = CORRECTING_ROUNDS if is_long else CORRECTING_ROUNDS // 2
-    correcting = boost.fit(X, base, y, importance, is_log=series.is_log, rounds=rounds)
-    if not is_long:
-        return Near(correcting, None, None)
-    direct = boost.fit(X, np.zeros(len(base)), y, importance, is_log=series.is_log, rounds=DIRECT_ROUNDS)
-    return Near(correcting, direct, linear)
+    for h in (h for h in own.models if h < DAY):
+        issues = every[(hour + h < DAY) & (every + h < known)]
+        issues = issues[:: max(1, -(-len(issues) // MOST_ROWS))]
+        if not len(issues):
+            continue
+        X, base = path(series, guess, issues, h)
+        y = series.x[issues + h] - series.level(issues)
+        importance = 0.5 ** ((known - issues) / HALF_LIFE_H)
+        told = base
+        if len(issues) >= LEAST_ROWS:
+            penalty = PENALTY + FEW_DAYS * DAY / len(every)
+            linear[h] = fit_linear(X, y - base, importance, is_log=series.is_log, penalty=penalty)
+            told = base + linear[h].predict(X)
+        of_late = slice(int(np.searchsorted(issues, known - JUDGED_H)), None)
+        say[h] = _say(
+            [voice[of_late] - y[of_late] for voice in (own.models[h].predict(X[:, : len(NAMES)]), told, base)]
+        )
+        parts.append((features(series, drivers, guess, issues, h, base, told), base, told, y, importance))
+    if len(every) < LEAST_DAYS * DAY or not boost.available():
+        return Near(say, linear, None, None)
+    X, base, told, y, importance = (np.concatenate(part) for part in zip(*parts, strict=True))
+    on_linear, on_guess = (
+        boost.fit(X, start, y, importance, is_log=series.is_log, rounds=ROUNDS) for start in (told, base)
+    )
+    return Near(say, linear, on_linear, on_guess)
+
+
+def _say(errors: list[FloatArray]) -> FloatArray:
+    """Shares of the voices, from what their starts got wrong; who errs twice as much has a sixteenth of the say."""
+    if not len(errors[0]):
+        return np.full(len(errors), 1 / len(errors))
+    weight = np.array([max(float(np.abs(error).mean()), 1e-9) for error in errors]) ** -4.0
+    share: FloatArray = weight / weight.sum()
+    return share

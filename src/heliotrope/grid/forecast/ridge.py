@@ -16,6 +16,8 @@ from heliotrope.grid.forecast.features import DAY, REACH, Scaled, at_issue, matr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from heliotrope.grid.forecast.recall import Recall
+
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
 
@@ -96,6 +98,11 @@ def training_issues(known: int, horizon: int, every: int) -> IntArray:
 def enough(known: int, longest: int) -> bool:
     """Whether a fit would rest on enough hours."""
     return known - 2 * longest - REACH >= LEAST_ROWS * 3
+
+
+def recalled(recall: Recall, series: Scaled, known: int, horizons: IntArray) -> Ridge:
+    made_of = (series.x[:known], series.hour0, series.unit, horizons)
+    return recall(lambda: fit(series, known, horizons), "own", *made_of)
 
 
 def fit(series: Scaled, known: int, horizons: IntArray, *, every: int = 5) -> Ridge:

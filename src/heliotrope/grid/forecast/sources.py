@@ -13,6 +13,7 @@ import numpy as np
 from heliotrope.grid.forecast import drivers, far, near, ridge
 from heliotrope.grid.forecast.drivers import Drivers
 from heliotrope.grid.forecast.features import DAY, Scaled
+from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 LEAST_HOURS = 28 * DAY
+LONG_H = 200 * DAY
 SHORT_REFRESH_H, LONG_REFRESH_H = 7 * DAY, 14 * DAY  # the less there is to learn from, the more a week adds
 
 
@@ -32,7 +34,7 @@ class Published(msgspec.Struct, frozen=True, eq=False):
 
 
 class Told(msgspec.Struct, frozen=True, eq=False):
-    """What was learnt from the hours before one cut-off."""
+    """What was learnt before one cut-off, beside all that is published."""
 
     drivers: Drivers
     guess: FloatArray
@@ -40,7 +42,7 @@ class Told(msgspec.Struct, frozen=True, eq=False):
     far: far.Far
 
     def overwrite(self, out: FloatArray, series: Scaled, issues: IntArray, horizons: IntArray) -> None:
-        """Puts its forecasts into (issue, horizon) `out` where the issue's own day was published."""
+        """Puts its forecasts into (issue, horizon) `out`, which holds own history's, where today was published."""
         usable = (issues - 8 * DAY >= self.drivers.first) & self.drivers.day_whole(issues, series.hour0)
         hour = (issues + series.hour0) % DAY
         days = np.full((len(issues), DAY + 1), np.nan)
@@ -49,11 +51,20 @@ class Told(msgspec.Struct, frozen=True, eq=False):
             today = np.flatnonzero(usable & (hour + h < DAY))
             later = np.flatnonzero(usable & (hour + h >= DAY))
             if len(today):
-                found = self.near.predict(series, self.drivers, self.guess, issues[today], h)
-                out[today, j] = series.level(issues[today]) + found
+                level = series.level(issues[today])
+                own = out[today, j] - level
+                out[today, j] = level + self.near.predict(series, self.drivers, self.guess, issues[today], h, own)
             if len(later) and h in self.far.models:
                 found = self.far.predict(series, issues[later], days[later], h)
                 out[later, j] = series.level(issues[later]) + found
+
+
+class Learnt(msgspec.Struct, frozen=True, eq=False):
+    """What is learnt from the hours before one cut-off, and kept."""
+
+    mix: drivers.Mix
+    near: near.Near
+    far: far.Far
 
 
 class SourceAware(msgspec.Struct, frozen=True, eq=False):
@@ -67,7 +78,8 @@ class SourceAware(msgspec.Struct, frozen=True, eq=False):
     known: int
     horizons: IntArray
     refresh_h: int
-    learnt: dict[int, Told]
+    recall: Recall
+    told: dict[int, Told]
 
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
         out = self.own.predict(series, issues, horizons)
@@ -80,26 +92,41 @@ class SourceAware(msgspec.Struct, frozen=True, eq=False):
         return out
 
     def at(self, series: Scaled, known: int) -> Told:
-        """Fitted when first asked for; uses values before hour `known`, and forecasts of days that began before it."""
-        if known not in self.learnt:
-            found = drivers.of(self.published.columns, self.published.names, known)
-            if found is None:
-                raise AssertionError("columns that served at a cut-off serve at a later one")
-            guess = drivers.fit_mix(series, found, known).guess(series, found)
-            self.learnt[known] = Told(
-                found,
-                guess,
-                near.fit(series, found, guess, known, int(self.horizons[-1])),
-                far.fit(series, found, guess, known, self.horizons),
-            )
-        return self.learnt[known]
+        """Learnt when first asked for, from values before hour `known` and forecasts of days that began before it."""
+        if known not in self.told:
+            names = self.published.names
+            seen = self.published.columns[: -(-(known + series.hour0) // DAY) * DAY - series.hour0]
+            made_of = (series.x[:known], series.hour0, series.unit, seen, names, self.known, self.horizons)
+            learnt = self.recall(lambda: self._learn(series, known, seen), "sources", *made_of)
+            found = _drivers(self.published.columns, names, known)
+            self.told[known] = Told(found, learnt.mix.guess(series, found), learnt.near, learnt.far)
+        return self.told[known]
+
+    def _learn(self, series: Scaled, known: int, seen: FloatArray) -> Learnt:
+        found = _drivers(seen, self.published.names, known)
+        mix = drivers.fit_mix(series, found, known)
+        guess = mix.guess(series, found)
+        return Learnt(
+            mix,
+            near.fit(series, found, guess, known, self.own),
+            far.fit(series, found, guess, known, self.horizons),
+        )
 
 
-def fit(series: Scaled, known: int, horizons: IntArray, published: Published) -> SourceAware | ridge.Ridge:
+def _drivers(columns: FloatArray, names: tuple[str, ...], known: int) -> Drivers:
+    found = drivers.of(columns, names, known)
+    if found is None:
+        raise AssertionError("columns that served at a cut-off serve at a later one")
+    return found
+
+
+def fit(
+    series: Scaled, known: int, horizons: IntArray, published: Published, recall: Recall = afresh
+) -> SourceAware | ridge.Ridge:
     """From own history alone while published forecasts go back less than four weeks."""
-    own = ridge.fit(series, known, horizons)
+    own = ridge.recalled(recall, series, known, horizons)
     found = drivers.of(published.columns, published.names, known)
     if found is None or known - found.first < LEAST_HOURS:
         return own
-    refresh_h = LONG_REFRESH_H if known - found.first > near.LONG_DAYS * DAY else SHORT_REFRESH_H
-    return SourceAware(published, own, known, horizons, refresh_h, {})
+    refresh_h = LONG_REFRESH_H if known - found.first > LONG_H else SHORT_REFRESH_H
+    return SourceAware(published, own, known, horizons, refresh_h, recall, {})
