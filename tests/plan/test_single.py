@@ -338,3 +338,12 @@ def test_the_room_is_a_function(world):
 
     plan = heliotrope.plan("2h", [world.signal([300, 200, 100, 100, 300])], within="5h", now=from_epoch(world.now))
     assert plan.slots[0].start == from_epoch(world.now + 7200)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.sampled_from([0.0, 60.0, 1800.0]), st.integers(0, 3599))
+def test_where_nothing_is_gained_nobody_waits(world, hours, pause_s, past_s):
+    work = world.work(hours, within_h=20, flexibility=world.pausable(pause_s))
+    plan = place(work, [world.candidate([481.3] * 24)], now_s=world.now + past_s)
+    assert plan.slots[0].start == from_epoch(world.now + past_s)
+    assert plan.expected.finish == plan.run_now.finish

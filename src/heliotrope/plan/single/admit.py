@@ -81,6 +81,8 @@ def _option(
     workload, ready, name = asked.workload, asked.ready, candidate.site.name
     flexibility = workload.flexibility
     watts, stated = power_w(workload, candidate)
+    if not candidate.caps and flexibility.caps:
+        flexibility = msgspec.structs.replace(flexibility, caps=())
     ways = modes(flexibility, candidate.site, workload.resources.devices, watts)
     moving = transfer(workload, candidate.site, asked.candidates, asked.home, ready)
     against = refusals(workload, candidate, min(way.watts for way in ways), latency, ready)

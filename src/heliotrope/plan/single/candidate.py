@@ -20,6 +20,7 @@ class Candidate(msgspec.Struct, frozen=True, eq=False):
     """A site with its signals. `power_w`: IT watts of this work there at width 1, 0 for unknown.
 
     `busy`: epoch-second spans in which other work holds the site and this work may not run.
+    `caps`: whether a power cap would be held there.
     """
 
     site: Site
@@ -27,6 +28,7 @@ class Candidate(msgspec.Struct, frozen=True, eq=False):
     price: Signal | None = None
     power_w: float = 0.0
     busy: tuple[tuple[float, float], ...] = ()
+    caps: bool = True
 
 
 class Progress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from heliotrope.plan.shape import elastic
-from heliotrope.plan.shape.contiguous import TOUCH_S, best_window
+from heliotrope.plan.shape.contiguous import TIE, TOUCH_S, best_window
 from heliotrope.plan.shape.suspend import best_pieces, fill_cost
 from heliotrope.plan.shape.unsure import best_cells
 from heliotrope.plan.shape.walk import Ground, best_walk
@@ -82,9 +82,18 @@ def paused(option: Option, step_s: float, below: float) -> Choice | None:
     found = (
         _simple(option, step_s, limit) if len(option.ways) == 1 and option.due is None else _rich(option, step_s, limit)
     )
-    if found is not None and found.score <= whole.score:
-        return found
-    return whole if whole.score <= below else None
+    found = _sooner(whole, found)
+    return found if found.score <= below else None
+
+
+def _sooner(whole: Choice, other: Choice | None) -> Choice:
+    """The cheaper one; of two that cost the same the one that ends first."""
+    if other is None:
+        return whole
+    tie = TIE * max(1.0, abs(whole.score))
+    if abs(other.score - whole.score) <= tie:
+        return other if other.finish < whole.finish else whole
+    return min(whole, other, key=lambda choice: choice.score)
 
 
 def _unsure(option: Option, step_s: float, below: float, whole: Choice) -> Choice | None:
@@ -97,7 +106,7 @@ def _unsure(option: Option, step_s: float, below: float, whole: Choice) -> Choic
         found = Choice.of(option, [Leg(option, start, end) for start, end in pieces]) if pieces else None
     else:
         found = _rich(option, step_s, float("inf"))
-    best = min((choice for choice in (whole, found) if choice), key=lambda choice: choice.score)
+    best = _sooner(whole, found)
     return msgspec.structs.replace(best, floor=min(least, best.score)) if best.score <= below else None
 
 
