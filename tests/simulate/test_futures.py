@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -17,11 +18,13 @@ from heliotrope.plan.kernels import rolling, solve
 from heliotrope.plan.kernels.shapes import Curves
 from heliotrope.plan.kernels.world import Belief, World
 from heliotrope.simulate import beliefs
+from heliotrope.simulate.picture import Bar, stacked
 from heliotrope.simulate.scenario import Scenario, simulate
 from heliotrope.simulate.sweep import parsed, sweep
 from simulate.helpers import SHARED, Stranger, batch, grid_csv, helio, simulated, wave
 
 HOURS = 24 * 60
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 def noisy(hours: int, seed: int) -> list[float]:
@@ -148,6 +151,7 @@ def test_a_sweep_is_a_row_a_setting(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("default")
 def test_a_sweep_on_ray_is_the_same_sweep(tmp_path):
     pytest.importorskip("ray", reason="the ray extra is not installed")
@@ -218,10 +222,42 @@ def test_a_past_that_cannot_be_read_is_refused_by_line(tmp_path, line, said):
     assert re.search(said, str(refused.value), re.DOTALL)
 
 
+BARS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 12), st.integers(1, 8)), min_size=1, max_size=25)
+
+
+@given(BARS)
+def test_no_two_jobs_of_the_picture_stand_on_the_same_devices(drawn):
+    bars = [Bar(i, str(i), float(a), float(a + n), float(d)) for i, (a, n, d) in enumerate(drawn)]
+    found = stacked(bars)
+    assert sorted(bar.job for bar in found) == list(range(len(bars)))
+    for one, other in itertools.combinations(found, 2):
+        apart = one.end <= other.start or other.end <= one.start
+        above = one.foot >= other.foot + other.devices or other.foot >= one.foot + one.devices
+        assert apart or above
+
+
+def test_the_picture_of_a_week_has_a_block_a_job(tmp_path):
+    grid = grid_csv(tmp_path / "g.csv", {"AA": wave(24 * 10), "BB": wave(24 * 10, shift=11)})
+    (tmp_path / "j.csv").write_text("id,submitted,length_s,devices\n<a>,0,7200,2\nb,90000,3600,4\n")
+    asked = {"zones": "any", "out": tmp_path / "s.csv", "picture": tmp_path / "week.svg"}
+    simulate(Scenario(str(tmp_path / "j.csv"), grid, **asked))
+    root = ET.fromstring((tmp_path / "week.svg").read_text())
+    blocks = [rect for rect in root.iter(f"{SVG}rect") if rect.find(f"{SVG}title") is not None]
+    told = [block.find(f"{SVG}title").text for block in blocks]
+    slots = (tmp_path / "s.csv").read_text().splitlines()[1:]
+    assert len(blocks) == len(slots)
+    assert sorted({title.split(": ")[0] for title in told}) == ["<a>", "b"]
+    area = {
+        title[0]: float(block.get("width")) * float(block.get("height"))
+        for title, block in zip(told, blocks, strict=True)
+    }
+    assert area["<"] == pytest.approx(area["b"], rel=0.02)  # both are four device-hours
+
+
 def test_the_picture_is_drawn(tmp_path):
     grid = grid_csv(tmp_path / "g.csv", {"AA": wave(24 * 20), "BB": wave(24 * 20, shift=11)})
     out = tmp_path / "week.svg"
     simulate(Scenario("synthetic:500", grid, zones="any", picture=out))
     root = ET.fromstring(out.read_text())
-    texts = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    texts = [t.text for t in root.iter(f"{SVG}text")]
     assert {"AA", "BB"} <= set(texts)
