@@ -25,7 +25,7 @@ from heliotrope.prove.log.check import check_all
 from heliotrope.run import Controller, engines
 from heliotrope.run.agents.office import Office
 from heliotrope.run.lifecycle import Seen
-from heliotrope.store import Store, runs
+from heliotrope.store import Store, agents, runs
 from heliotrope.store.sqlite import SqliteSession
 from heliotrope.units import from_epoch
 
@@ -79,8 +79,7 @@ class World:
         patch.setattr(Store, "write", self._writer(Store.write))
         patch.setattr(engines, "of", self._engine)
         self.fleet = Fleet(SITES, home="here", sharing=Sharing(ORGANISATIONS, grace_s=30.0, half_life_s=600.0))
-        agents = AgentSettings(lease_s=300.0, sync_s=5.0)
-        self.settings = Settings(home=str(self.home), zone="DE", agents=agents)
+        self.settings = Settings(home=str(self.home), zone="DE", agents=AgentSettings(lease_s=300.0, sync_s=5.0))
         self.store = Store.of(self.settings)
         self.controller: Controller | None = None
         self.here = Cluster(self, "here")
@@ -301,8 +300,9 @@ class World:
             assert limit is None or used_by[organisation.name] <= limit, used_by
 
     def over(self) -> bool:
+        """And whoever carried it out knows that, too."""
         with self.store.read() as tx:
-            return not runs.live(tx) and not runs.without_receipt(tx)
+            return not (runs.live(tx) or runs.without_receipt(tx) or agents.errands(tx, "north") or self.north.orders)
 
     def check_end(self) -> Counter[str]:
         """Of every job since the last look: how it ended, what it used, what the log says; then it is forgotten."""
