@@ -109,6 +109,11 @@ class Controller(Desk):
                 kept = self._cases[card.run] = (card.seq, sharing.case_of(tx, card.run))
         return msgspec.structs.replace(kept[1], now_s=card.clock.now_s())
 
+    @property
+    def behind(self) -> bool:
+        """Whether the last look had no time for all."""
+        return self._first != ""
+
     @contextmanager
     def _alone(self, workload_id: str) -> Iterator[None]:
         """One that cannot go on now keeps no other from it; it is tried again at the next look."""
@@ -207,8 +212,8 @@ class Controller(Desk):
         remaining_s = max(least_s, workload.length.expected_s - done_s * case.clock.factor)
         if begun:
             running = run.state is RunState.RUNNING
-            return Progress(remaining_s, run.site, running=running)
-        return Progress(remaining_s, origin.name if origin else "")
+            return Progress(remaining_s, run.site, running=running, done_s=done_s * case.clock.factor)
+        return Progress(remaining_s, origin.name if origin else "", done_s=done_s * case.clock.factor)
 
     def _record(self, case: Case, step: lifecycle.Step, said: Turns) -> Run:
         """Writes what changed, before acting on it; an ending, its footprint and its record are one transaction."""
@@ -350,6 +355,7 @@ class Controller(Desk):
             devices=workload.resources.devices,
             device_kind=workload.resources.device_kind,
             power_w=workload.resources.power_w,
+            power_cap_w=slot.power_cap_w,
             organisation=workload.organisation,
             site=run.site,
             options=workload.engine_options,

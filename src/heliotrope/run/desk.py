@@ -20,7 +20,7 @@ from heliotrope.grid import Grid
 from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Site, Workload
 from heliotrope.plan import Candidate, Progress, place
 from heliotrope.prove import Ledger, plan_statement
-from heliotrope.run import sharing
+from heliotrope.run import engines, sharing
 from heliotrope.run.board import Board
 from heliotrope.run.choosing import MANY, Chooser
 from heliotrope.run.clock import Clock
@@ -124,7 +124,7 @@ class Desk:
 
         if at_once:
             here = fleet.site(workload.sites[0] if workload.sites else fleet.home)
-            candidates = [Candidate(here, self._forecast(here, now_s, ends_s))]
+            candidates = [Candidate(here, self._forecast(here, now_s, ends_s), caps=_holds_caps(workload, here))]
         elif len(fleet.sites) <= MANY:
             candidates, _ = self.candidates(workload, now_s, fleet, clock=clock)
         else:
@@ -136,7 +136,10 @@ class Desk:
                 ends_s,
                 clock,
                 lambda site: Candidate(
-                    site, self.chooser.forecast(site.zone, now_s, ends_s), busy=self._busy(workload, site, clock)
+                    site,
+                    self.chooser.forecast(site.zone, now_s, ends_s),
+                    busy=self._busy(workload, site, clock),
+                    caps=_holds_caps(workload, site),
                 ),
                 among,
                 ready=ready,
@@ -152,7 +155,12 @@ class Desk:
         ends_s = self._ends_s(workload, now_s)
         self.board.refresh()
         found = [
-            Candidate(site, self._forecast(site, now_s, ends_s), busy=self._busy(workload, site, clock))
+            Candidate(
+                site,
+                self._forecast(site, now_s, ends_s),
+                busy=self._busy(workload, site, clock),
+                caps=_holds_caps(workload, site),
+            )
             for site in fleet.sites
         ]
         return found, ends_s - now_s
@@ -204,6 +212,11 @@ class Desk:
         if run is None:
             raise UnknownName(f"no job or run is called {name}", hint="helio jobs lists them")
         return run.workload
+
+
+def _holds_caps(workload: Workload, site: Site) -> bool:
+    """Asked only of engines that work with caps might go to."""
+    return not workload.flexibility.caps or engines.of(site).capabilities.caps
 
 
 def new_id(now: datetime) -> str:

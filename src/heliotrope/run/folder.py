@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to run, where, and how to measure it."""
+    """What to run, where, and how to measure it. `power_cap_w`: of all its `devices`, or the machine's packages."""
 
     command: tuple[str, ...]
     working_directory: str
@@ -27,6 +27,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meters: tuple[str, ...] = ()
     memory_bytes: int = 0
     cpu_time_s: float | None = None
+    power_cap_w: float | None = None
+    devices: int = 0
 
 
 class Exit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

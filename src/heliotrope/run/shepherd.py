@@ -13,10 +13,16 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from heliotrope.errors import HelioError
 from heliotrope.run.folder import Began, Exit, Folder, Order
 from heliotrope.run.processes import MARK, end_all, identity
+
+if TYPE_CHECKING:
+    from heliotrope.run.engines.capping import Held
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 NO_ROOM_S = 1.0
@@ -50,15 +56,30 @@ def keep(folder: Folder, lock_fd: int) -> None:
         os.waitpid(child, 0)
         folder.write("exit", Exit(NOT_EXECUTABLE, time.time(), error.what))
         raise
+    cap = _capped(order)
     os.write(go, b"g")
     os.close(go)
     _, status = os.waitpid(child, 0)
+    if cap is not None:
+        cap.give_back()
     _insist(folder, "exit", Exit(os.waitstatus_to_exitcode(status), time.time()))
     # Whatever it left behind ends with it.
     began = folder.began
     if began is not None:
         end_all(folder.path, began.child)
-    _insist(folder, "measurement", session.stop())
+    measurement = session.stop()
+    if cap is not None:
+        measurement = msgspec.structs.replace(measurement, flags=(*measurement.flags, cap.told))
+    _insist(folder, "measurement", measurement)
+
+
+def _capped(order: Order) -> Held | None:
+    if order.power_cap_w is None:
+        return None
+    from heliotrope.measure.machine.system import System
+    from heliotrope.run.engines import capping
+
+    return capping.hold(System(), order.power_cap_w, order.devices, order.environment)
 
 
 def _insist(folder: Folder, name: str, value: object) -> None:

@@ -18,6 +18,8 @@ def order(task: Task) -> Order:
         task.meters,
         task.memory_bytes,
         task.cpu_time_s,
+        task.power_cap_w,
+        task.devices * task.width,
     )
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -27,10 +28,17 @@ class LocalEngine:
     """A handle is the attempt's folder."""
 
     name = "local"
-    capabilities = Capabilities(suspend=True, checkpoint=True, measures=True)
 
     def __init__(self, options: Options) -> None:
         settings(LocalSettings, options)
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """Caps where we may set limits."""
+        from heliotrope.measure.machine.system import System
+        from heliotrope.run.engines.capping import capable
+
+        return Capabilities(suspend=True, checkpoint=True, measures=True, caps=capable(System()))
 
     def launch(self, task: Task) -> None:
         """Starts it, unless it was ever started: an attempt whose command may have run is never run again."""

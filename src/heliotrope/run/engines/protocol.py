@@ -14,6 +14,7 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `queues`: it may wait before it begins. `holds`: what waits can be held back, and let go. `requeues`: the engine
     itself may take one back and begin it again, within one attempt. `power_pool`: it keeps a pool of watts.
+    `caps`: it holds a slot's power cap on its devices.
     """
 
     suspend: bool = False
@@ -23,12 +24,13 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holds: bool = False
     requeues: bool = False
     power_pool: bool = False
+    caps: bool = False
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One attempt, complete: an engine needs nothing else. `handle` is chosen by us before anything starts.
 
-    `cpus`, `devices` and `power_w` are of one unit of width. `options` are the work's own, as in `slurm.partition`.
+    `cpus`, `devices` and `power_w` are of one unit of width, `power_cap_w` of the whole. `options` are the work's own, as in `slurm.partition`.
     """
 
     handle: str
@@ -45,6 +47,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     devices: int = 0
     device_kind: str | None = None
     power_w: float | None = None
+    power_cap_w: float | None = None
     organisation: str = ""
     site: str = ""
     options: dict[str, str] = msgspec.field(default_factory=dict)
