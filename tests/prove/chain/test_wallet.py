@@ -6,10 +6,13 @@ import json
 import stat
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chain_world import key
 from heliotrope.errors import BadSignature, ConfigError
 from heliotrope.prove.chain import typed
+from heliotrope.prove.chain.node import Fees
 from heliotrope.prove.chain.wallet import KEY, KEYSTORE, PASSWORD, Wallet, from_environment, local
 
 
@@ -61,6 +64,25 @@ def test_a_local_key_is_made_once_for_its_owner_alone(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert local(tmp_path, "sender").address == first.address
     assert local(tmp_path, "witnesses").address != first.address
+
+
+@given(
+    st.integers(1, 2**63), st.integers(0, 2**63), st.none() | st.just(Wallet(key("b")).address), st.binary(max_size=300),
+    st.integers(21_000, 2**30), st.integers(0, 2**60), st.integers(0, 2**60),
+)  # fmt: skip
+@settings(max_examples=25)
+def test_transactions_are_those_that_another_wallet_would_sign(chain_id, nonce, to, data, gas, most, tip):
+    from eth_account import Account
+    from eth_utils import to_checksum_address
+
+    body = {"type": 2, "chainId": chain_id, "nonce": nonce, "gas": gas, "value": 0, "data": data}
+    body |= {"to": to_checksum_address(to)} if to else {}
+    wallet = Wallet(key("a"))
+    raw = wallet.transaction(chain_id, nonce, to, data, gas, Fees(most, tip))
+    offered = {"maxFeePerGas": most, "maxPriorityFeePerGas": tip}
+    assert raw == Account.sign_transaction(body | offered, key("a")).raw_transaction
+    more = {"maxFeePerGas": most + most // 8 + 1, "maxPriorityFeePerGas": tip + tip // 8 + 1}
+    assert wallet.outbid(raw, Fees(0, 0)) == Account.sign_transaction(body | more, key("a")).raw_transaction
 
 
 def test_a_signature_names_its_signer():

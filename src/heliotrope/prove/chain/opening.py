@@ -20,8 +20,8 @@ class Chain:
     """A registry, and the keys that this home holds for it. `alone` is said wherever its word is shown."""
 
     def __init__(self, settings: Settings, store: Store, *, may_deploy: bool = False) -> None:
-        if find_spec("eth_account") is None or find_spec("eth_tester") is None:
-            raise MissingExtra("eth-account", "chain", needed_for="a chain")
+        if find_spec("eth_keyfile") is None or find_spec("eth_tester") is None:
+            raise MissingExtra("eth-keyfile", "chain", needed_for="a chain")
         chain = settings.chain
         self.embedded = not chain.rpc
         self.store = store

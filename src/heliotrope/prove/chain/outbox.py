@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from heliotrope.errors import ChainRefused, ConfigError, ProviderDown
+from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.node import Mined, Node
 from heliotrope.prove.chain.wallet import KEY, KEYSTORE, Wallet
 from heliotrope.store import Store, Transaction
@@ -121,7 +122,7 @@ class Outbox:
         with self.store.write() as tx:
             nonce = max(mined_nonce, self._next_open_nonce(tx))
             raw = self.wallet.transaction(self.node.chain_id, nonce, to, data, gas, fees)
-            tx_hash = _keccak(raw)
+            tx_hash = typed.keccak(raw)
             tx.execute(
                 "INSERT INTO chain_tx (hash, chain_id, sender, nonce, purpose, raw, state) "
                 "VALUES (?, ?, ?, ?, ?, ?, 'sent') ON CONFLICT (hash) "
@@ -179,7 +180,7 @@ class Outbox:
             row = tx.one("SELECT raw, nonce, purpose FROM chain_tx WHERE hash = ?", (tx_hash,))
             assert row is not None
             raw = self.wallet.outbid(bytes(row["raw"]), self.node.fees())
-            dearer = _keccak(raw)
+            dearer = typed.keccak(raw)
             tx.execute(
                 "INSERT INTO chain_tx (hash, chain_id, sender, nonce, purpose, raw, state)"
                 " VALUES (?, ?, ?, ?, ?, ?, 'sent')",
@@ -200,9 +201,3 @@ class Outbox:
     def _forget(self, tx_hash: bytes) -> None:
         with self.store.write() as tx:
             tx.execute("DELETE FROM chain_tx WHERE hash = ?", (tx_hash,))
-
-
-def _keccak(data: bytes) -> bytes:
-    from eth_utils.crypto import keccak
-
-    return keccak(data)

@@ -40,31 +40,31 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def digest(self, struct_hash: bytes) -> bytes:
         domain = _hash(
-            _keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-            _keccak(NAME.encode()),
-            _keccak(VERSION.encode()),
+            keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+            keccak(NAME.encode()),
+            keccak(VERSION.encode()),
             _word(self.chain_id),
             _word(int(self.contract, 16)),
         )
-        return _keccak(b"\x19\x01" + domain + struct_hash)
+        return keccak(b"\x19\x01" + domain + struct_hash)
 
 
 def anchor(origin_hash: bytes, size: int, root: bytes) -> bytes:
-    return _hash(_keccak(b"Anchor(bytes32 origin,uint256 size,bytes32 root)"), origin_hash, _word(size), root)
+    return _hash(keccak(b"Anchor(bytes32 origin,uint256 size,bytes32 root)"), origin_hash, _word(size), root)
 
 
 def agree(leaf_hash: bytes) -> bytes:
-    return _hash(_keccak(b"Agree(bytes32 leaf)"), leaf_hash)
+    return _hash(keccak(b"Agree(bytes32 leaf)"), leaf_hash)
 
 
 def pause(role: Role, nonce: int, *, paused: bool) -> bytes:
-    return _hash(_keccak(b"Pause(uint256 role,bool paused,uint256 nonce)"), _word(role), _word(paused), _word(nonce))
+    return _hash(keccak(b"Pause(uint256 role,bool paused,uint256 nonce)"), _word(role), _word(paused), _word(nonce))
 
 
 def rotate(role: Role, members: Iterable[str], threshold: int, nonce: int) -> bytes:
-    listed = _keccak(b"".join(_word(int(member, 16)) for member in members))
+    listed = keccak(b"".join(_word(int(member, 16)) for member in members))
     return _hash(
-        _keccak(b"Rotate(uint256 role,address[] members,uint256 threshold,uint256 nonce)"),
+        keccak(b"Rotate(uint256 role,address[] members,uint256 threshold,uint256 nonce)"),
         _word(role),
         listed,
         _word(threshold),
@@ -74,7 +74,7 @@ def rotate(role: Role, members: Iterable[str], threshold: int, nonce: int) -> by
 
 def correct(claim_id: int, grams: int, evidence: bytes, nonce: int) -> bytes:
     return _hash(
-        _keccak(b"Correct(uint256 id,uint256 grams,bytes32 evidence,uint256 nonce)"),
+        keccak(b"Correct(uint256 id,uint256 grams,bytes32 evidence,uint256 nonce)"),
         _word(claim_id),
         _word(grams),
         evidence,
@@ -128,14 +128,14 @@ def quorum(
     return tuple(by_signer[who] for who in sorted(by_signer)[:threshold])
 
 
-def _keccak(data: bytes) -> bytes:
-    from eth_utils.crypto import keccak
+def keccak(data: bytes) -> bytes:
+    from eth_utils.crypto import keccak as hashed
 
-    return keccak(data)
+    return hashed(data)
 
 
 def _hash(*words: bytes) -> bytes:
-    return _keccak(b"".join(words))
+    return keccak(b"".join(words))
 
 
 def _word(number: int) -> bytes:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 from heliotrope.errors import ConfigError
 from heliotrope.files import write_whole
@@ -15,6 +16,8 @@ from heliotrope.prove.chain.node import Fees
 KEY = "HELIO_CHAIN_KEY"
 KEYSTORE = "HELIO_CHAIN_KEYSTORE"
 PASSWORD = "HELIO_CHAIN_PASSWORD"  # noqa: S105 - the variable's name
+_DYNAMIC_FEE = b"\x02"
+_UNSIGNED_FIELDS = 9
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
@@ -35,35 +38,27 @@ class Wallet:
 
     def transaction(self, chain_id: int, nonce: int, to: str | None, data: bytes, gas: int, fees: Fees) -> bytes:
         """An EIP-1559 transaction, signed, as the bytes that a node takes."""
-        from eth_account import Account
-        from eth_utils.address import to_checksum_address
-
-        body = {
-            "type": 2,
-            "chainId": chain_id,
-            "nonce": nonce,
-            "gas": gas,
-            "maxFeePerGas": fees.most,
-            "maxPriorityFeePerGas": fees.tip,
-            "value": 0,
-            "data": data,
-        } | ({"to": to_checksum_address(to)} if to else {})
-        return bytes(Account.sign_transaction(body, self._key).raw_transaction)
+        address = bytes.fromhex(to.removeprefix("0x")) if to else b""
+        return self._signed([chain_id, nonce, fees.tip, fees.most, gas, address, 0, data, []])
 
     def outbid(self, raw: bytes, fees: Fees) -> bytes:
         """The same transaction for more: an eighth above what it offered, as nodes ask for, or what is asked now."""
-        from eth_account import Account
-        from eth_account.typed_transactions.typed_transaction import TypedTransaction
-        from hexbytes import HexBytes
+        import rlp
 
-        fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-        body = {name: value for name, value in fields.items() if name not in {"v", "r", "s"}}
-        body["maxFeePerGas"] = max(fees.most, _more(body["maxFeePerGas"]))
-        body["maxPriorityFeePerGas"] = max(fees.tip, _more(body["maxPriorityFeePerGas"]))
-        return bytes(Account.sign_transaction(body, self._key).raw_transaction)
+        chain_id, nonce, tip, most, *rest = rlp.decode(raw[1:])[:_UNSIGNED_FIELDS]
+        return self._signed([chain_id, nonce, max(fees.tip, _more(tip)), max(fees.most, _more(most)), *rest])
+
+    def _signed(self, fields: list[Any]) -> bytes:
+        """RLP of EIP-1559: chain, nonce, tip, most, gas, to, value, data, access list; where it is signed also v, r, s."""
+        import rlp
+
+        signature = self.sign(typed.keccak(_DYNAMIC_FEE + rlp.encode(fields)))
+        r, s = (int.from_bytes(half, "big") for half in (signature.r, signature.s))
+        return bytes(_DYNAMIC_FEE + rlp.encode([*fields, signature.v - 27, r, s]))
 
 
-def _more(wei: int) -> int:
+def _more(offered: bytes) -> int:
+    wei = int.from_bytes(offered, "big")
     return wei + wei // 8 + 1
 
 
@@ -93,12 +88,12 @@ def local(home: Path, role: str) -> Wallet:
 
 
 def _open_keystore(path: Path) -> Wallet:
-    from eth_account import Account
+    from eth_keyfile.keyfile import decode_keyfile_json
 
     if PASSWORD not in os.environ:
         raise ConfigError(f"{KEYSTORE} is set but {PASSWORD} is not")
     try:
-        return Wallet(bytes(Account.decrypt(json.loads(path.read_text(encoding="utf-8")), os.environ[PASSWORD])))
+        return Wallet(decode_keyfile_json(json.loads(path.read_text(encoding="utf-8")), os.environ[PASSWORD].encode()))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read", cause=str(error)) from error
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
