@@ -21,7 +21,7 @@ _KITCHEN.set_forkserver_preload([
     "aiohttp.web",
     "coincurve",
     "eth_abi.abi",
-    "eth_account",
+    "eth_keyfile",
     "heliotrope.cli.log",
     "heliotrope.cli.claims",
     "heliotrope.grid",
@@ -33,6 +33,7 @@ _KITCHEN.set_forkserver_preload([
     "heliotrope.prove.witness.server",
     "nacl.signing",
     "numpy",
+    "rlp",
 ])  # fmt: skip
 
 
