@@ -49,7 +49,7 @@ class Wallet:
         return self._signed([chain_id, nonce, max(fees.tip, _more(tip)), max(fees.most, _more(most)), *rest])
 
     def _signed(self, fields: list[Any]) -> bytes:
-        """RLP of EIP-1559: chain, nonce, tip, most, gas, to, value, data, access list; where it is signed also v, r, s."""
+        """RLP of EIP-1559: chain, nonce, tip, most, gas, to, value, data, access list; signed: v, r, s."""
         import rlp
 
         signature = self.sign(typed.keccak(_DYNAMIC_FEE + rlp.encode(fields)))
