@@ -349,6 +349,14 @@ def test_a_member_runs_work_from_elsewhere(house, home, tmp_path, monkeypatch):
         assert [msgspec.json.decode(row)["workload"] for row in told("jobs", "--json").splitlines()] == [result["job"]]
         shown = msgspec.json.decode(told("runs", "show", result["job"], "--json"))
         assert shown["workload"]["organisation"] == "lab"
+        task = tmp_path / "job.json"
+        task.write_text(
+            '{"entrypoint": "echo $SAID $PWD", "runtime_env": {"env_vars": {"SAID": "ray"}, "working_dir": "/tmp"}}'
+        )
+        taken = msgspec.json.decode(told("run", "--now", "--length", "5s", "--json", "--ray", str(task)))
+        assert told("logs", taken["job"]) == "ray /tmp\n"
+        sent = msgspec.json.decode(told("submit", "--json", "--ray", "true", "--within", "24h", "--length", "1h"))
+        assert told("cancel", sent["job"]).startswith("cancelled")
         later = msgspec.json.decode(
             told("run", "--now", "--length", "60s", "--detach", "--json", "--", *PYTHON, "import time; time.sleep(60)")
         )

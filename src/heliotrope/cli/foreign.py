@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
+from heliotrope.cli.shared import say
 from heliotrope.cli.work import workload_of
+from heliotrope.config import Settings
 from heliotrope.errors import UsageError
 
 if TYPE_CHECKING:
     from heliotrope.model import Workload
     from heliotrope.run import Controller
     from heliotrope.run.imports.asked import Asked
+    from heliotrope.run.people.wire import Submission
 
 FORMS = ("script", "manifest", "skypilot", "ray")
 
@@ -43,8 +47,6 @@ def taken_from(told: dict[str, Any]) -> str:
 
 def asked_in(home: Path, told: dict[str, Any], arguments: tuple[str, ...]) -> list[Asked]:
     """`arguments` follow the command of a Slurm script; the others have theirs in the file."""
-    import msgspec
-
     form = taken_from(told)
     if arguments and form != "script":
         raise UsageError("only a Slurm script takes arguments", hint="write them into the file")
@@ -66,16 +68,54 @@ def asked_in(home: Path, told: dict[str, Any], arguments: tuple[str, ...]) -> li
     return [msgspec.structs.replace(sbatch.read(script), command=(_kept(home, script), *arguments))]
 
 
-def workloads_in(
-    controller: Controller, told: dict[str, Any], arguments: tuple[str, ...]
-) -> list[tuple[Asked, int | None, Workload]]:
+class Taken(msgspec.Struct, frozen=True):
+    """One job of a file. `environment`: what the file itself says. `index`: of an array, else None."""
+
+    asked: Asked
+    index: int | None
+    workload: Workload
+    environment: dict[str, str]
+
+
+def taken_here(controller: Controller, told: dict[str, Any], arguments: tuple[str, ...]) -> list[Taken]:
     """All are understood before any is submitted; an array or completions become one for each index."""
+    from heliotrope.run.imports.places import sites_at
+
     return [
-        (asked, index, _workload(controller, asked, told, past_s, index))
+        _taken(controller.settings, asked, told, past_s, index, sites_at(asked.places, controller.fleet))
         for asked in asked_in(controller.home, told, arguments)
         for past_s in (controller.past_length_s(asked.command, 1.0),)
         for index in asked.array or (None,)
     ]
+
+
+def taken_elsewhere(settings: Settings, told: dict[str, Any], arguments: tuple[str, ...]) -> list[Taken]:
+    """For a house elsewhere: what the file says travels, files that it names do not."""
+    if told["script"] is not None:
+        raise UsageError("a script stays on this machine", hint="submit it where the house is, or write a manifest")
+    taken = []
+    for asked in asked_in(settings.home_path, told, arguments):
+        if asked.places:
+            raise UsageError(f"{asked.name} says where it is to run", hint="--sites says so, by the house's own names")
+        taken += [_taken(settings, asked, told, None, index, ()) for index in asked.array or (None,)]
+    return taken
+
+
+def submission(taken: Taken, variables: dict[str, str], *, at_once: bool) -> Submission:
+    """What a house elsewhere is asked for, of a file's job; `variables` go before what the file says."""
+    from heliotrope.run.people.wire import Submission
+
+    return Submission.of(
+        taken.workload,
+        environment=taken.environment | variables,
+        at_once=at_once,
+        directory=taken.asked.directory if taken.asked.directory.startswith("/") else "",
+    )
+
+
+def say_notes(taken: list[Taken]) -> None:
+    for note in dict.fromkeys(f"{one.asked.name}: {note}" for one in taken for note in one.asked.notes):
+        say(note)
 
 
 def _kept(home: Path, script: Path) -> str:
@@ -91,16 +131,18 @@ def _kept(home: Path, script: Path) -> str:
     return str(kept)
 
 
-def _workload(
-    controller: Controller, asked: Asked, told: dict[str, Any], past_s: float | None, index: int | None
-) -> Workload:
+def _taken(
+    settings: Settings,
+    asked: Asked,
+    told: dict[str, Any],
+    past_s: float | None,
+    index: int | None,
+    sites: tuple[str, ...],
+) -> Taken:
     """What the command line says goes before what the file says."""
-    import msgspec
-
     from heliotrope.model import Length
-    from heliotrope.run.imports.places import sites_at
 
-    workload = workload_of(controller.settings, asked.command, told, past_s, at_once=told["at_once"])
+    workload = workload_of(settings, asked.command, told, past_s, at_once=told["at_once"])
     resources = msgspec.structs.replace(
         workload.resources,
         cpus=asked.cpus,
@@ -113,12 +155,14 @@ def _workload(
         # A limit is an upper bound that people choose with care for nothing but safety.
         length = Length(asked.limit_s, asked.limit_s * 0.5, asked.limit_s)
     own = {asked.index_variable: str(index)} if asked.index_variable and index is not None else {}
-    return msgspec.structs.replace(
+    environment = asked.environment | own
+    workload = msgspec.structs.replace(
         workload,
         resources=resources,
         length=length,
-        sites=workload.sites or sites_at(asked.places, controller.fleet),
-        environment=workload.environment | asked.environment | own,
+        sites=workload.sites or sites,
+        environment=workload.environment | environment,
         engine_options=asked.options,
         working_directory=str(Path(workload.working_directory, Path(asked.directory).expanduser())),
     )
+    return Taken(asked, index, workload, environment)

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliotrope.cli.elsewhere import at_option, house_at
-from heliotrope.cli.foreign import foreign_options, taken_from, workloads_in
-from heliotrope.cli.shared import Context, print_json, say, shared_options
-from heliotrope.cli.telling import Progress, result, summary, when
+from heliotrope.cli.elsewhere import at_option
+from heliotrope.cli.foreign import foreign_options, say_notes, taken_from, taken_here
+from heliotrope.cli.shared import Context, shared_options
+from heliotrope.cli.telling import STOPPED, Progress, accepted, patiently, say_length, told_of
 from heliotrope.cli.work import settled, work_options, workload_of
 from heliotrope.errors import UsageError
-from heliotrope.units import show_duration
 
 if TYPE_CHECKING:
     from heliotrope.model import Plan, Workload
     from heliotrope.run import Controller
-    from heliotrope.run.people.client import Elsewhere
-    from heliotrope.run.views import RunView
-
-STOPPED = 130  # as a shell says of Ctrl-C
-LOOK_S = 1.0  # of a house elsewhere: each look is a request
 
 
 @click.command()
@@ -44,15 +36,14 @@ def run(context: Context, command: tuple[str, ...], at: str | None, **told: Any)
     In place of COMMAND: a Kubernetes Job, a Ray entry point, a Slurm script with its arguments or a SkyPilot task. The
     exit code is the command's own. Ctrl-C cancels; a second Ctrl-C leaves it to itself.
     """
-    form = taken_from(told)
-    if not command and not form:
+    if not command and not taken_from(told):
         raise UsageError(
             "nothing to run", hint="helio run -- COMMAND, or one of --manifest, --ray, --sbatch, --skypilot"
         )
     if at:
-        if form:
-            raise UsageError("files of other schedulers are read where the house is", hint="run it there, or a command")
-        sys.exit(_run_elsewhere(context, at, command, told))
+        from heliotrope.cli.runat import run_at
+
+        sys.exit(run_at(context, at, command, told, _variables(told["variables"])))
     from heliotrope.run import Controller
 
     controller = Controller(settled(context.settings, told))
@@ -61,7 +52,7 @@ def run(context: Context, command: tuple[str, ...], at: str | None, **told: Any)
         plans = [controller.submit(one, factor=told["faster"], at_once=told["at_once"])[0] for one in workloads]
         codes = []
         for workload, plan in zip(workloads, plans, strict=True):
-            if STOPPED in codes:
+            if STOPPED in codes and not _is_over(controller, workload.id):
                 controller.cancel(workload.id)
             codes.append(_run_here(context, controller, workload, plan, detach=told["detach"]))
     finally:
@@ -73,10 +64,9 @@ def _workloads(controller: Controller, command: tuple[str, ...], told: dict[str,
     import msgspec
 
     if taken_from(told):
-        found = workloads_in(controller, told, command)
-        for note in dict.fromkeys(f"{asked.name}: {note}" for asked, _, _ in found for note in asked.notes):
-            say(note)
-        workloads = [workload for _, _, workload in found]
+        found = taken_here(controller, told, command)
+        say_notes(found)
+        workloads = [one.workload for one in found]
     else:
         past_s = controller.past_length_s(command, told["faster"])
         workloads = [workload_of(controller.settings, command, told, past_s, at_once=told["at_once"])]
@@ -95,110 +85,25 @@ def _variables(told: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def _is_over(controller: Controller, job: str) -> bool:
+    from heliotrope.run.views import run_view
+
+    run = run_view(controller.store, job).run
+    return run is not None and run.state.ended
+
+
 def _run_here(context: Context, controller: Controller, workload: Workload, plan: Plan, *, detach: bool) -> int:
-    _say_length(workload)
+    say_length(workload)
     if detach:
-        _accepted(context, workload.id, plan)
+        accepted(context, workload.id, plan)
         return 0
     from heliotrope.run.views import run_view
 
     progress = Progress(workload, plan)
-    done = _patiently(
+    done = patiently(
         workload.id,
         lambda: controller.follow(workload.id, progress.show).id,
         lambda: controller.cancel(workload.id),
         progress,
     )
-    return STOPPED if done is None else _told(context, run_view(controller.store, done))
-
-
-def _run_elsewhere(context: Context, at: str, command: tuple[str, ...], told: dict[str, Any]) -> int:
-    """As a member: the house plans, its sites run it, this only asks how it stands."""
-    from heliotrope.run.people.wire import Submission
-
-    if told["fleet"] or told["zone"] or told["faster"] != 1:
-        raise UsageError("fleet, zone and clock are the house's own", hint="leave --fleet, --zone and --faster out")
-    workload = workload_of(context.settings, command, told, None, at_once=told["at_once"])
-    environment = _variables(told["variables"])
-    with house_at(at) as house:
-        asked = Submission.of(workload, environment=environment, at_once=told["at_once"], key="")
-        job = house.submit(asked).job
-        _say_length(workload)
-        view = house.show(job)
-        assert view.plan is not None, "what was accepted is planned"
-        if told["detach"]:
-            _accepted(context, job, view.plan)
-            return 0
-        progress = Progress(view.workload, view.plan)
-        done = _patiently(job, lambda: _followed(house, job, progress), lambda: house.cancel(job), progress)
-        return STOPPED if done is None else _told(context, _with_receipt(context, house, house.show(done)))
-
-
-def _with_receipt(context: Context, house: Elsewhere, view: RunView) -> RunView:
-    """Fetched, so that it can be checked here whatever becomes of the house."""
-    import msgspec
-
-    from heliotrope.files import write_whole
-    from heliotrope.prove.records.receipt import record_path
-
-    if view.run is None or not view.run.receipt:
-        return view
-    path = context.settings.home_path / "receipts" / f"{view.run.id}.proof"
-    receipt = house.receipt(view.run.id)
-    write_whole(record_path(path), receipt.record.encode())
-    write_whole(path, receipt.proof.encode())
-    return msgspec.structs.replace(view, run=msgspec.structs.replace(view.run, receipt=str(path)))
-
-
-def _followed(house: Elsewhere, job: str, progress: Progress) -> str:
-    while True:
-        view = house.show(job)
-        run = view.run
-        assert run is not None
-        assert view.plan is not None
-        progress.show(run, view.plan, time.time())
-        if run.state.ended and (view.footprint is None or run.receipt):
-            return run.id
-        time.sleep(LOOK_S)
-
-
-def _patiently(job: str, follow: Callable[[], str], cancel: Callable[[], object], progress: Progress) -> str | None:
-    """The run, when it is over; None where Ctrl-C was said twice."""
-    try:
-        done = follow()
-    except KeyboardInterrupt:
-        progress.end()
-        say("cancelling; Ctrl-C again leaves it to itself")
-        cancel()
-        try:
-            done = follow()
-        except KeyboardInterrupt:
-            say(f"left to itself: helio runs show {job}")
-            return None
-    progress.end()
-    return done
-
-
-def _say_length(workload: Workload) -> None:
-    if workload.length.low_s < workload.length.high_s:
-        say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
-
-
-def _accepted(context: Context, job: str, plan: Plan) -> None:
-    if context.json:
-        print_json({"job": job, "site": plan.slots[0].site, "starts_at": plan.slots[0].start})
-    else:
-        click.echo(f"{job}: {when(plan)}; `helio up` runs it, `helio jobs` shows it")
-
-
-def _told(context: Context, view: RunView) -> int:
-    """Its result, and the command's own exit code."""
-    run = view.run
-    assert run is not None
-    if context.json:
-        print_json(result(view))
-    else:
-        summary(view)
-    if run.exit_code is None:
-        return STOPPED if run.state.value == "cancelled" else 1
-    return run.exit_code if run.exit_code >= 0 else 128 - run.exit_code
+    return STOPPED if done is None else told_of(context, run_view(controller.store, done))

@@ -1,12 +1,17 @@
-"""How a run is told: one line while it goes on, its summary when it is over, one object for programs."""
+"""How a run is told: a line while it goes on, its summary when it is over, one object for programs."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from heliotrope.cli.shared import say
+import click
+
+from heliotrope.cli.shared import Context, print_json, say
 from heliotrope.units import from_epoch, show_carbon, show_duration, show_energy
+
+STOPPED = 130  # as a shell says of Ctrl-C
 
 if TYPE_CHECKING:
     from heliotrope.model import Estimate, Plan, Run, Workload
@@ -96,3 +101,45 @@ def summary(view: RunView) -> None:
 
 def _shown(estimate: Estimate, show: Any) -> str:
     return f"{show(estimate.value)}  ({show(estimate.low)} to {show(estimate.high)}, {estimate.provenance.value})"
+
+
+def patiently(job: str, follow: Callable[[], str], cancel: Callable[[], object], progress: Progress) -> str | None:
+    """The run, when it is over; None where Ctrl-C was said twice."""
+    try:
+        done = follow()
+    except KeyboardInterrupt:
+        progress.end()
+        say("cancelling; Ctrl-C again leaves it to itself")
+        cancel()
+        try:
+            done = follow()
+        except KeyboardInterrupt:
+            say(f"left to itself: helio runs show {job}")
+            return None
+    progress.end()
+    return done
+
+
+def say_length(workload: Workload) -> None:
+    if workload.length.low_s < workload.length.high_s:
+        say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
+
+
+def accepted(context: Context, job: str, plan: Plan) -> None:
+    if context.json:
+        print_json({"job": job, "site": plan.slots[0].site, "starts_at": plan.slots[0].start})
+    else:
+        click.echo(f"{job}: {when(plan)}; `helio up` runs it, `helio jobs` shows it")
+
+
+def told_of(context: Context, view: RunView) -> int:
+    """Its result, and the command's own exit code."""
+    run = view.run
+    assert run is not None
+    if context.json:
+        print_json(result(view))
+    else:
+        summary(view)
+    if run.exit_code is None:
+        return STOPPED if run.state.value == "cancelled" else 1
+    return run.exit_code if run.exit_code >= 0 else 128 - run.exit_code

@@ -44,11 +44,17 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: Annotated[str, msgspec.Meta(max_length=100)] = ""
 
     @classmethod
-    def of(cls, work: Workload, *, environment: dict[str, str], at_once: bool, key: str) -> Submission:
+    def of(cls, work: Workload, *, environment: dict[str, str], at_once: bool, directory: str = "") -> Submission:
         """Work as the command line made it, without what is this machine's alone."""
         own = {field: getattr(work, field) for field in _SAME}
         assumed = work.length.low_s < work.length.high_s
-        return cls(**own, length=None if assumed else work.length, environment=environment, at_once=at_once, key=key)
+        return cls(
+            **own,
+            length=None if assumed else work.length,
+            environment=environment,
+            working_directory=directory,
+            at_once=at_once,
+        )
 
 
 _SAME = (
