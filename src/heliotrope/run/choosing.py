@@ -15,8 +15,8 @@ from heliotrope.run.clock import Clock
 from heliotrope.units import S_PER_HOUR, hour_floor
 
 MANY = 40  # sites; fewer are all looked at closely
-CLOSE = 16  # of many
-MOST = 64  # where the first are not certainly the best; the plan's bound tells what may be left
+CLOSE = 6  # of many
+MOST = 96  # where the first are not certainly the best; the plan's bound tells what may be left
 FRESH_S = 60  # a forecast serves all that is submitted within it
 _DAY_S = 24 * S_PER_HOUR
 
@@ -57,13 +57,15 @@ class Chooser:
     ) -> tuple[Plan, list[Candidate]]:
         """`candidate` makes one of a site; `place` finds the best among some."""
         ranked = self._ranked(workload, fleet, now_s, ends_s, clock, moves=moves)
-        needed = {fleet.home, *(data.held_at for data in workload.data), ready.site if ready else ""}
+        # Where it would have run at once, and where what it needs lies: the links from there are looked up among them.
+        names = {fleet.home, *(data.held_at for data in workload.data), ready.site if ready else ""}
+        needed = [site for site in fleet.sites if site.name in names]
         made: dict[str, Candidate] = {}
         taken = CLOSE
         while True:
-            near = {fleet.sites[row].name for row in ranked.order[:taken]}
-            for site in fleet.sites:
-                if site.name in near | needed and site.name not in made:
+            near = [fleet.sites[row] for row in ranked.order[:taken]]
+            for site in (*near, *needed):
+                if site.name not in made:
                     made[site.name] = candidate(site)
             rest_g = ranked.rest_g(taken)
             try:
@@ -84,10 +86,11 @@ class Chooser:
         first, count = field.start_s // S_PER_HOUR, field.carbon.shape[1]
         used = self._board.used(names, first, count)
         owns = fleet.sharing.organisation(workload.organisation.partition("/")[0]).owns
-        for row, name in enumerate(names):
-            # Whoever owns a part of a site is not kept out by those who borrow; another clock is another time.
-            if clock.factor != 1 or owns.get(name):
-                used[row] = 0
+        # Whoever owns a part of a site is not kept out by those who borrow; another clock is another time.
+        if clock.factor != 1:
+            used[:] = 0
+        elif owns:
+            used[[name in owns for name in names]] = 0
         bounds = field.bounds(workload, used, now_s, ends_s, moves=moves)
         if workload.sites:
             bounds[[name not in workload.sites for name in names]] = float("inf")
