@@ -18,11 +18,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOKEN = secrets.token_hex(16)
 JOBS = "/apis/batch/v1/namespaces/team-a/jobs"
+KUEUE = "/apis/kueue.x-k8s.io/v1beta1"
 
 
 class KubeService:
     def __init__(self) -> None:
         self.jobs: dict[str, dict] = {}
+        self.workloads: dict[str, dict] = {}
         self.pods: dict[str, subprocess.Popen[bytes]] = {}
         self.lock = threading.RLock()
         self.quota = 1000
@@ -118,9 +120,28 @@ def handler(kube: KubeService):
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 self.refuse(401, "Unauthorized", "Unauthorized")
                 return
-            name = self.path.removeprefix(JOBS).strip("/")
             with kube.lock:
+                if self.path.startswith(KUEUE):
+                    self.on_workloads(body)
+                    return
+                name = self.path.removeprefix(JOBS).strip("/")
                 getattr(self, f"on_{self.command.lower()}")(name, body)
+
+        def on_workloads(self, body: dict) -> None:
+            """MultiKueue's manager: a list for its dispatcher, and one field of the status that is the dispatcher's."""
+            if self.command == "GET":
+                self.answer(200, {"kind": "WorkloadList", "items": list(kube.workloads.values())})
+                return
+            assert (self.command, self.headers["Content-Type"]) == ("PATCH", "application/merge-patch+json")
+            _, _, namespace, _, name, part = self.path.removeprefix(KUEUE).split("/")
+            one = kube.workloads.get(f"{namespace}/{name}")
+            if one is None or part != "status":
+                self.refuse(404, "NotFound", f'workloads "{name}" not found')
+                return
+            assert list(body["status"]) == ["nominatedClusterNames"]
+            assert len(body["status"]["nominatedClusterNames"]) <= 10
+            one["status"] |= body["status"]
+            self.answer(200, one)
 
         def on_post(self, _: str, body: dict) -> None:
             name = body["metadata"]["name"]

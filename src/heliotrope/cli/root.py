@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "share": ("share", "Who has what of the fleet, and whose turn is next."),
         "cancel": ("jobs", "Cancel a job."),
         "up": ("up", "Start the controller and the dashboard."),
+        "kueue": ("kueue", "Choose clusters for MultiKueue, by carbon."),
     },
     "Know": {
         "measure": ("measure", "Measure what a command uses."),

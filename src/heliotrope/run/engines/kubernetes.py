@@ -52,6 +52,27 @@ class KubernetesSettings(KubernetesWork, frozen=True, forbid_unknown_fields=True
     power_resource: str = ""
 
 
+class KubeApi:
+    """An API server; from a pod of its cluster, address, token and authority are found."""
+
+    def __init__(self, url: str, token_file: str = "", certificate: str = "") -> None:
+        self.token_file = token_file or _in_pod("token", url)
+        within = f"https://{os.environ.get('KUBERNETES_SERVICE_HOST', 'kubernetes.default.svc')}"
+        authority = certificate or _in_pod("ca.crt", url)
+        self.api = Api(url or within, field="engine_options.url", certificate=authority)
+
+    def ask(self, method: str, path: str, body: object = None, more: dict[str, str] | None = None) -> Any:
+        token = secret(self.token_file, "KUBERNETES_TOKEN", "engine_options.token_file")
+        return self.api.ask(method, path, body, (more or {}) | ({"Authorization": f"Bearer {token}"} if token else {}))
+
+    def merge(self, path: str, body: object) -> None:
+        self.ask("PATCH", path, body, {"Content-Type": "application/merge-patch+json"})
+
+
+def _in_pod(name: str, url: str) -> str:
+    return str(SECRETS / name) if not url and (SECRETS / name).exists() else ""
+
+
 class KubernetesEngine(QueuedEngine):
     name = "kubernetes"
 
@@ -64,11 +85,7 @@ class KubernetesEngine(QueuedEngine):
                 found=self.site.image,
                 allowed="an image that has heliotrope in it",
             )
-        within = f"https://{os.environ.get('KUBERNETES_SERVICE_HOST', 'kubernetes.default.svc')}"
-        authority = str(SECRETS / "ca.crt") if not self.site.url and (SECRETS / "ca.crt").exists() else ""
-        self.api = Api(
-            self.site.url or within, field="engine_options.url", certificate=self.site.certificate or authority
-        )
+        self.api = KubeApi(self.site.url, self.site.token_file, self.site.certificate)
         self.jobs = f"/apis/batch/v1/namespaces/{self.site.namespace}/jobs"
         self.capabilities = Capabilities(
             suspend=True,
@@ -81,7 +98,7 @@ class KubernetesEngine(QueuedEngine):
 
     def submit(self, name: str, task: Task) -> None:
         try:
-            self._ask("POST", self.jobs, manifest(name, task, self.site))
+            self.api.ask("POST", self.jobs, manifest(name, task, self.site))
         except Answered as refusal:
             if "exceeded quota" in refusal.said:
                 raise EngineError(f"{self.site.namespace}: its quota is used up", cause=refusal.said) from refusal
@@ -90,7 +107,7 @@ class KubernetesEngine(QueuedEngine):
 
     def look(self, name: str, since_s: float) -> Job | None:
         try:
-            told = self._ask("GET", f"{self.jobs}/{name}")
+            told = self.api.ask("GET", f"{self.jobs}/{name}")
         except Answered as refusal:
             if refusal.status == 404:
                 return None
@@ -100,7 +117,7 @@ class KubernetesEngine(QueuedEngine):
     def cancel(self, name: str) -> None:
         """The job's name stays taken until its pods are gone: nobody may believe it over before."""
         try:
-            self._ask("DELETE", f"{self.jobs}/{name}", {"propagationPolicy": "Foreground"})
+            self.api.ask("DELETE", f"{self.jobs}/{name}", {"propagationPolicy": "Foreground"})
         except Answered as refusal:
             if refusal.status != 404:
                 raise
@@ -112,13 +129,7 @@ class KubernetesEngine(QueuedEngine):
         self._suspend(job, suspended=False)
 
     def _suspend(self, job: Job, *, suspended: bool) -> None:
-        merge = {"Content-Type": "application/merge-patch+json"}
-        self._ask("PATCH", f"{self.jobs}/{job.id}", {"spec": {"suspend": suspended}}, merge)
-
-    def _ask(self, method: str, path: str, body: object = None, more: dict[str, str] | None = None) -> Any:
-        own = str(SECRETS / "token") if not self.site.url and (SECRETS / "token").exists() else ""
-        token = secret(self.site.token_file or own, "KUBERNETES_TOKEN", "engine_options.token_file")
-        return self.api.ask(method, path, body, (more or {}) | ({"Authorization": f"Bearer {token}"} if token else {}))
+        self.api.merge(f"{self.jobs}/{job.id}", {"spec": {"suspend": suspended}})
 
 
 def manifest(name: str, task: Task, site: KubernetesSettings) -> dict[str, Any]:
