@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliotrope.errors import InvalidInput, UsageError
+from heliotrope.errors import HelioError, InvalidInput, UsageError
 from heliotrope.plan.kernels import rolling, solve
 from heliotrope.plan.kernels.shapes import Curves
 from heliotrope.plan.kernels.world import Belief, World
@@ -148,6 +148,27 @@ def test_a_sweep_is_a_row_a_setting(tmp_path):
     assert table[-1]["saving"] == pytest.approx(rows[-1]["result"]["saving"])
     with pytest.raises(UsageError, match="slack"):
         parsed(["slak=1h"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["slack="], "no values"),
+        (["slack=6h,"], "no values"),
+        (["slack=6h", "slack=7h"], "twice"),
+        (["start-hour=x"], "not a number"),
+        (["slack=x"], "not a duration"),
+        (["policy=helio,nope"], "no such policy"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused_before_anything_is_tried(tmp_path, asked, said):
+    with pytest.raises(HelioError, match=said):
+        next(sweep(Scenario("nowhere.csv", tmp_path / "nowhere.csv"), parsed(asked)))
+
+
+def test_a_sweep_overwrites_no_slots(tmp_path):
+    with pytest.raises(UsageError, match="--results"):
+        next(sweep(Scenario("j.csv", tmp_path / "g.csv", out=tmp_path / "s.csv"), parsed(["slack=6h,7h"])))
 
 
 @pytest.mark.slow

@@ -8,17 +8,32 @@ from typing import Any
 
 import msgspec
 
-from heliotrope.errors import MissingExtra, UsageError, nearest
+from heliotrope.errors import InvalidInput, MissingExtra, UsageError, nearest
+from heliotrope.plan.kernels import policies
 from heliotrope.simulate.replay import Result
 from heliotrope.simulate.scenario import Scenario, simulate
 from heliotrope.units import parse_duration_s
 
+
+def _hour(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput("not a number", field="--sweep start-hour", found=text, allowed="hours") from None
+
+
+def _policy(name: str) -> str:
+    policies.named(name)
+    return name
+
+
+# What each value of a setting has to be; asked of all before the first is tried.
 SETTINGS: dict[str, Callable[[str], Any]] = {
-    "policy": str,
+    "policy": _policy,
     "zones": str,
     "capacity": str,
     "forecast": str,
-    "start-hour": float,
+    "start-hour": _hour,
     "slack": parse_duration_s,
     "wait-short": parse_duration_s,
     "wait-long": parse_duration_s,
@@ -36,11 +51,15 @@ class Row(msgspec.Struct, frozen=True):
 
 def parsed(texts: Sequence[str]) -> list[tuple[str, list[str]]]:
     """`slack=6h,24h` and the like."""
-    out = []
+    out: list[tuple[str, list[str]]] = []
     for text in texts:
         name, equals, values = text.partition("=")
-        if name not in SETTINGS or not equals or not values:
+        if name not in SETTINGS:
             raise UsageError(f"--sweep {text}: not a setting to sweep", hint=nearest(name, SETTINGS))
+        if not equals or not all(values.split(",")):
+            raise UsageError(f"--sweep {text}: no values to try", hint=f"--sweep {name}=A,B")
+        if any(name == other for other, _ in out):
+            raise UsageError(f"--sweep {name} is there twice", hint=f"--sweep {name}=A,B")
         out.append((name, values.split(",")))
     return out
 
@@ -56,6 +75,8 @@ def scenarios(base: Scenario, axes: Sequence[tuple[str, list[str]]]) -> Iterator
 
 def sweep(base: Scenario, axes: Sequence[tuple[str, list[str]]], *, on_ray: bool = False) -> Iterator[Row]:
     """In the order of the settings."""
+    if base.out is not None or base.picture is not None:
+        raise UsageError("--out and --picture are of one setting, a sweep tries many", hint="--results FILE")
     asked = list(scenarios(base, axes))
     if not on_ray:
         for settings, scenario in asked:
