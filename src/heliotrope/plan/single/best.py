@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heliotrope.model import Tier
 from heliotrope.plan.shape.contiguous import TIE
 from heliotrope.plan.single import ways
 from heliotrope.plan.single.choice import Choice
@@ -25,8 +26,13 @@ def best_by_site(options: dict[str, Option], step_s: float, *, pausable: bool) -
     return choices
 
 
-def best(choices: dict[str, Choice], home: str) -> Choice:
+def best(choices: dict[str, Choice], home: str, usual: Tier | None = None) -> Choice:
+    """`usual`: the tier that this kind of work goes to where nothing else decides."""
     exact = [choice for choice in choices.values() if choice.exact]
     least = min(choice.score for choice in exact)
     tied = [c for c in exact if c.score <= least + TIE * max(1.0, abs(least))]
-    return min(tied, key=lambda c: (c.finish, c.option.name != home, c.option.name))
+    return min(tied, key=lambda c: (c.finish, _tier(c) is not usual, c.option.name != home, c.option.name))
+
+
+def _tier(choice: Choice) -> Tier:
+    return choice.option.candidate.site.tier

@@ -169,11 +169,12 @@ def linked(candidates: Sequence[Candidate]) -> Latency:
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """Getting data and state to a site: seconds, joules in the network, and whether a link had to be assumed."""
+    """Getting data and state to a site: seconds, joules in the network, bytes, whether a link had to be assumed."""
 
     seconds: float = 0.0
     energy_j: float = 0.0
     assumed: bool = False
+    size_bytes: int = 0
 
 
 def transfer(
@@ -183,7 +184,7 @@ def transfer(
     origin = ready.site if ready is not None and ready.site else home
     loads = [(data.held_at, data.size_bytes) for data in workload.data if data.held_at]
     loads.append((origin, workload.flexibility.move_bytes))
-    seconds, energy_j, assumed = 0.0, 0.0, False
+    seconds, energy_j, assumed, moved = 0.0, 0.0, False, 0
     for source, size_bytes in loads:
         if not source or source == site.name or not size_bytes:
             continue
@@ -192,7 +193,8 @@ def transfer(
         link = link or Link(site.name, 0.0)
         seconds = max(seconds, size_bytes * 8 / link.bandwidth_bps)
         energy_j += size_bytes * 8 * link.power_w_per_bps
-    return Transfer(seconds, energy_j, assumed)
+        moved += size_bytes
+    return Transfer(seconds, energy_j, assumed, moved)
 
 
 def _link(candidates: Sequence[Candidate], a: str, b: str) -> Link | None:

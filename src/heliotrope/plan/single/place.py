@@ -13,6 +13,7 @@ from heliotrope.plan.single.budget import affordable
 from heliotrope.plan.single.candidate import Candidate, Latency, Progress, check_signals
 from heliotrope.plan.single.journey import journey
 from heliotrope.plan.single.reasons import alternatives, infeasible, over_carbon
+from heliotrope.plan.single.tiers import DEFAULT, by_tier
 from heliotrope.units import from_epoch, show_duration
 
 HORIZON_S = 96 * 3600.0
@@ -54,7 +55,8 @@ def _plan(asked: Asked, admitted: Admitted, step_s: float, *, moves: bool) -> Pl
     options, flags = admitted.options, admitted.flags
     pausable = asked.workload.flexibility.pausable
     choices = best_by_site(options, step_s, pausable=pausable)
-    winner = best(choices, asked.home)
+    usual = DEFAULT.get(asked.workload.kind)
+    winner = best(choices, asked.home, usual)
     now = {name: ways.at_once(option) for name, option in options.items()}
     base = now[asked.home if asked.home in now else next(iter(now))]
     floor = min(choice.floor for choice in choices.values())
@@ -78,7 +80,10 @@ def _plan(asked: Asked, admitted: Admitted, step_s: float, *, moves: bool) -> Pl
         slots=winner.slots(),
         expected=expected,
         run_now=base.outlook(),
-        alternatives=alternatives(winner, choices, now, base, admitted.refused, stays=best(choices, asked.home)),
+        alternatives=(
+            *alternatives(winner, choices, now, base, admitted.refused, stays=best(choices, asked.home, usual)),
+            *by_tier(asked, winner, choices, admitted.refused),
+        ),
         bound_g=bound_g,
         gap=(expected.carbon_g - bound_g) / bound_g if bound_g > 0 else 0.0,
         signal_kind=str(asked.candidates[0].carbon.kind),
