@@ -116,17 +116,24 @@ def test_what_cannot_be_done_says_why_and_what_to_do(helio, arguments, says):
     assert "hint: " in said.err
 
 
-def test_nothing_but_the_result_on_stdout(helio):
-    for arguments in (
-        ("grid", "now", "DE", "--json"),
-        ("grid", "forecast", "GB", "--json"),
-        ("doctor", "--json"),
-        ("sites", "--json", "--fleet", "example"),
-        ("jobs", "--json"),
-        ("measure", "--json", "--", sys.executable, "-c", "pass"),
-    ):
-        for line in helio(*arguments).out.splitlines():
-            json.loads(line)
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("grid", "now", "DE", "--json"), "zone"),
+        (("grid", "forecast", "GB", "--json"), "values"),
+        (("doctor", "--json"), "meters"),
+        (("sites", "--json", "--fleet", "example"), "sites"),
+        (("measure", "--json", "--", sys.executable, "-c", "pass"), "energy_j"),
+    ],
+)
+def test_nothing_but_the_result_on_stdout(helio, arguments, says):
+    objects = [json.loads(line) for line in helio(*arguments).out.splitlines()]
+    assert objects
+    assert all(says in one for one in objects)
+
+
+def test_no_job_is_no_line(helio):
+    assert helio("jobs", "--json").out == ""
 
 
 def test_a_tampered_record_is_found(helio, tmp_path):
