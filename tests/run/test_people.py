@@ -29,6 +29,7 @@ from heliotrope.run.people.refusals import Refusals
 from heliotrope.run.people.wire import JOBS, Submission
 from heliotrope.store import Store, people
 from heliotrope.web import neighbour
+from heliotrope.web.memberapi import DOORS
 from houses import Hub
 from work_stories import PYTHON
 
@@ -282,6 +283,18 @@ def test_strangers_are_turned_away_before_they_are_read(house, members):
     assert asked(f"{JOBS}?limit=many", token) == 400
     assert asked(f"{JOBS}/x", token, "DELETE") == 405
     assert noted(house)["", "sign in"].times == 1
+
+
+def test_all_that_may_be_asked_is_described(house):
+    with urllib.request.urlopen(f"{house.server.url}api/v1/", timeout=10) as answer:
+        told = msgspec.json.decode(answer.read())
+    assert {(path, method) for path, ways in told["paths"].items() for method in ways} == {
+        (door.path, door.method) for door in DOORS
+    }
+    body = told["paths"][JOBS]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    submission = told["components"]["schemas"][body.rpartition("/")[2]]
+    assert submission["required"] == ["command"]
+    assert set(submission["properties"]) == set(Submission.__struct_fields__)
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
