@@ -37,6 +37,16 @@ def work_options(command: Any) -> Any:
             "--speedup", metavar="1,A,B…", help="Speed at width 1, 2, 3 …, as in 1,1.9,2.7; the plan chooses the width."
         ),
         click.option("--late", metavar="GRAMS", help="Grams that an hour past the deadline counts as; then it may be."),
+        click.option(
+            "--state",
+            metavar="SIZE",
+            default="0B",
+            show_default=True,
+            help="What a move carries from site to site, as in 4GB.",
+        ),
+        click.option(
+            "--movable", is_flag=True, help="Paused by checkpoint, it may go on at another site: the state is carried."
+        ),
         click.option("--pausable", is_flag=True, help="It may be paused and resumed between green hours."),
         click.option("--length", metavar="TIME", help="How long it takes; else as last time, else 1h is assumed."),
         click.option(
@@ -77,6 +87,8 @@ def workload_of(
     if length_s is not None and length_s <= 0:
         raise InvalidInput("work takes some time", field="--length", found=told["length"], allowed="more than 0s")
     deadline = _deadline(told, now)
+    if told["movable"] and not (told["pausable"] and told["pause_by"] == "checkpoint"):
+        raise UsageError("only what saves its state can move", hint="say --pausable --pause-by checkpoint too")
     assumed = length_s is None
     if length_s is None:
         # An assumption must not make a stated deadline impossible.
@@ -99,6 +111,8 @@ def workload_of(
             pausable=told["pausable"],
             pause_by=PauseBy(told["pause_by"]),
             pause_cost_s=parse_duration_s(told["pause_cost"], field="--pause-cost"),
+            movable=told["movable"],
+            move_bytes=parse_bytes(told["state"], field="--state"),
             speedup=_speedup(told["speedup"]),
         ),
         resources=Resources(
