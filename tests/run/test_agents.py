@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -11,9 +12,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 
+import aiohttp
 import msgspec
 import pytest
+from aiohttp import web
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,6 +167,82 @@ def test_an_agent_that_is_killed_goes_on_where_it_was(hub, agent, tmp_path):
     hub.step_until(lambda: all(hub.state(f"w{i}") is RunState.DONE for i in range(6)), within_s=60)
     assert log.read_text() == "x" * 6
     assert all(len(run_view(hub.controller.store, f"w{i}").attempts) == 1 for i in range(6))
+
+
+class BadLine:
+    """Between agent and house: it loses requests, loses answers, says things twice, and some again much later."""
+
+    def __init__(self, hub, seed):
+        self.hub, self.draw, self.did = hub, random.Random(seed), Counter()
+        self.session = self.runner = None
+        self.late = set()
+        self.url = self.call(self.begin())
+
+    def call(self, what):
+        return asyncio.run_coroutine_threadsafe(what, self.hub.loop).result(20)
+
+    async def begin(self):
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/{path:.*}", self.pass_on)
+        self.session = aiohttp.ClientSession(self.hub.server.url)
+        self.runner = web.AppRunner(app)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, "127.0.0.1", 0)
+        await site.start()
+        return f"http://127.0.0.1:{self.runner.addresses[0][1]}"
+
+    async def pass_on(self, request):
+        body, kept = await request.read(), {wire.SIGNATURE: request.headers.get(wire.SIGNATURE, "")}
+
+        async def say(wait_s=0.0):
+            await asyncio.sleep(wait_s)
+            async with self.session.post(request.path, data=body, headers=kept) as answer:
+                return answer.status, await answer.read(), answer.headers
+
+        fate = self.draw.choice(["lose", "lose answer", "twice", "late", "pass", "pass"])
+        if request.path == wire.JOIN:
+            fate = "pass"
+        self.did[fate] += 1
+        if fate == "lose":
+            return web.Response(status=502)
+        if fate == "late":
+            self.late.add(asyncio.ensure_future(say(self.draw.uniform(0.2, 1.5))))
+        if fate == "twice":
+            await say()
+        status, said, headers = await say()
+        if fate == "lose answer":
+            return web.Response(status=502)
+        told = {name: headers[name] for name in (wire.LAST,) if name in headers}
+        return web.Response(status=status, body=said, headers=told)
+
+    async def end(self):
+        await asyncio.gather(*self.late)
+        await self.session.close()
+        await self.runner.cleanup()
+
+
+def test_over_a_line_that_loses_doubles_and_delays_each_is_done_once(hub, tmp_path):
+    line, log = BadLine(hub, seed=7), tmp_path / "effects"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heliotrope", "site", "join", line.url, "--token", hub.token()],
+        env=os.environ | {"HELIO_HOME": str(tmp_path / "north")},
+    )
+    try:
+        code = f"import time; time.sleep(0.3); open({str(log)!r}, 'a').write('x')"
+        for i in range(6):
+            hub.controller.submit(at_north(f"w{i}", code), at_once=True)
+            before = time.monotonic()
+            hub.step_until(lambda before=before: time.monotonic() - before > 0.3)
+        hub.step_until(lambda: all(hub.state(f"w{i}") is RunState.DONE for i in range(6)), within_s=60)
+        hub.step_until(lambda: len(line.did) == 5, within_s=60)
+    finally:
+        process.terminate()
+        process.wait(20)
+        line.call(line.end())
+    assert log.read_text() == "x" * 6
+    views = [run_view(hub.controller.store, f"w{i}") for i in range(6)]
+    assert [len(view.attempts) for view in views] == [1] * 6
+    assert all(view.measurement is not None and view.receipt for view in views)
 
 
 def test_cut_off_for_longer_than_its_lease_it_ends_what_it_runs(home, fleet_file, tmp_path, monkeypatch):
