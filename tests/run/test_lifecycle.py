@@ -14,6 +14,7 @@ from heliotrope.units import from_epoch
 NOW = 1_800_000_000
 HOUR = 3600.0
 GRACE_S = 60.0
+SITES = st.lists(st.sampled_from(["north", "south"]), min_size=3, max_size=3)
 
 
 def workload(*, by=PauseBy.SIGNAL, max_attempts=3):
@@ -28,13 +29,17 @@ def workload(*, by=PauseBy.SIGNAL, max_attempts=3):
     )
 
 
-def plan(*slots):
-    """Hours from NOW: (start, end), …"""
+def plan(*slots, sites=(), made_s=NOW):
+    """Hours from NOW: (start, end), …; all of them here where no sites are said."""
+    places = [*sites, *["here"] * len(slots)]
     nothing = Outlook(0, 0, 0, 0, 0, from_epoch(NOW))
     return Plan(
         workload="w",
-        made_at=from_epoch(NOW),
-        slots=tuple(Slot("here", from_epoch(NOW + a * HOUR), from_epoch(NOW + b * HOUR)) for a, b in slots),
+        made_at=from_epoch(made_s),
+        slots=tuple(
+            Slot(place, from_epoch(NOW + a * HOUR), from_epoch(NOW + b * HOUR))
+            for (a, b), place in zip(slots, places, strict=False)
+        ),
         expected=nothing,
         run_now=nothing,
         alternatives=(),
@@ -52,11 +57,15 @@ class Life(RuleBasedStateMachine):
         cuts=st.lists(st.integers(1, 40), min_size=2, max_size=6, unique=True),
         max_attempts=st.integers(1, 4),
         queues=st.booleans(),
+        sites=SITES,
     )
-    def begin(self, by, cuts, max_attempts, queues=False):
+    def begin(self, by, cuts, max_attempts, queues=False, sites=()):
         hours = sorted(cuts)[: len(cuts) // 2 * 2]
         self.workload = workload(by=by, max_attempts=max_attempts)
-        self.plan = plan(*zip(hours[::2], hours[1::2], strict=True))
+        # Only what saves its state is planned over several sites.
+        sites = sites if by is PauseBy.CHECKPOINT else ()
+        self.plan = plan(*zip(hours[::2], hours[1::2], strict=True), sites=sites)
+        self.here = self.saved_at = ""
         self.now_s = float(NOW)
         self.state, self.slot, self.attempt = RunState.WAITING, 0, 1
         self.sight = Sight(Seen.ABSENT)
@@ -81,7 +90,22 @@ class Life(RuleBasedStateMachine):
             grace_s=GRACE_S,
             turn=self.turn,
             leave_s=self.leave_s,
+            here=self.here,
+            arrived=self.saved_at in {"", self.plan.slots[self.slot].site},
         )
+
+    @precondition(
+        lambda self: (
+            self.workload.flexibility.pause_by is PauseBy.CHECKPOINT
+            and self.state in {RunState.WAITING, RunState.RUNNING, RunState.PAUSED}
+        )
+    )
+    @rule(cuts=st.lists(st.integers(0, 30), min_size=2, max_size=4, unique=True), sites=SITES)
+    def it_is_planned_anew(self, cuts, sites):
+        """While it waits, runs or is paused: for other times, at other sites."""
+        hours = [(self.now_s - NOW) / HOUR + cut for cut in sorted(cuts)[: len(cuts) // 2 * 2]]
+        self.plan = plan(*zip(hours[::2], hours[1::2], strict=True), sites=sites, made_s=self.now_s)
+        self.slot = 0
 
     @rule(turn=st.sampled_from(Turn))
     def others_come_and_go(self, turn):
@@ -102,15 +126,20 @@ class Life(RuleBasedStateMachine):
             assert self.now_s >= self.plan.slots[said.slot].start.timestamp()
             assert self.cancel_s is None
             assert self.turn is Turn.GO or self.state is RunState.STARTING
+            assert self.saved_at in {"", self.plan.slots[said.slot].site}, "begun where its state is not"
+            assert self.here in {"", self.plan.slots[said.slot].site}
+            self.here = self.plan.slots[said.slot].site
         if said.do in {Do.PAUSE, Do.RESUME}:
             assert self.workload.flexibility.pause_by is PauseBy.SIGNAL
         if said.again:
-            assert self.sight.seen in {Seen.GONE, Seen.EXITED}
-            assert self.attempt < self.workload.max_attempts or said.reason == lifecycle.MADE_ROOM
+            moved = said.state is RunState.MOVED
+            assert self.sight.seen in {Seen.GONE, Seen.EXITED} or (moved and self.state is RunState.PAUSED)
+            assert moved or self.attempt < self.workload.max_attempts or said.reason == lifecycle.MADE_ROOM
+            self.saved_at, self.here = self.here, ""
         left = said.state is RunState.PAUSED and said.do is Do.NOTHING and self.sight.seen is Seen.EXITED
         self.state, self.slot = said.state, said.slot
         if said.again:
-            self.attempt += said.reason != lifecycle.MADE_ROOM
+            self.attempt += said.reason != lifecycle.MADE_ROOM and said.state is not RunState.MOVED
             self.leave_s = None
             self.state, self.slot = RunState.WAITING, lifecycle.slot_at(self.plan, self.now_s)
         if said.again or left:
@@ -130,6 +159,8 @@ class Life(RuleBasedStateMachine):
             case Do.LAUNCH:
                 self.sight = Sight(Seen.QUEUED if self.queues else Seen.ALIVE)
                 self.launched_s.append(self.now_s)
+            case Do.CARRY:
+                self.saved_at = self.plan.slots[self.slot].site
             case Do.PAUSE:
                 self.stopped = True
             case Do.RESUME:
