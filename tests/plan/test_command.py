@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
+
+import pytest
 
 
 def helio(home, *args):
@@ -17,6 +20,17 @@ def test_the_front_is_printed_and_is_one_object_as_json(tmp_path):
     grams = [point["outlook"]["carbon_g"] for point in points]
     assert min(grams) == grams[-1]
     assert all(point["slots"] for point in points)
+
+
+def test_a_length_that_is_not_known_is_told_by_three_numbers(tmp_path):
+    found = json.loads(helio(tmp_path, "plan", "--length", "1h,3h,8h", "--within", "24h", "--power", "300", "--json"))
+    start, end = (datetime.fromisoformat(found["slots"][0][at]) for at in ("start", "end"))
+    assert (end - start).total_seconds() == pytest.approx(8 * 3600)
+    assert found["expected"]["energy_j"] == pytest.approx(300 * 3 * 3600)
+    for wrong in ("1h,3h", "3h,1h,8h", "0s,1h,2h"):
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            helio(tmp_path, "plan", "--length", wrong)
+        assert refused.value.stderr.startswith("error: --length")
 
 
 def test_prices_of_limits_come_with_the_plan(tmp_path):

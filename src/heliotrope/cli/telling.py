@@ -121,7 +121,7 @@ def patiently(job: str, follow: Callable[[], str], cancel: Callable[[], object],
 
 
 def say_length(workload: Workload) -> None:
-    if workload.length.low_s < workload.length.high_s:
+    if workload.length.low_s < workload.length.expected_s == workload.length.high_s:
         say(f"length unknown: {show_duration(workload.length.high_s)} assumed; --length says it")
 
 

@@ -15,7 +15,7 @@ from heliotrope.errors import InvalidInput, UsageError
 from heliotrope.units import parse_bytes, parse_duration_s, parse_instant, show_duration
 
 if TYPE_CHECKING:
-    from heliotrope.model import Lateness, Workload
+    from heliotrope.model import Lateness, Length, Workload
 
 KINDS = ("train", "finetune", "infer", "batch", "federate", "slim")
 ASSUMED_LENGTH_S = 3600.0
@@ -48,7 +48,11 @@ def work_options(command: Any) -> Any:
             "--movable", is_flag=True, help="Paused by checkpoint, it may go on at another site: the state is carried."
         ),
         click.option("--pausable", is_flag=True, help="It may be paused and resumed between green hours."),
-        click.option("--length", metavar="TIME", help="How long it takes; else as last time, else 1h is assumed."),
+        click.option(
+            "--length",
+            metavar="TIME",
+            help="How long it takes: 3h, or 1h,3h,8h (least, expected, most); else as last time, else 1h is assumed.",
+        ),
         click.option(
             "--kind", type=click.Choice(KINDS), default="batch", show_default=True, help="What kind of work it is."
         ),
@@ -83,9 +87,8 @@ def workload_of(
     from heliotrope.run.desk import new_id
 
     now = datetime.now(UTC)
-    length_s = parse_duration_s(told["length"], field="--length") if told["length"] else past_s
-    if length_s is not None and length_s <= 0:
-        raise InvalidInput("work takes some time", field="--length", found=told["length"], allowed="more than 0s")
+    stated = _length(told["length"])
+    length_s = stated.expected_s if stated else past_s
     deadline = _deadline(told, now)
     if told["movable"] and not (told["pausable"] and told["pause_by"] == "checkpoint"):
         raise UsageError("only what saves its state can move", hint="say --pausable --pause-by checkpoint too")
@@ -106,7 +109,7 @@ def workload_of(
         kind=WorkloadKind(told["kind"]),
         command=command,
         submitted_at=now,
-        length=Length(length_s, length_s * 0.5, length_s) if assumed else Length.known(length_s),
+        length=stated or (Length(length_s, length_s * 0.5, length_s) if assumed else Length.known(length_s)),
         flexibility=Flexibility(
             pausable=told["pausable"],
             pause_by=PauseBy(told["pause_by"]),
@@ -126,6 +129,24 @@ def workload_of(
         working_directory=str(Path.cwd()),
         environment=dict(os.environ),
     )
+
+
+def _length(text: str | None) -> Length | None:
+    """Known, or three numbers between which it lies."""
+    from heliotrope.model import Length
+
+    if not text:
+        return None
+    found = [parse_duration_s(part, field="--length") for part in text.split(",")]
+    if found[0] <= 0:
+        raise InvalidInput("work takes some time", field="--length", found=text, allowed="more than 0s")
+    if len(found) == 1:
+        return Length.known(found[0])
+    if len(found) != 3 or found != sorted(found):
+        raise InvalidInput(
+            "not a length", field="--length", found=text, allowed="3h, or 1h,3h,8h: least, expected, most"
+        )
+    return Length(found[1], found[0], found[2])
 
 
 def _speedup(text: str | None) -> tuple[float, ...]:
