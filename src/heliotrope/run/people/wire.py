@@ -47,7 +47,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def of(cls, work: Workload, *, environment: dict[str, str], at_once: bool, directory: str = "") -> Submission:
         """Work as the command line made it, without what is this machine's alone."""
         own = {field: getattr(work, field) for field in _SAME}
-        assumed = work.length.low_s < work.length.high_s
+        assumed = work.length.low_s < work.length.expected_s == work.length.high_s
         return cls(
             **own,
             length=None if assumed else work.length,
