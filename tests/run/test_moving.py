@@ -30,7 +30,7 @@ from heliotrope.model import (
 from heliotrope.prove import verify_receipt
 from heliotrope.run import Controller
 from heliotrope.run.moving import Mover, carriable, note_of, state_folder
-from heliotrope.run.views import run_view
+from heliotrope.run.views import jobs, run_view
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
 
@@ -141,17 +141,27 @@ def test_live_training_goes_south_and_back_and_ends_bit_for_bit(controller, unmo
     steps = [line.split()[-1] for run in ("w-1", "w-2", "w-3") for line in said(controller, run).splitlines()]
     assert steps == [str(step) for step in range(STEPS)], "each step was made once, wherever"
     _is_counted_once(controller, view.attempts)
+    (row,) = jobs(controller.store)
+    assert row.energy_j == view.spent.energy_j
+    assert view.spent.attempts == 3
+    assert row.energy_j.value == pytest.approx(
+        sum(_account(controller, one).footprint.energy_j.value for one in view.attempts)
+    )
     events = [(event.name, event.text) for event in view.events]
     assert ("moved", "goes on at south") in events
     assert sum(name == "its state came" for name, _ in events) == 2
     assert done.receipt
 
 
+def _account(controller, run):
+    with controller.store.read() as tx:
+        return runs.account(tx, run.id)
+
+
 def _is_counted_once(controller, attempts):
     for one in attempts:
         way = note_of(controller.home / "runs" / one.id)
-        with controller.store.read() as tx:
-            account = runs.account(tx, one.id)
+        account = _account(controller, one)
         carried = [reading for reading in account.measurement.readings if reading.domain == TRANSFER]
         assert len(carried) == (0 if one.attempt == 1 else 1)
         own_j = sum(meter.energy_j for meter in account.measurement.meters)

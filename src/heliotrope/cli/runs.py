@@ -69,6 +69,12 @@ def show(context: Context, name: str, html: str | None, at: str | None) -> None:
             )
         for flag in footprint.flags:
             click.echo(f"  note     {flag}")
+    if view.spent is not None and view.spent.attempts > 1:
+        whole = view.spent
+        click.echo(
+            f"  in all   {whole.attempts} attempts: {show_energy(whole.energy_j.value)}, "
+            f"{show_carbon(whole.carbon_g.value)}; run now {show_carbon(whole.run_now_g.value)}"
+        )
     for event in view.events:
         click.echo(
             f"  {from_epoch(event.at_s):%d %b %H:%M:%S}  {event.name}" + (f": {event.text}" if event.text else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,12 +11,21 @@ import msgspec
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.measure.records import windows
 from heliotrope.measure.records.windows import Window
-from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, Slot, Workload
+from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, Slot, Workload, total
 from heliotrope.run.folder import folders_of
 from heliotrope.store import Store, Transaction, runs
 from heliotrope.store.runs import Event, Strip
 
 __all__ = ["Event", "JobRow", "RunView", "Strip", "jobs", "run_view"]
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What a job took over all its attempts, moved, lost or done: each has a record of its own."""
+
+    attempts: int
+    energy_j: Estimate
+    carbon_g: Estimate
+    run_now_g: Estimate
 
 
 class RunView(msgspec.Struct, frozen=True):
@@ -34,6 +44,7 @@ class RunView(msgspec.Struct, frozen=True):
     home: str = ""
     run_now_operational_g: Estimate | None = None
     windows: tuple[Window, ...] = ()
+    spent: Spent | None = None
 
 
 class JobRow(msgspec.Struct, frozen=True):
@@ -78,6 +89,7 @@ def run_view(store: Store, name: str) -> RunView:
             home=runs.home(tx, workload.id),
             run_now_operational_g=account.run_now_operational_g if account else None,
             windows=_windows(store.home / "runs", shown) if shown else (),
+            spent=_spent(tx, attempts),
         )
 
 
@@ -101,10 +113,22 @@ def jobs_within(store: Store, organisation: str, limit: int) -> tuple[JobRow, ..
         return tuple(_row(tx, run) for run in runs.newest_within(tx, organisation, limit))
 
 
+def _spent(tx: Transaction, attempts: Sequence[Run]) -> Spent | None:
+    accounts = [account for one in attempts if (account := runs.account(tx, one.id)) is not None]
+    if not accounts:
+        return None
+    return Spent(
+        len(attempts),
+        total(account.footprint.energy_j for account in accounts),
+        total(account.footprint.carbon_g for account in accounts),
+        total(account.run_now_g for account in accounts),
+    )
+
+
 def _row(tx: Transaction, run: Run) -> JobRow:
     workload = runs.workload(tx, run.workload)
     plan = runs.newest_plan(tx, run.workload)
-    account = runs.account(tx, run.id)
+    spent = _spent(tx, (run,) if run.attempt == 1 else runs.attempts(tx, run.workload))
     assert workload is not None
     return JobRow(
         workload=workload.id,
@@ -119,7 +143,7 @@ def _row(tx: Transaction, run: Run) -> JobRow:
         ended_at=run.ended_at,
         attempt=run.attempt,
         slots=plan.slots if plan else (),
-        energy_j=account.footprint.energy_j if account else None,
-        carbon_g=account.footprint.carbon_g if account else None,
-        run_now_g=account.run_now_g if account else None,
+        energy_j=spent.energy_j if spent else None,
+        carbon_g=spent.carbon_g if spent else None,
+        run_now_g=spent.run_now_g if spent else None,
     )
