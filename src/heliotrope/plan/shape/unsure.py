@@ -26,6 +26,7 @@ Phases = tuple[tuple[float, float], ...]
 _PARTS = 3  # phases between the least and the expected length, and again up to the most
 _MOST_CELLS = 1500
 _EPS = 1e-9
+_TIE = 1e-7
 
 
 def phases(length: Length, done_s: float = 0.0) -> Phases:
@@ -88,15 +89,16 @@ def best_cells(
     (on if running else off)[0] = 0.0
     offs = np.empty((cells + 1, count + 1))
     stopped, resumed = (np.zeros((cells + 1, count + 1), dtype=bool) for _ in range(2))
+    tie = _TIE * float(np.abs(np.diff(total)).max(initial=0.0))  # no pause and no wait that gains less
     for t in range(cells + 1):
-        np.less(on, off, out=stopped[t])
-        np.minimum(on, off, out=off)
+        np.less(on, off - tie, out=stopped[t])
+        np.copyto(off, on, where=stopped[t])
         offs[t] = off
         for lag, part in zip(lags, parts, strict=True):
             if t >= lag and held[t] == held[t - lag]:
-                again = offs[t - lag, part] + weight[part] * (total[t] - total[t - lag])
+                again = offs[t - lag, part] + weight[part] * (total[t] - total[t - lag]) + tie
                 np.less(again, on[part], out=resumed[t, part])
-                np.minimum(again, on[part], out=on[part])
+                np.copyto(on[part], again, where=resumed[t, part])
         if t < cells:
             on[1:] = on[:-1] + (weight * (total[t + 1] - total[t]) if held[t + 1] == held[t] else np.inf)
             on[0] = np.inf

@@ -18,6 +18,7 @@ from heliotrope.units import show_carbon
 
 FINISHES = 8  # how many latest ends the front tries
 DEPTH = 3  # how often it halves between grams alone and money alone
+SAME = 1e-6  # points closer than this, relatively, are one
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +53,7 @@ def front(
             found.append(((outlook.carbon_g, outlook.cost, choice.finish), choice))
     kept: list[tuple[tuple[float, float, float], Choice]] = []
     for values, choice in sorted(found, key=lambda pair: (pair[0][2], pair[0][0], pair[0][1])):
-        if not any(all(a <= b * (1 + 1e-9) + 1e-9 for a, b in zip(other, values, strict=True)) for other, _ in kept):
+        if not any(all(a <= b * (1 + SAME) + 1e-9 for a, b in zip(other, values, strict=True)) for other, _ in kept):
             kept.append((values, choice))
     cleanest = min(kept, key=lambda pair: pair[0])
     return tuple(Point(choice.outlook(), choice.slots(), _said(values, cleanest[0])) for values, choice in kept)
