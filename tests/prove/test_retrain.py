@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -42,23 +43,31 @@ def name(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.fixture
-def trained(tmp_path):
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
     """Four steps, each checkpoint kept under its digest, and what an honest record says of them."""
-    code = tmp_path / "train.py"
+    folder = tmp_path_factory.mktemp("course")
+    code = folder / "train.py"
     code.write_text(CODE, encoding="utf-8")
-    kept = tmp_path / "checkpoints"
+    kept = folder / "checkpoints"
     kept.mkdir()
-    now = tmp_path / "now"
+    now, after = folder / "now", folder / "after"
     now.write_bytes(bytes(8 * 4))
     steps = []
     for step in range(4):
-        after = tmp_path / "after"
         subprocess.run([sys.executable, str(code), str(now), str(after), str(step)], check=True)
         (kept / name(now)).write_bytes(now.read_bytes())
         steps.append(TrainingStep(step, name(now), name(after)))
         now.write_bytes(after.read_bytes())
-    return Training(code_digest=name(code), steps=tuple(steps)), code, kept
+    return Training(code_digest=name(code), steps=tuple(steps)), folder
+
+
+@pytest.fixture
+def trained(course, tmp_path):
+    """A copy for one test to tamper with."""
+    training, folder = course
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return training, tmp_path / "train.py", tmp_path / "checkpoints"
 
 
 def test_honest_steps_come_out_the_same(trained):
