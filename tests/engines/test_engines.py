@@ -22,7 +22,7 @@ def test_nothing_is_absent(engine, task):
 
 
 def test_the_exit_code_is_the_commands_own(engine, task, until):
-    codes = (0, 1, 7, 75, 255)
+    codes = (0, 75, 255)
     sent = [task(f"raise SystemExit({code})") for code in codes]
     for one in sent:
         engine.launch(one)

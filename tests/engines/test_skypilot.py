@@ -20,6 +20,7 @@ from heliotrope.run import Controller
 from heliotrope.run.imports.places import sites_at
 from heliotrope.run.imports.skypilot import task
 
+HERE = this_machine("DE")
 FINETUNE = """\
 name: finetune
 workdir: ~/llm
@@ -161,7 +162,7 @@ RESOURCES = (
     st.fixed_dictionaries({"run": st.just("true") | anything}, optional=dict.fromkeys(FIELDS, anything)),
     st.fixed_dictionaries({}, optional=dict.fromkeys(RESOURCES, anything)) | anything,
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_stands_there_is_taken_or_named(tmp_path_factory, fields, resources):
     path = tmp_path_factory.mktemp("any") / "task"
     path.write_text(json.dumps(fields | {"resources": resources}))
@@ -171,7 +172,7 @@ def test_whatever_stands_there_is_taken_or_named(tmp_path_factory, fields, resou
     assert asked.command[0] == "/bin/bash"
     found = refusal = None
     try:
-        found = sites_at(asked.places, this_machine("DE"))
+        found = sites_at(asked.places, HERE)
     except InvalidInput as error:
         refusal = error
     if refusal is None:

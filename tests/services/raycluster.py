@@ -121,7 +121,7 @@ class RayService:
         except (urllib.error.URLError, OSError):
             return False
 
-    def _until(self, holds, within_s: float = 90.0) -> None:
+    def _until(self, holds, within_s: float = 150.0) -> None:
         deadline = time.monotonic() + within_s
         while not holds():
             if time.monotonic() > deadline:

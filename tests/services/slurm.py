@@ -180,7 +180,7 @@ class SlurmService:
         self.processes.append(process)
         self.daemons[name] = process
 
-    def _until(self, holds, within_s: float = 60.0) -> None:
+    def _until(self, holds, within_s: float = 120.0) -> None:
         deadline = time.monotonic() + within_s
         while True:
             try:
