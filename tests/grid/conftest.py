@@ -1,11 +1,20 @@
-"""One twin of the grid APIs for all of a module's tests, without faults at the start of each."""
+"""One twin of the grid APIs for all of a module's tests, without faults at the start of each; few trees."""
 
 from __future__ import annotations
 
 import pytest
 
+from heliotrope.grid.forecast import across, near
 from heliotrope.grid.wire import client
 from twins import serving
+
+
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch):
+    """The laws hold for any number of trees."""
+    monkeypatch.setattr(near, "ROUNDS", 12)
+    monkeypatch.setattr(across, "TREES", 12)
+    monkeypatch.setattr(across, "CUT_OFFS", 2)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.grid import replay
-from heliotrope.grid.forecast import across, boost, drivers, interval, kept, near, ridge, sources
+from heliotrope.grid.forecast import across, boost, drivers, interval, kept, ridge, sources
 from heliotrope.grid.forecast.backtest import backtest, fit_own, fit_yesterday, kept_share, roll
 from heliotrope.grid.forecast.features import REACH, scale
 from heliotrope.units import from_epoch
@@ -23,14 +23,6 @@ from heliotrope.units import from_epoch
 HOURS = 200 * 24
 START = 150 * 24
 HOUR0 = 455_832  # 2022-01-01T00:00Z
-
-
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch):
-    """The laws hold for any number of trees."""
-    monkeypatch.setattr(near, "ROUNDS", 12)
-    monkeypatch.setattr(across, "TREES", 12)
-    monkeypatch.setattr(across, "CUT_OFFS", 2)
 
 
 def weather(hours=HOURS, seed=0, level=300.0):
@@ -160,17 +152,15 @@ def test_it_beats_yesterday_and_its_intervals_cover():
     assert all(0 < s.kept_share <= 1 for s in scores)
 
 
-@pytest.mark.slow
 def test_published_forecasts_help():
-    values, end = weather(), START + 21 * 24
-    plain = roll(values, HOUR0, START, end, np.arange(24), every=24, fit=fit_own)
-    informed = roll(values, HOUR0, START, end, np.arange(24), every=24, fit=fit_sources(values))
-    actual = values[plain.issues[:, None] + plain.horizons]
+    values, horizons = weather(), np.arange(24)
+    series, issues = scale(values, HOUR0, START), START + 24 * np.arange(7)
+    actual = values[issues[:, None] + horizons]
 
-    def error(rolled):
-        return np.abs(rolled.forecast / actual - 1).mean()
+    def error(fit):
+        return np.abs(series.back(fit(series, START, horizons).predict(series, issues, horizons)) / actual - 1).mean()
 
-    assert error(informed) < 0.8 * error(plain)
+    assert error(fit_sources(values)) < 0.8 * error(fit_own)
 
 
 def test_a_history_too_short_to_learn_from_falls_back_to_yesterday():

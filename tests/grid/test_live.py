@@ -157,6 +157,8 @@ def test_a_forecast_that_ends_early_is_carried_on_by_ours(served, twin):
 def test_published_wind_sun_load_and_weather_feed_our_forecast(served, twin, name, also, columns):
     signal = forecast(served, name, 24, also=also)
     assert f"with published forecasts: {columns}" in signal.quality.flags
+    assert signal.quality.source.startswith("heliotrope forecast from")
+    assert (signal.low <= signal.values).all()
 
 
 @pytest.mark.slow

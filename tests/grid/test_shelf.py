@@ -8,20 +8,13 @@ import pickle
 import numpy as np
 import pytest
 
-from heliotrope.grid.forecast import across, boost, near, ridge, sources
+from heliotrope.grid.forecast import across, boost, ridge, sources
 from heliotrope.grid.forecast.features import scale
 from heliotrope.grid.forecast.recall import afresh
 from heliotrope.grid.shelf import Shelf
 
 HOUR0, KNOWN, HOURS = 455_832, 100 * 24, 110 * 24
 REACH = np.arange(0, 30, 5)
-
-
-@pytest.fixture(autouse=True)
-def few_trees(monkeypatch):
-    monkeypatch.setattr(near, "ROUNDS", 8)
-    monkeypatch.setattr(across, "TREES", 8)
-    monkeypatch.setattr(across, "CUT_OFFS", 1)
 
 
 def made_up(seed=0):

@@ -24,7 +24,7 @@ from heliotrope.grid import Grid
 from heliotrope.grid.twin.faults import NAMES, Fault
 from heliotrope.grid.wire.client import Client
 from heliotrope.model import PRICE, QualityKind, SignalKind
-from heliotrope.units import S_PER_DAY, S_PER_HOUR, hour_floor
+from heliotrope.units import S_PER_HOUR, hour_floor
 from twins import CASES, FORECASTERS, KEY, ask, door, yesterday
 
 
@@ -64,17 +64,6 @@ def test_prices_can_be_asked_for(served, twin, name):
     price = door(served, name).history("DE", *yesterday(), kind=PRICE)
     assert price.kind == PRICE
     assert price.values.max() > 60
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["entsoe", "eia"])
-def test_who_publishes_no_forecast_is_forecast_from_its_history(served, twin, name):
-    zone, kind, _ = CASES[name]
-    now = int(time.time())
-    start = hour_floor(now)
-    signal = door(served, name).forecast(zone, start, start + S_PER_DAY, issued_at_s=now, kind=SignalKind.parse(kind))
-    assert signal.quality.source.startswith("heliotrope forecast from")
-    assert (signal.low <= signal.values).all()
 
 
 def test_lb_per_mwh_become_g_per_kwh(served, twin):

@@ -24,7 +24,7 @@ from heliotrope.grid import forecast
 from heliotrope.grid.forecast.recall import Made
 
 MOST_BYTES = 128 * 1024 * 1024
-MOST_HELD = 256
+MOST_HELD = 64
 FOLDER = "grid/fits"
 ENDING = ".fit"
 HOUSE = "heliotrope.grid.forecast."
@@ -61,8 +61,8 @@ class Shelf:
         if found is None:
             found = make()
             self._write(key, found)
+        self._held.pop(key, None)
         self._held[key] = found
-        self._held.move_to_end(key)
         if len(self._held) > MOST_HELD:
             self._held.popitem(last=False)
         return found

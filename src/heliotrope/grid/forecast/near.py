@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LEAST_DAYS = 14  # of examples, for trees
 MOST_ROWS = 1600  # examples a horizon
 FEW_DAYS = 10.0  # the fewer the days, the closer a linear model stays to the corrected guess
+HALF_SEEN_H = 4.0  # hours of today after which the mean of all voices weighs as much as the guess alone
+LEAST_SEEN, NEXT_HOUR, NEXT_FADES = 0.5, 0.9, 0.85
 JUDGED_H = 60 * DAY  # over which voices are compared
 YEAR_H = 8766.0
 # How much of its recent errors the guess is corrected by: the same hour's mean of a week, and the last day's mean.
@@ -136,8 +138,10 @@ class Near(msgspec.Struct, frozen=True, eq=False):
         if self.on_linear is not None and self.on_guess is not None:
             X = features(series, drivers, guess, issues, h, base, linear)
             voices = (own, self.on_linear.correct(X, linear), self.on_guess.correct(X, base))
-        mean: FloatArray = np.clip(self.say[h] @ np.stack(voices), -MOST_CHANGE, MOST_CHANGE)
-        return mean
+        mean = self.say[h] @ np.stack(voices)
+        seen = _seen((issues + series.hour0) % DAY, h)
+        result: FloatArray = np.clip(seen * mean + (1 - seen) * voices[2], -MOST_CHANGE, MOST_CHANGE)
+        return result
 
 
 def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, own: Ridge) -> Near:
@@ -174,6 +178,12 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, own: Ri
         boost.fit(X, start, y, importance, is_log=series.is_log, rounds=ROUNDS) for start in (told, base)
     )
     return Near(say, linear, on_linear, on_guess)
+
+
+def _seen(hour: IntArray, h: int) -> FloatArray:
+    """How much the mean of all voices is worth beside the guess: the more of today has come, and for the next hours."""
+    part: FloatArray = np.maximum(hour / (hour + HALF_SEEN_H), max(LEAST_SEEN, NEXT_HOUR * NEXT_FADES**h))
+    return part
 
 
 def _say(errors: list[FloatArray]) -> FloatArray:

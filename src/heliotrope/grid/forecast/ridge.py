@@ -100,6 +100,11 @@ def enough(known: int, longest: int) -> bool:
     return known - 2 * longest - REACH >= LEAST_ROWS * 3
 
 
+def caution(h: int, days: float) -> float:
+    """The penalty of a fit for `h` hours ahead: the farther, and the fewer the days, the nearer to the week's level."""
+    return PENALTY + min(h, DAY) / max(days, 1.0)
+
+
 def recalled(recall: Recall, series: Scaled, known: int, horizons: IntArray) -> Ridge:
     made_of = (series.x[:known], series.hour0, series.unit, horizons)
     return recall(lambda: fit(series, known, horizons), "own", *made_of)
@@ -112,5 +117,6 @@ def fit(series: Scaled, known: int, horizons: IntArray, *, every: int = 5) -> Ri
         issues = training_issues(known, h, every)
         y = series.x[issues + h] - series.level(issues)
         importance = 0.5 ** ((known - issues) / HALF_LIFE_H)
-        models[h] = fit_linear(matrix(series, issues, h), y, importance, is_log=series.is_log)
+        penalty = caution(h, every * len(issues) / DAY)
+        models[h] = fit_linear(matrix(series, issues, h), y, importance, is_log=series.is_log, penalty=penalty)
     return Ridge(models)

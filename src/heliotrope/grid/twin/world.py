@@ -16,10 +16,11 @@ GAS_G_PER_KWH, WIND_G_PER_KWH = 490.0, 11.0  # lifecycle; IPCC AR5, as in the fa
 LOAD_MW = 20_000.0
 
 
-@lru_cache(maxsize=100_000)
-def _modelled(zone: str, kind: str, hour: int) -> float:
-    signal = model.series(zones.find(zone), SignalKind.parse(kind), hour * S_PER_HOUR, (hour + 1) * S_PER_HOUR)
-    return float(signal.values[0])
+@lru_cache(maxsize=10_000)
+def _modelled(zone: str, kind: str, day: int) -> tuple[float, ...]:
+    """The hours of a UTC day."""
+    signal = model.series(zones.find(zone), SignalKind.parse(kind), day * S_PER_DAY, (day + 1) * S_PER_DAY)
+    return tuple(signal.values.tolist())
 
 
 class World:
@@ -32,7 +33,7 @@ class World:
         """A series repeats itself day-aligned past its ends, so that any clock meets data."""
         given = self.series.get(zone)
         if given is None:
-            return _modelled(zone, kind, at_s // S_PER_HOUR)
+            return _modelled(zone, kind, at_s // S_PER_DAY)[at_s % S_PER_DAY // S_PER_HOUR]
         days = len(given.values) // 24 * 24
         return float(given.values[(at_s // S_PER_HOUR - given.hour0) % days])
 
