@@ -60,7 +60,7 @@ def read(store: Store, name: str, after: int | None = None) -> Said:
         run = runs.run(tx, name) or next(reversed(runs.attempts(tx, name)), None)
         if run is None:
             raise UnknownName(f"no job or run is called {name}", hint="helio jobs lists them")
-        elsewhere = agents.outputs_of(tx, run.id)
+        elsewhere = agents.outputs_of(tx, [f"{run.id}/{slot}" for slot in range(run.slot + 1)])
     _ask(store, elsewhere, now_s)
     folders = folders_of(store.home / "runs", run.id)
     size = sum(_size(folder) for folder in folders)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -177,13 +177,13 @@ class Output(msgspec.Struct, frozen=True):
     asked_s: float
 
 
-def outputs_of(tx: Transaction, run_id: str) -> tuple[Output, ...]:
-    """By the errand's name, RUN/SLOT: `0` is what comes after `/`."""
+def outputs_of(tx: Transaction, names: Sequence[str]) -> tuple[Output, ...]:
+    """Of the errands of these names, those that a site was told of."""
     rows = tx.all(
         "SELECT errand.name, errand.site, coalesce(asked_s, 0.0) FROM errand"
         " LEFT JOIN log_asked ON log_asked.name = errand.name"
-        " WHERE errand.name >= ? AND errand.name < ? AND sent_s IS NOT NULL ORDER BY errand.name",
-        (f"{run_id}/", f"{run_id}0"),
+        f" WHERE errand.name IN ({','.join('?' * len(names))}) AND sent_s IS NOT NULL ORDER BY errand.name",
+        names,
     )
     return tuple(Output(row[0], row[1], float(row[2])) for row in rows)
 

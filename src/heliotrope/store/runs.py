@@ -198,13 +198,14 @@ def newest(tx: Transaction, limit: int) -> tuple[Run, ...]:
 
 
 def newest_within(tx: Transaction, organisation: str, limit: int) -> tuple[Run, ...]:
-    """The same, of an organisation and its projects, ORGANISATION/PROJECT: `0` is what comes after `/`."""
+    """The same, of an organisation and its projects, ORGANISATION/PROJECT, letter by letter in any database's order."""
+    project = f"{organisation}/"
     rows = tx.all(
         "SELECT r.body FROM run AS r JOIN workload ON workload.id = r.workload"
-        " WHERE (organisation = ? OR (organisation >= ? AND organisation < ?))"
+        " WHERE (organisation = ? OR substr(organisation, 1, ?) = ?)"
         " AND attempt = (SELECT max(attempt) FROM run WHERE workload = r.workload)"
         " ORDER BY created_s DESC, r.id DESC LIMIT ?",
-        (organisation, f"{organisation}/", f"{organisation}0", limit),
+        (organisation, len(project), project, limit),
     )
     return tuple(msgspec.json.decode(row[0], type=Run) for row in rows)
 

@@ -35,7 +35,7 @@ class Refusals:
             if before is not None or len(self._pending) < MOST:
                 self._pending[key] = once
             if self._later is None:
-                self._later = threading.Timer(BETWEEN_S, self.flush)
+                self._later = threading.Timer(BETWEEN_S, self._flush_later)
                 self._later.daemon = True
                 self._later.start()
 
@@ -51,6 +51,13 @@ class Refusals:
                 for refusal in pending.values():
                     people.note_refusal(tx, refusal)
                 people.keep_refusals(tx, MOST)
+
+    def _flush_later(self) -> None:
+        """On the timer's own thread, whose connection ends with it."""
+        try:
+            self.flush()
+        finally:
+            self.store.close()
 
     def last(self, limit: int) -> tuple[Refusal, ...]:
         self.flush()
