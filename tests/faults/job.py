@@ -20,6 +20,19 @@ def note(name, text):
     os.close(fd)
 
 
+def save(step):
+    """Where there is no room it waits for some: a job that gives up there has failed, and that is its own affair."""
+    beside = saved.with_suffix(".new")
+    while True:
+        try:
+            beside.write_text(str(step))
+            beside.replace(saved)
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+
+
 note("starts", os.environ["HELIO_ATTEMPT"])
 lock = os.open(folder / "alone", os.O_WRONLY | os.O_CREAT, 0o600)
 try:
@@ -31,9 +44,7 @@ saved = Path(os.environ["HELIO_CHECKPOINT"], "step")
 done = int(saved.read_text()) if saved.exists() else 0
 for step in range(done, steps):
     time.sleep(0.05)
-    beside = saved.with_suffix(".new")
-    beside.write_text(str(step + 1))
-    beside.replace(saved)
+    save(step + 1)
 try:
     os.close(os.open(folder / "effect", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     note("effects", os.environ["HELIO_ATTEMPT"])
