@@ -18,20 +18,24 @@ from heliotrope.plan.joint.trade import Scratch, Span, enlist, reseed, trade, wi
 
 # (weight of prices, how fast those of unused room sink), pass by pass: slowly where that costs little.
 LAST = ((0.9, 0.0), (0.7, 0.0), (0.4, 0.0), (0.0, 0.0), (0.0, 0.0))
-SLOWLY = tuple((1.0, float(push)) for push in np.geomspace(0.3, 0.03, 60)) + LAST
+SLOWLY = tuple((1.0, float(push)) for push in np.geomspace(0.3, 0.03, 30)) + LAST
 BRIEFLY = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0))
 # Above the first number of jobs passes are few; above the second one is worth less: single jobs hardly matter.
 SOME, MANY = 20_000, 50_000
+# Rounds of a first plan, rounds times jobs, and how much earlier a job comes that found no seat (log of its bulk).
+MOST_ROUNDS, MOST_ROUNDS_OF_JOBS, EARLIER = 8, 400_000, 2.0
 # Where the time is cut for jobs to change places on either side at once, as a part of all work; what a change may lose
 # at first and at last, in parts of a mean job's grams.
 CUTS = (0.5, 0.35, 0.65, 0.45, 0.55, 0.4, 0.6, 0.3)
 HOT, COLD = 3e-3, 1e-4
+# Jobs and columns of a program that chooses for all jobs at once.
+MOST_CHOSEN = 2000
 # A change looks at all jobs of a zone.
 MOST_SEEN = 5 * 10**7
 # What a job laid by itself counts as having given way: others go first.
 STAYS = 50
-# Each job that makes others give way looks at all jobs.
-MOST_LOOKED_AT = 10**9
+# Each job that makes others give way looks at all jobs; a thousand may, however many there are.
+MOST_LOOKED_AT, MANY_TRIES = 250_000_000, 1000
 
 
 class Packing:
@@ -51,7 +55,7 @@ class Packing:
     def settle(self, order: Ints, weight: float, push: float = 0.0) -> int:
         p = self.problem
         block = max(16, self.price.size // 10)
-        push *= p.mean_gram
+        push = push * p.mean_gram if push else 0.0
         return int(
             seat.settle(
                 order, block, push, weight, self.seating, self.ground, self.seats, self.price, p.per_step, p.cell_s
@@ -59,13 +63,34 @@ class Packing:
         )
 
     def first_plan(self, noise: float, *, exact: bool) -> None:
-        """Bulky work with little freedom first; who finds no seat makes others give way."""
+        """Bulky work with little freedom first; who finds no seat comes earlier in the next round.
+
+        After the last round others give way.
+        """
         seats = self.seats
         choices = seats.sets_ptr[seats.places + 1] - seats.sets_ptr[seats.places]
         freedom = choices * (1.0 + (seats.final - seats.first) / seats.cells)
         rank = np.log(seats.width * seats.cells / freedom) + self.rng.normal(0.0, noise, len(self.problem))
-        self.settle(np.argsort(-rank), 1.0)
+        usual = rank.copy()
+        for _ in range(max(1, min(MOST_ROUNDS, MOST_ROUNDS_OF_JOBS // len(rank)))):
+            self.seating.zone[:] = -1
+            self.ground.used[:] = 0.0
+            if self.settle(np.argsort(-rank), 1.0) == 0:
+                return
+            rank[self.seating.zone < 0] += EARLIER
+        if exact:
+            self._refuse(np.flatnonzero(rank > usual))
         self._make_room(exact=exact)
+
+    def _refuse(self, hard: Ints) -> None:
+        """Those who found no seat in some round are often too many by themselves: a small program says so at once."""
+        for asked in cores_of(self.problem, hard.tolist()):
+            few = Core(self.problem, asked.zones, np.intersect1d(asked.jobs, hard))
+            if asked.whole or columns(few) > MOST_COLUMNS:
+                continue
+            found = fit(few, "rise")
+            if found is not None and found.impossible:
+                raise Clash(few, found)
 
     def _make_room(self, *, exact: bool) -> None:
         pushed = np.zeros(len(self.problem), dtype=np.int64)
@@ -86,7 +111,7 @@ class Packing:
         seats = self.seats
         waiting = np.flatnonzero(self.seating.zone < 0).tolist()
         out = np.empty(len(self.problem), dtype=np.int64)
-        tries = min(2000 + 100 * len(waiting), MOST_LOOKED_AT // len(seats.first))
+        tries = min(2000 + 100 * len(waiting), max(MANY_TRIES, MOST_LOOKED_AT // len(seats.first)))
         while waiting:
             j = waiting.pop()
             if self.settle(np.array([j]), 1.0) == 0:
@@ -155,6 +180,25 @@ class Packing:
         passes = SLOWLY if jobs <= SOME else BRIEFLY if jobs <= MANY else BRIEFLY[::2]
         for weight, push in passes:
             self.settle(self.rng.permutation(len(self.problem)), weight, push)
+
+    def choose_exactly(self) -> None:
+        """All jobs of a small problem at once, by a program: what single jobs' changes never find."""
+        if len(self.problem) > MOST_CHOSEN:
+            return
+        everything = core(self.problem, np.arange(len(self.problem.capacity)))
+        found = fit(everything, "grams") if columns(everything) <= MOST_CHOSEN else None
+        if found is None:
+            return
+        zone, start, before = *(column.copy() for column in self.seating), self.grams()
+        self._seat_all(found.zone, found.start)
+        if self.grams() > before:
+            self._seat_all(zone, start)
+
+    def _seat_all(self, zone: Ints, start: Ints) -> None:
+        self.ground.used[:] = 0.0
+        self.seating.zone[:], self.seating.start[:] = zone, start
+        for j in range(len(zone)):
+            seat.take(self.ground, self.seats, j, zone[j], start[j], 1.0)
 
     def trade(self, price: Floats, enough_g: float, tries: int) -> None:
         """Jobs change places where that saves grams, in turns, before and after a cut at once."""

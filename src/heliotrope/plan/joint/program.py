@@ -19,7 +19,7 @@ from heliotrope.plan.joint.problem import Floats, Ints, Problem
 MOST_NODES, MOST_COLUMNS, FEW_COLUMNS = 500, 100_000, 5000
 MOST_S = 8.0
 NOTHING = 1e-6
-Goal = Literal["rise", "moves"]
+Goal = Literal["rise", "moves", "grams"]
 
 
 class Core(msgspec.Struct, frozen=True, eq=False):
@@ -89,9 +89,10 @@ def columns(asked: Core) -> int:
     return int((choices * (1 + seats.final[sample] - seats.first[sample])).sum())
 
 
-def _classes(asked: Core) -> Classes:
+def _classes(asked: Core, *, by_grams: bool = False) -> Classes:
     s = asked.problem.seats
-    keys = np.stack([s.first, s.final, s.cells, s.width, s.places], axis=1)[asked.jobs]
+    parts = [s.first, s.final, s.cells, s.width, s.places, *([s.grams, s.head, s.tail] if by_grams else [])]
+    keys = np.stack(parts, axis=1)[asked.jobs]
     _, sample, of, times = np.unique(keys, axis=0, return_index=True, return_inverse=True, return_counts=True)
     return Classes(of.ravel(), asked.jobs[sample], times)
 
@@ -138,9 +139,10 @@ class _Layout:
 def fit(asked: Core, goal: Goal) -> Fit | None:
     """The core's jobs where least is to be added; None where the search ended before it found any plan.
 
-    "rise": devices at all hours, summed over zones. "moves": jobs that run in a zone they may not use.
+    "rise": devices at all hours, summed over zones. "moves": jobs that run in a zone they may not use. "grams": nothing
+    is added, and the plan is the one that emits least.
     """
-    s, classes = asked.problem.seats, _classes(asked)
+    s, classes = asked.problem.seats, _classes(asked, by_grams=goal == "grams")
     x = _columns(asked, classes, anywhere=goal == "moves")
     n_kinds, n_zones, n_x = len(classes.sample), len(asked.zones), len(x.kind)
     low = int(s.first[asked.jobs].min())
@@ -162,11 +164,11 @@ def fit(asked: Core, goal: Goal) -> Fit | None:
         most = np.where(asked.whole, 0.0, classes.times)
     else:
         layout.add(room + cells, extra + cells // n_cells, -1.0)
-        most = np.full(n_zones, np.inf)
+        most = np.full(n_zones, np.inf if goal == "rise" else 0.0)
     held = np.zeros(len(cells))
     values, least = _ask(
         layout.by_column(extra + len(most)),
-        cost=np.concatenate([x.strange, held, np.ones(len(most))]),
+        cost=np.concatenate([_grams(asked, classes, x) if goal == "grams" else x.strange, held, np.ones(len(most))]),
         upper=np.concatenate([classes.times[x.kind], held + np.inf, most]),
         low=np.concatenate([classes.times, held, held - np.inf]),
         high=np.concatenate([classes.times, held, np.repeat(asked.problem.capacity[asked.zones], n_cells)]),
@@ -178,6 +180,15 @@ def fit(asked: Core, goal: Goal) -> Fit | None:
     more = values[extra:]
     total = float(more.sum() + values[:n_x][x.strange].sum())
     return Fit(total, least, zone, start, more if goal == "rise" else np.zeros(n_zones))
+
+
+def _grams(asked: Core, classes: Classes, x: _Columns) -> Floats:
+    """Of one job in each column's place."""
+    s, area, j, z = asked.problem.seats, asked.problem.fine_area, classes.sample[x.kind], asked.zones[x.zone]
+    last = x.start + s.cells[j] - 1
+    begin = area[z, x.start] + s.head[j] * (area[z, x.start + 1] - area[z, x.start])
+    grams: Floats = s.grams[j] * (area[z, last] + s.tail[j] * (area[z, last + 1] - area[z, last]) - begin)
+    return grams
 
 
 def _seated(asked: Core, classes: Classes, x: _Columns, times: Ints) -> tuple[Ints, Ints]:

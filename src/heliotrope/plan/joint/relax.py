@@ -123,7 +123,7 @@ def _fits_later(clash: Clash, steps: int) -> Problem | None:
     later = np.minimum(latest[jobs] + steps * problem.step_s, end_s - problem.length[jobs])
     latest[jobs] = np.maximum(latest[jobs], later)
     relaxed = msgspec.structs.replace(problem, latest=latest)
-    later_core = core(relaxed, asked.zones)
+    later_core = msgspec.structs.replace(asked, problem=relaxed)
     found = fit(later_core, "rise") if columns(later_core) <= MOST_COLUMNS else None
     if found is None or found.extra > NOTHING:
         return None

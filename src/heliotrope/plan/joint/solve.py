@@ -21,7 +21,7 @@ FEW, SAMPLE = 20_000, 60_000
 ROUGH_PASSES, FINE_PASSES = 24, 10
 MOST_FINE_PRICES = 200_000
 # Up to so many jobs a second order is tried and jobs change places: single jobs matter there. Tries a job, and in all.
-TRADED_JOBS, TRADES, MOST_TRADES = 80_000, 150, 1_200_000
+TRADED_JOBS, TRADES, MOST_TRADES = 80_000, 150, 1_600_000
 
 
 class JointPlan(msgspec.Struct, frozen=True, eq=False):
@@ -50,6 +50,8 @@ def solve(problem: Problem, *, goal: float = 5e-4, seed: int = 0) -> JointPlan:
     best = _best_plan(problem, price, rng)
     if len(problem) <= TRADED_JOBS:
         best.trade(price, bound_g * (1 + goal), min(MOST_TRADES, TRADES * len(problem)))
+    if best.grams() > bound_g * (1 + goal):
+        best.choose_exactly()
     return JointPlan(
         zone=best.seating.zone,
         start_s=(best.seating.start + problem.seats.head) * problem.cell_s,
