@@ -15,6 +15,8 @@ from heliotrope.model import Provenance
 from heliotrope.run import accounting, engines
 from heliotrope.run.engines.queued import name_of
 from heliotrope.run.engines.slurm.asked import minutes
+from heliotrope.run.engines.slurm.states import job_of
+from heliotrope.run.engines.slurm.watch import judged
 from heliotrope.run.folder import Folder, folders_of, numbered
 from heliotrope.run.lifecycle import Seen
 
@@ -245,6 +247,22 @@ def test_a_controller_of_slurm_that_dies_loses_nothing(engine, task, until, wait
     (Path(one.working_directory) / "enough").touch()
     assert until(engine, one, Seen.EXITED, within_s=60).code == 0
     assert out(one) == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("drained", "by_hand"),
+    [
+        ([], True),
+        ([("south2", 1003.0, "Duplicate jobid")], False),
+        ([("south2", 1003.0, "fan broken")], True),
+        ([("south1", 1003.0, "Duplicate jobid")], True),
+        ([("south2", 400.0, "Duplicate jobid"), ("south2", 1000.0, "Duplicate jobid [slurm]")], False),
+        ([("south2", 400.0, "Duplicate jobid")], True),
+    ],
+)
+def test_who_cancelled_it_is_told_by_why_its_node_was_drained(drained, by_hand):
+    cancelled = job_of("7", "CANCELLED by 0", "None", "south2", "1000")
+    assert judged(cancelled, drained).by_hand is by_hand
 
 
 def test_what_slurm_forgets_is_lost_and_never_called_cancelled(slurm, task, until, wait_for, out):

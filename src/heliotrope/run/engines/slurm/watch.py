@@ -8,6 +8,7 @@ that it had forgotten to have begun) in root's name, and drains the node. Nobody
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -54,15 +55,17 @@ class Watch:
         if self._seen_s <= since_s or now_s - self._seen_s > FRESH_S:
             self._seen, self._seen_s = self.slurm.jobs(), now_s
         job = most_alive(self._seen.get(name) or [_over(job) for job in self.slurm.past(name)])
-        return self._judged(job) if job is not None and job.by_hand else job
-
-    def _judged(self, job: Placed) -> Job:
-        if not job.word.startswith("CANCELLED") or job.ended_s is None:
-            return job
-        for node, since_s, why in self.slurm.drained():
-            if node == job.node and DOUBLED in why and abs(since_s - job.ended_s) < NEAR_S:
-                return msgspec.structs.replace(job, by_hand=False, word=REFUSED.format(node=node))
+        if job is not None and job.by_hand and job.word.startswith("CANCELLED"):
+            return judged(job, self.slurm.drained())
         return job
+
+
+def judged(job: Placed, drained: Sequence[tuple[str, float, str]]) -> Job:
+    """Cancelled as its node was drained for refusing its number: by nobody's hand. `drained`: node, since when, why."""
+    for node, since_s, why in drained:
+        if node == job.node and DOUBLED in why and job.ended_s is not None and abs(since_s - job.ended_s) < NEAR_S:
+            return msgspec.structs.replace(job, by_hand=False, word=REFUSED.format(node=node))
+    return job
 
 
 def _over(job: Placed) -> Placed:
