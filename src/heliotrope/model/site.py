@@ -68,10 +68,7 @@ class Lending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`emulated`: stands in for a far site but runs on this machine; every record of it says so.
-
-    `depot`: where states saved there wait for other sites, as `s3://bucket/prefix`; empty where its disk is seen here.
-    """
+    """`emulated`: stands in for a far site but runs on this machine; every record of it says so."""
 
     name: str
     zone: str
@@ -89,4 +86,3 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     power_cap_w: Positive | None = None
     price_eur_per_mwh: NonNegative | None = None
     emulated: bool = False
-    depot: str = ""

@@ -138,6 +138,7 @@ class Controller(Desk):
             with self.store.read() as tx:
                 faults = runs.faults(tx, workload.id, but=lifecycle.MADE_ROOM)
                 origin = self._origin(tx, case)
+        target = case.fleet.site(case.plan.slots[case.slot_number].site)
         step = lifecycle.step(
             run.state,
             run.slot,
@@ -151,12 +152,11 @@ class Controller(Desk):
             turn=turn,
             leave_s=self._leave_s.get(run.id),
             here=run.site if run.handle or run.state is RunState.PAUSED else "",
-            arrived=self.mover.arrived(run.id, workload.id, origin, case.plan.slots[case.slot_number].site),
+            arrived=self.mover.arrived(run.id, workload.id, origin, target),
         )
         after = self._record(case, step, said)
         if step.do is lifecycle.Do.CARRY and origin is not None:
-            target = case.fleet.site(case.plan.slots[case.slot_number].site)
-            self.mover.carry(run.id, workload, origin, target, case.fleet.site(case.fleet.home))
+            self.mover.carry(run.id, workload, origin, target)
         self._act(case, after, step)
         if step.state.ended:
             self._leave_s.pop(run.id, None)

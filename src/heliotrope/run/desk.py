@@ -106,7 +106,12 @@ class Desk:
         """
         for name in workload.sites:
             fleet.site(name)
-        moves = not at_once and carriable(workload, fleet)
+        moves = not at_once and carriable(fleet)
+        if ready is not None and not carriable(fleet):
+            # What it saved stays where it is, and so does the work.
+            workload = msgspec.structs.replace(
+                workload, flexibility=msgspec.structs.replace(workload.flexibility, movable=False)
+            )
         ends_s = self._ends_s(workload, now_s)
 
         def among(candidates: Sequence[Candidate]) -> Plan:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from heliotrope.checkpoint.carry import Lack, lack, pull, push
-from heliotrope.checkpoint.depots import Depot, FolderSource, Source, depot
+from heliotrope.checkpoint.carry import Lack, lack, pull
+from heliotrope.checkpoint.depots import FolderSource
 from heliotrope.errors import EngineError, HelioError, Infeasible
 from heliotrope.files import write_whole
 from heliotrope.fleet import Fleet
@@ -32,20 +32,9 @@ class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ended_s: float | None = None
 
 
-class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an attempt left for whoever goes on: the digest under which its site's depot has it."""
-
-    digest: str
-
-
 def state_folder(home: Path, site: str, workload: str) -> Path:
     """What a work saved at a site that this machine's disk serves; the last part is the same at every site."""
     return home / "checkpoints" / site / workload
-
-
-def depot_of(home: Path, site: Site, workload: str) -> Depot:
-    """Where states of a site are fetched from whose disk is not seen here."""
-    return depot(f"{site.depot.rstrip('/')}/{workload}" if site.depot else str(home / "depots" / site.name / workload))
 
 
 def may_have(workload: Workload, site: Site) -> bool:
@@ -54,16 +43,9 @@ def may_have(workload: Workload, site: Site) -> bool:
     return all(not data.jurisdictions or here & set(data.jurisdictions) for data in workload.data)
 
 
-def passes_home(site: Site) -> bool:
-    """Whether what comes from there, or goes there, lies at the controller's own site on its way."""
-    return site.engine == AGENT and not site.depot
-
-
-def carriable(workload: Workload, fleet: Fleet) -> bool:
-    """Whether a state may take every way that a plan with moves could ask for."""
-    if any(site.engine == AGENT for site in fleet.sites):
-        return False
-    return may_have(workload, fleet.site(fleet.home)) or not any(passes_home(site) for site in fleet.sites)
+def carriable(fleet: Fleet) -> bool:
+    """Whether states can be carried between all of its sites: an agent keeps them on its own disk."""
+    return all(site.engine != AGENT for site in fleet.sites)
 
 
 def note_of(folder: Path) -> Carry | None:
@@ -82,24 +64,25 @@ class Mover:
         self._under_way: dict[str, _Way] = {}
         self._broken: dict[str, tuple[float, float]] = {}
 
-    def arrived(self, run_id: str, workload_id: str, origin: Site | None, target: str) -> bool:
+    def arrived(self, run_id: str, workload_id: str, origin: Site | None, target: Site) -> bool:
         """Nothing has to come, or it has. `origin`: where an attempt before it ran last, if any did."""
-        if origin is None or origin.name == target:
+        if origin is None or origin.name == target.name or AGENT in {origin.engine, target.engine}:
             return True
         note = note_of(self._folder(run_id))
-        if note is not None and (note.origin, note.target) == (origin.name, target) and note.ended_s is not None:
+        if note is not None and (note.origin, note.target) == (origin.name, target.name) and note.ended_s is not None:
             return True
-        return not self._left(origin, workload_id)
+        left = state_folder(self.home, origin.name, workload_id)
+        return not (left.is_dir() and any(left.iterdir()))
 
-    def carry(self, run_id: str, workload: Workload, origin: Site, target: Site, home: Site) -> None:
+    def carry(self, run_id: str, workload: Workload, origin: Site, target: Site) -> None:
         """Begins it, or looks how it goes; raises what broke it, and tries again after a while."""
         way = self._under_way.get(run_id)
         if way is None:
             broke_s, wait_s = self._broken.get(run_id, (0.0, 0.0))
             if time.monotonic() - broke_s < wait_s:
                 return
-            _refuse_unlawful(workload, origin, target, home)
-            way = _Way(self.home, self._folder(run_id), workload.id, origin, target)
+            _refuse_unlawful(workload, target)
+            way = _Way(self.home, self._folder(run_id), workload.id, origin.name, target.name)
             self._under_way[run_id] = way
             way.start()
         if way.is_alive():
@@ -127,18 +110,11 @@ class Mover:
     def _folder(self, run_id: str) -> Path:
         return self.home / "runs" / run_id
 
-    def _left(self, origin: Site, workload_id: str) -> bool:
-        """Whether anything was saved there."""
-        if origin.engine == AGENT:
-            return (self.home / "depots" / origin.name / f"{workload_id}.json").exists()
-        folder = state_folder(self.home, origin.name, workload_id)
-        return folder.is_dir() and any(folder.iterdir())
-
 
 class _Way(threading.Thread):
     """One state's way from one site to another."""
 
-    def __init__(self, home: Path, run: Path, workload: str, origin: Site, target: Site) -> None:
+    def __init__(self, home: Path, run: Path, workload: str, origin: str, target: str) -> None:
         super().__init__(name=f"helio-carry-{run.name}", daemon=True)
         self.home, self.attempt, self.workload, self.origin, self.target = home, run, workload, origin, target
         self.stop = threading.Event()
@@ -153,50 +129,31 @@ class _Way(threading.Thread):
             self.broke = EngineError("the disk refused it", cause=str(error))
 
     def _go(self) -> None:
-        source, digest = self._source()
-        folder = state_folder(self.home, self.target.name, self.workload)
+        source = FolderSource(state_folder(self.home, self.origin, self.workload))
+        digest = source.manifest.digest
+        folder = state_folder(self.home, self.target, self.workload)
         folder.parent.mkdir(parents=True, exist_ok=True)
         asked = lack(source, digest, folder)
         note = self._noted(digest, asked)
         pull(source, asked, folder, stop=self.stop.is_set)
         self._write(msgspec.structs.replace(note, ended_s=time.time()))
 
-    def _source(self) -> tuple[Source, str]:
-        """The folder itself where it is seen here; else what its agent laid into a depot."""
-        if self.origin.engine != AGENT:
-            found = FolderSource(state_folder(self.home, self.origin.name, self.workload))
-            return found, found.manifest.digest
-        left = msgspec.json.decode(
-            (self.home / "depots" / self.origin.name / f"{self.workload}.json").read_bytes(), type=Left
-        )
-        return depot_of(self.home, self.origin, self.workload), left.digest
-
     def _noted(self, digest: str, asked: Lack) -> Carry:
         """Written before the first byte: what is sent after a break was counted then."""
         note = note_of(self.attempt)
-        if note is not None and (note.origin, note.target, note.digest) == (
-            self.origin.name,
-            self.target.name,
-            digest,
-        ):
-            return note
-        note = Carry(self.origin.name, self.target.name, digest, asked.whole_bytes, asked.missing_bytes, time.time())
-        self._write(note)
+        if note is None or (note.origin, note.target, note.digest) != (self.origin, self.target, digest):
+            note = Carry(self.origin, self.target, digest, asked.whole_bytes, asked.missing_bytes, time.time())
+            self._write(note)
         return note
 
     def _write(self, note: Carry) -> None:
         write_whole(self.attempt / "carry.json", msgspec.json.encode(note))
 
 
-def _refuse_unlawful(workload: Workload, origin: Site, target: Site, home: Site) -> None:
-    through = (home,) if passes_home(origin) or passes_home(target) else ()
-    for site in (target, *through):
-        if not may_have(workload, site):
-            raise Infeasible(
-                f"the state of {workload.id} may not go to {site.name}",
-                cause=f"it has seen data that may not be under {site.jurisdiction or 'unknown'} law",
-                hint="name the sites that may have it, or let the data go there",
-            )
-
-
-__all__ = ["Carry", "Left", "Mover", "carriable", "depot_of", "may_have", "note_of", "push", "state_folder"]
+def _refuse_unlawful(workload: Workload, target: Site) -> None:
+    if not may_have(workload, target):
+        raise Infeasible(
+            f"the state of {workload.id} may not go to {target.name}",
+            cause=f"it has seen data that may not be under {target.jurisdiction or 'unknown'} law",
+            hint="name the sites that may have it, or let the data go there",
+        )

@@ -1,4 +1,4 @@
-"""A slot's power cap, held on the machine's devices while the command runs; a guard gives it back whatever is killed."""
+"""A slot's power cap, held on the devices while the command runs; a guard gives it back whatever is killed."""
 
 from __future__ import annotations
 

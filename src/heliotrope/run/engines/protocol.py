@@ -30,7 +30,8 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One attempt, complete: an engine needs nothing else. `handle` is chosen by us before anything starts.
 
-    `cpus`, `devices` and `power_w` are of one unit of width, `power_cap_w` of the whole. `options` are the work's own, as in `slurm.partition`.
+    `cpus`, `devices` and `power_w` are of one unit of width, `power_cap_w` of the whole. `options` are the work's own,
+    as in `slurm.partition`.
     """
 
     handle: str
