@@ -19,9 +19,10 @@ from heliotrope.plan.joint.trade import Scratch, Span, enlist, reseed, trade, wi
 # (weight of prices, how fast those of unused room sink), pass by pass: slowly where that costs little.
 LAST = ((0.9, 0.0), (0.7, 0.0), (0.4, 0.0), (0.0, 0.0), (0.0, 0.0))
 SLOWLY = tuple((1.0, float(push)) for push in np.geomspace(0.3, 0.03, 30)) + LAST
-BRIEFLY = ((1.0, 0.3), (1.0, 0.1), (0.9, 0.02), (0.7, 0.0), (0.0, 0.0), (0.0, 0.0))
+BRIEFLY = ((1.0, 0.3), (1.0, 0.1), (1.0, 0.05), (1.0, 0.02), (0.8, 0.0), (0.4, 0.0), (0.0, 0.0), (0.0, 0.0))
+ONCE = ((1.0, 0.3), (0.9, 0.02), (0.0, 0.0))
 # Above the first number of jobs passes are few; above the second one is worth less: single jobs hardly matter.
-SOME, MANY = 20_000, 50_000
+SOME, MANY = 20_000, 200_000
 # Rounds of a first plan, rounds times jobs, and how much earlier a job comes that found no seat (log of its bulk).
 MOST_ROUNDS, MOST_ROUNDS_OF_JOBS, EARLIER = 8, 400_000, 2.0
 # Where the time is cut for jobs to change places on either side at once, as a part of all work; what a change may lose
@@ -177,7 +178,7 @@ class Packing:
     def polish(self) -> None:
         """Reseats every job, pass by pass: prices of unused room sink, then grams alone count."""
         jobs = len(self.problem)
-        passes = SLOWLY if jobs <= SOME else BRIEFLY if jobs <= MANY else BRIEFLY[::2]
+        passes = SLOWLY if jobs <= SOME else BRIEFLY if jobs <= MANY else ONCE
         for weight, push in passes:
             self.settle(self.rng.permutation(len(self.problem)), weight, push)
 
