@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from heliotrope.model import Flexibility, Length, Outlook, PauseBy, Plan, RunState, Slot, Workload, WorkloadKind
 from heliotrope.run import lifecycle
 from heliotrope.run.lifecycle import Do, Seen, Sight, Turn
-from heliotrope.units import from_epoch
+from heliotrope.units import epoch_s, from_epoch
 
 NOW = 1_800_000_000
 HOUR = 3600.0
@@ -123,7 +123,7 @@ class Life(RuleBasedStateMachine):
             return
         if said.do is Do.LAUNCH:
             assert self.sight.seen is Seen.ABSENT
-            assert self.now_s >= self.plan.slots[said.slot].start.timestamp()
+            assert self.now_s >= epoch_s(self.plan.slots[said.slot].start)
             assert self.cancel_s is None
             assert self.turn is Turn.GO or self.state is RunState.STARTING
             assert self.saved_at in {"", self.plan.slots[said.slot].site}, "begun where its state is not"
@@ -249,7 +249,7 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestLife.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 
 
 def see(state, sight, now_h, *, slots=((1, 2), (5, 6)), slot=0, attempt=1, by=PauseBy.SIGNAL, **more):
