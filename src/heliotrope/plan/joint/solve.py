@@ -114,10 +114,10 @@ def _prices(problem: Problem, rng: np.random.Generator, goal: float) -> tuple[Pr
     if fine.values.size <= MOST_FINE_PRICES and fine is not problem:
         price, problem = np.repeat(price, problem.per_step, axis=1), fine
     best_price, best, stale = price, bound(problem, price), 0
-    sampled = len(problem) > SAMPLE
+    sampled = len(problem) > 2 * SAMPLE
     for i, push in enumerate(np.geomspace(0.05, 0.003, FINE_PASSES)):
         last = i >= FINE_PASSES - 2
-        price, mean = _pass(problem, price, push, rng, len(problem) if last else SAMPLE)
+        price, mean = _pass(problem, price, push, rng, SAMPLE if sampled and not last else len(problem))
         if (sampled and not last) or i < FINE_PASSES - 4:
             continue
         found = bound(problem, mean)
