@@ -120,7 +120,7 @@ def test_late_data_are_not_asked_for_at_every_turn(served, twin, tmp_path):
     end = hour_floor(time.time())
     kind = SignalKind.parse(CASES["energycharts"][1])
     for _ in range(3):
-        with pytest.raises(SignalGap, match="6 h without values"):
+        with pytest.raises(SignalGap, match=r"[56] h without values"):
             door(served, "energycharts", tmp_path).history("DE", end - S_PER_DAY, end, kind=kind)
     assert len(twin.calls) == 1
 
