@@ -13,7 +13,7 @@ import numpy as np
 
 from heliotrope.grid.forecast.features import DAY, REACH, WEEK, Scaled, at_issue, matrix
 from heliotrope.grid.forecast.near import corrected
-from heliotrope.grid.forecast.ridge import HALF_LIFE_H, LEAST_ROWS, MEMORY_H, MOST_CHANGE, Linear, caution, fit_linear
+from heliotrope.grid.forecast.ridge import HALF_LIFE_H, LEAST_ROWS, MEMORY_H, MOST_CHANGE, Linear, fit_linear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +66,6 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, horizon
     every = np.arange(oldest, known)
     every = every[drivers.day_whole(every, series.hour0)]
     today = expected_today(series, guess, every)
-    days = len(every) / DAY
     for h in (h for h in horizons.tolist() if h < REACHES_H):
         fits = np.flatnonzero(((every + series.hour0) % DAY + h >= DAY) & (every + h < known))
         fits = fits[:: max(1, -(-len(fits) // MOST_ROWS))]
@@ -76,5 +75,5 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, horizon
         y = series.x[issues + h] - series.level(issues)
         importance = 0.5 ** ((known - issues) / HALF_LIFE_H)
         X = features(series, issues, today[fits], h)
-        models[h] = fit_linear(X, y, importance, is_log=series.is_log, penalty=caution(h, days))
+        models[h] = fit_linear(X, y, importance, is_log=series.is_log)
     return Far(models)
