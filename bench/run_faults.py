@@ -7,8 +7,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -60,21 +62,26 @@ def _real(rounds: int) -> Iterator[Row]:
         return
     wide = min(SIDE_BY_SIDE, rounds)
     began = time.monotonic()
-    with ThreadPoolExecutor(wide) as pool:
+    with ProcessPoolExecutor(wide, mp_context=get_context("spawn")) as pool:
         found = list(pool.map(_realm, range(1, wide + 1), [-(-rounds // wide)] * wide))
-    met: Counter[str] = Counter()
-    for realm, _ in found:
-        met += realm.met
-    wrong = [why for _, why in found if why]
+    met = sum((one.met for one in found), Counter())
+    wrong = [one.wrong for one in found if one.wrong]
     faults = ", ".join(f"{count} {what}" for what, count in met.most_common())
-    jobs = sum(realm.jobs_done for realm, _ in found)
-    how = f"{faults}; {jobs} jobs; {time.monotonic() - began:.0f} s"
-    yield Row(name, sum(realm.rounds for realm, _ in found), "", f">= {rounds}", how=how)
+    how = f"{faults}; {sum(one.jobs for one in found)} jobs; {time.monotonic() - began:.0f} s"
+    yield Row(name, sum(one.rounds for one in found), "", f">= {rounds}", how=how)
     yield Row("of them against a law", len(wrong), "", "= 0", how="; ".join(wrong) or LAWS)
 
 
-def _realm(number: int, rounds: int) -> tuple[Realm, str]:
+class Ordeal(NamedTuple):
+    rounds: int
+    jobs: int
+    met: Counter[str]
+    wrong: str
+
+
+def _realm(number: int, rounds: int) -> Ordeal:
     """Each has a hub, an agent and a cable of its own."""
+    wrong = ""
     with tempfile.TemporaryDirectory() as folder:
         realm = Realm(Path(folder), time.time_ns(), number)
         try:
@@ -83,10 +90,10 @@ def _realm(number: int, rounds: int) -> tuple[Realm, str]:
                 realm.round()
             realm.check_log()
         except AssertionError as error:
-            return realm, str(error).splitlines()[0]
+            wrong = str(error).splitlines()[0]
         finally:
             realm.close()
-    return realm, ""
+    return Ordeal(realm.rounds, realm.jobs_done, realm.met, wrong)
 
 
 if __name__ == "__main__":
