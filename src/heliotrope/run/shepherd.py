@@ -12,8 +12,10 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -24,6 +26,7 @@ from heliotrope.run.processes import MARK, end_all, identity
 if TYPE_CHECKING:
     from heliotrope.run.engines.capping import Held
 
+T = TypeVar("T")
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 NO_ROOM_S = 1.0
 
@@ -54,7 +57,7 @@ def keep(folder: Folder, lock_fd: int) -> None:
     except HelioError as error:
         os.close(go)
         os.waitpid(child, 0)
-        folder.write("exit", Exit(NOT_EXECUTABLE, time.time(), error.what))
+        _insist(folder, "exit", Exit(NOT_EXECUTABLE, time.time(), error.what))
         raise
     cap = _capped(order)
     os.write(go, b"g")
@@ -84,14 +87,22 @@ def _capped(order: Order) -> Held | None:
 
 def _insist(folder: Folder, name: str, value: object) -> None:
     """A full disk must not turn an end into a loss, and a loss into a second run: it waits for room."""
+    _roomy(lambda: folder.write(name, value), name)
+
+
+def _roomy(act: Callable[[], T], name: str = "out.log") -> T:
     while True:
         try:
-            folder.write(name, value)
+            return act()
         except OSError as error:
-            sys.stderr.write(f"{name}: {error}; tried again\n")
+            _say(f"{name}: {error}; tried again")
             time.sleep(NO_ROOM_S)
-        else:
-            return
+
+
+def _say(text: str) -> None:
+    """Into the shepherd's log or the command's output; where the disk has no room for it, there is nobody to tell."""
+    with suppress(OSError):
+        os.write(2, f"{text}\n".encode())
 
 
 def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
@@ -100,11 +111,11 @@ def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
         os.setsid()
         me = identity(os.getpid())
         assert me is not None
-        folder.write("began", Began(me, started_s))
+        _insist(folder, "began", Began(me, started_s))
         if not os.read(ready, 1):
             # The shepherd died or could not measure: the command never runs.
             os._exit(NOT_EXECUTABLE)
-        out = os.open(folder.out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        out = _roomy(lambda: os.open(folder.out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(out, 2)
@@ -120,10 +131,10 @@ def _become(folder: Folder, order: Order, started_s: float, ready: int) -> None:
         }
         os.execvpe(order.command[0], list(order.command), environment)  # noqa: S606  no shell is meant
     except FileNotFoundError as error:
-        os.write(2, f"error: {error}\n".encode())
+        _say(f"error: {error}")
         os._exit(NOT_FOUND)
     except OSError as error:
-        os.write(2, f"error: {error}\n".encode())
+        _say(f"error: {error}")
         os._exit(NOT_EXECUTABLE)
 
 

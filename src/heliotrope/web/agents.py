@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from heliotrope.errors import BadSignature, InvalidInput, StaleRequest
+from heliotrope.errors import BadSignature, InvalidInput, StaleRequest, StoreError
 from heliotrope.run.agents import wire
 from heliotrope.run.agents.office import Office
 
@@ -39,6 +39,9 @@ def _answer(say: Said) -> Callable[[web.Request], Awaitable[web.StreamResponse]]
             return web.Response(status=409, text=str(error), headers={wire.LAST: str(error.last)})
         except InvalidInput as error:
             return web.Response(status=400, text=str(error))
+        except (StoreError, OSError) as error:
+            # No room, or a store that does not answer: the agent goes on, and says it again.
+            return web.Response(status=503, text=f"this house cannot take it now: {error}")
         return web.Response(body=msgspec.json.encode(said), content_type="application/json")
 
     return handle

@@ -147,6 +147,10 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         answer = _problem(request, people.status_of(error), error.what, error.cause, error.hint)
     except web.HTTPException as error:
         answer = _problem(request, error.status, f"{request.path}: {error.reason}".strip(), "", "")
+    except ConnectionError:
+        raise  # whoever asked has gone
+    except OSError as error:
+        answer = _problem(request, 503, "this cannot be done now", str(error), "try again in a moment")
     if not answer.prepared:
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from heliotrope.errors import HelioError, InvalidInput, NotAllowed, SignInRefused, UnknownName
+from heliotrope.errors import HelioError, InvalidInput, NotAllowed, SignInRefused, StoreError, UnknownName
 from heliotrope.run.people.reception import Reception
 from heliotrope.run.people.wire import MOST_BYTES
 from heliotrope.web.memberapi import DOORS, HOME, Door, description
 from heliotrope.web.neighbour import NAMES, is_owner
 
 AGENTS = "/agent/"
-STATUS = ((SignInRefused, 401), (NotAllowed, 403), (UnknownName, 404), (InvalidInput, 400))
+STATUS = ((SignInRefused, 401), (NotAllowed, 403), (UnknownName, 404), (InvalidInput, 400), (StoreError, 503))
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
