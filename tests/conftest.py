@@ -33,6 +33,14 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def tidy(request, tmp_path_factory):
+    """Memory is given back, unless there is something to look at."""
+    yield
+    if not request.session.testsfailed:
+        shutil.rmtree(tmp_path_factory.getbasetemp(), ignore_errors=True)
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A fresh HELIO_HOME."""

@@ -121,7 +121,7 @@ def test_preempted_by_the_cluster_it_saves_and_a_new_attempt_goes_on(tmp_path, c
     one = controller(fleet_file(tmp_path, south=("ES", "slurm", options)))
     flexible = Flexibility(pausable=True, pause_by=PauseBy.CHECKPOINT)
     one.submit(work("w", "south", tmp_path, ("bash", "-c", SAVES), flexibility=flexible), at_once=True)
-    notes = tmp_path / "home" / "checkpoints" / "w" / "notes"
+    notes = tmp_path / "home" / "checkpoints" / "south" / "w" / "notes"
     urgent = []
 
     def watch(run, plan, now_s):

@@ -69,7 +69,7 @@ class KubeService:
         if pod is None:
             if doomed:
                 del self.jobs[name]
-            elif not job["spec"]["suspend"]:
+            elif not job["spec"]["suspend"] and "conditions" not in job.get("status", {}):
                 self.pods[name] = self._begin(job)
                 job["status"] = {"active": 1, "ready": 1}
         elif pod.poll() is None:
