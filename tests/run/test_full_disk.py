@@ -13,6 +13,8 @@ from heliotrope.config import MeasureSettings, Settings
 from heliotrope.errors import StoreError
 from heliotrope.model import Length, RunState, Workload, WorkloadKind
 from heliotrope.run import Controller
+from heliotrope.run.engines import Task, engine
+from heliotrope.run.lifecycle import Seen
 from heliotrope.run.views import jobs
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
@@ -92,3 +94,24 @@ def test_it_says_so_promises_nothing_and_goes_on_when_there_is_room(disk, tmp_pa
         assert all(len(runs.attempts(tx, name)) == 1 for name in promised)
     assert sorted((tmp_path / "effects").read_text().split()) == sorted(promised), "what was acknowledged, and no more"
     controller.close()
+
+
+def test_a_command_waits_for_room_before_it_begins(disk, tmp_path):
+    """Its shepherd was sent in time, and then there was no room to write down who it is: that is no failed command."""
+    (disk / "run").mkdir()
+    local = engine("local")
+    task = Task(
+        str(disk / "run" / "0"),
+        ("sh", "-c", f"echo once >> {tmp_path}/effects"),
+        str(tmp_path),
+        {"PATH": os.environ["PATH"]},
+        str(disk / "saved"),
+        interval_s=0.2,
+    )
+    local.launch(task)
+    fill(disk)
+    time.sleep(1.5)
+    (disk / "filler").unlink()
+    until(lambda: local.observe(task.handle).seen is Seen.EXITED)
+    assert local.observe(task.handle).code == 0
+    assert (tmp_path / "effects").read_text() == "once\n"

@@ -24,6 +24,7 @@ from heliotrope.run.folder import Began, Exit, Folder, Order
 from heliotrope.run.processes import MARK, end_all, identity
 
 if TYPE_CHECKING:
+    from heliotrope.measure.sampling.session import Session
     from heliotrope.run.engines.capping import Held
 
 T = TypeVar("T")
@@ -37,8 +38,6 @@ def keep(folder: Folder, lock_fd: int) -> None:
     os.set_inheritable(lock_fd, False)
     order = folder.order
     assert order is not None, "the launcher writes the order before it sends a shepherd"
-    # Left by a shepherd that died before its command was executed: nothing was measured yet.
-    folder.journal.unlink(missing_ok=True)
     started_s = time.time()
     ready, go = os.pipe()
     child = os.fork()
@@ -46,14 +45,20 @@ def keep(folder: Folder, lock_fd: int) -> None:
         os.close(go)
         _become(folder, order, started_s, ready)
     os.close(ready)
-    try:
-        session = measure.start(
+
+    def metered() -> Session:
+        # Left by a shepherd that died before its command was executed: nothing was measured yet.
+        folder.journal.unlink(missing_ok=True)
+        return measure.start(
             folder.path.parent.name,
             root_pid=child,
             interval_s=order.interval_s,
             meters=order.meters,
             journal=folder.journal,
         )
+
+    try:
+        session = _roomy(metered, "journal")
     except HelioError as error:
         os.close(go)
         os.waitpid(child, 0)
