@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -141,12 +142,19 @@ class AdvisoryClaim:
         return self._times if self._held else 0
 
     def release(self) -> None:
+        """Free for others when this returns: of a closed link alone, the server hears in its own time."""
+        if self._connection is not None and self._held:
+            with suppress(psycopg.Error):
+                self._connection.execute(f"SELECT pg_advisory_unlock({_SPACE}, {self._key})")
+        self._close()
+
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
         self._connection, self._held = None, False
 
     def __del__(self) -> None:
-        self.release()
+        self._close()
 
 
 class _Row:
