@@ -127,13 +127,15 @@ def _feed(
 ) -> tuple[int, bytes]:
     """Keeps `at_once` lines on their way until the life is over: sleeps otherwise, so that the writer has the machine."""
     sent, acks = 0, b""
+    answers = select.poll()
+    answers.register(acks_in, select.POLLIN)
     until = time.monotonic() + (_PATIENCE_S if promising else life_s)
     while (left_s := until - time.monotonic()) > 0:
         lacking = at_once - (sent - acks.count(b"\n"))
         if lacking:
             os.write(lines_out, b"".join(b'{"name":"%s-%d"}\n' % (name.encode(), sent + i) for i in range(lacking)))
             sent += lacking
-        if select.select([acks_in], [], [], left_s)[0]:
+        if answers.poll(left_s * 1e3):
             until = until if acks or not promising else time.monotonic() + life_s
             acks += os.read(acks_in, 1 << 16)
     return sent, acks
