@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import click
@@ -54,32 +55,25 @@ async def _serve(house: House, *, as_json: bool) -> None:
 
     server = Server(house)
     await server.start()
-    stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    halt, fault = threading.Event(), []
+    stop, halt = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
-
-    def control() -> None:
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    with ThreadPoolExecutor(1, thread_name_prefix="controller") as pool:
+        control = loop.run_in_executor(pool, _control, house.controller, halt)
+        # A controller that fails ends the dashboard with it.
+        control.add_done_callback(lambda _: stop.set())
         try:
-            _control(house.controller, halt)
-        except BaseException as error:  # shown to the caller below, on its own thread
-            fault.append(error)
-            loop.call_soon_threadsafe(stop.set)
-
-    thread = threading.Thread(target=control, name="controller")
-    thread.start()
-    if as_json:
-        print_json({"url": server.url, "home": str(house.home)})
-    else:
-        click.echo(server.url)
-        say("controller and dashboard are up; Ctrl-C stops them, and leaves what runs running")
-    await stop.wait()
-    halt.set()
-    await server.stop()
-    thread.join()
-    if fault:
-        raise fault[0]
+            if as_json:
+                print_json({"url": server.url, "home": str(house.home)})
+            else:
+                click.echo(server.url)
+                say("controller and dashboard are up; Ctrl-C stops them, and leaves what runs running")
+            await stop.wait()
+        finally:
+            halt.set()
+            await server.stop()
+        await control
 
 
 def _control(controller: Controller, halt: threading.Event) -> None:
