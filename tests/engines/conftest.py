@@ -15,7 +15,7 @@ import pytest
 from heliotrope.errors import EngineError
 from heliotrope.run import engines
 from heliotrope.run.engines import Task
-from heliotrope.run.folder import Folder
+from heliotrope.run.working.folder import Folder
 from services.kubeapi import TOKEN
 
 # Where the suite can bring up what an engine needs.

@@ -11,9 +11,9 @@ import pytest
 
 from heliotrope.errors import UnknownName
 from heliotrope.run import engines
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
-from heliotrope.run.processes import MARK, alive, identity, members
+from heliotrope.run.working.folder import Folder
+from heliotrope.run.working.processes import MARK, alive, identity, members
 from shepherds import shepherd_of
 
 

@@ -10,8 +10,8 @@ from heliotrope.errors import EngineError, EngineRefused, InvalidInput
 from heliotrope.run import engines
 from heliotrope.run.engines.kubernetes import KubernetesSettings, job_of, manifest
 from heliotrope.run.engines.queued import Phase, name_of
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Folder
 
 ENGINES = ("kubernetes",)
 SITE = KubernetesSettings(image="ours:1", claim="shared", power_resource="example.org/watts", labels="zone=a")

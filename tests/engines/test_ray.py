@@ -11,8 +11,8 @@ from heliotrope.errors import EngineRefused, InvalidInput
 from heliotrope.run import engines
 from heliotrope.run.engines.queued import name_of
 from heliotrope.run.engines.settings import pairs
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Folder
 from services.raycluster import HEAD, WORKER
 
 ENGINES = ("ray",)

@@ -17,8 +17,8 @@ from heliotrope.run.engines.queued import name_of
 from heliotrope.run.engines.slurm.asked import minutes
 from heliotrope.run.engines.slurm.states import job_of
 from heliotrope.run.engines.slurm.watch import judged
-from heliotrope.run.folder import Folder, folders_of, numbered
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Folder, folders_of, numbered
 
 pytestmark = pytest.mark.xdist_group("slurm")
 

@@ -17,8 +17,8 @@ from engines.test_engines import (
 from heliotrope.errors import EngineError, EngineRefused, InvalidInput
 from heliotrope.run import engines
 from heliotrope.run.engines.queued import name_of
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Folder
 
 __all__ = [
     "test_a_dead_shepherd_is_seen_and_its_flock_is_reaped",

@@ -9,8 +9,8 @@ from pathlib import Path
 from heliotrope.errors import EngineError
 from heliotrope.model import Estimate, Measurement, PauseBy, Reading
 from heliotrope.run.engines import Capabilities
-from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen, Sight
+from heliotrope.run.working.folder import Exit, Folder
 
 POWER_W = 100.0
 

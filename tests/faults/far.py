@@ -14,8 +14,8 @@ from faults.cluster import Cluster
 from heliotrope.errors import BadSignature, EngineError, StaleRequest
 from heliotrope.run.agents import wire
 from heliotrope.run.agents.wire import Join, Report, Sync, Wish
-from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Exit, Folder
 
 
 class FarSite:

@@ -180,7 +180,7 @@ class Realm:
         process.wait()
 
     def _kill_shepherd(self) -> None:
-        self._kill_one(b"heliotrope.run.shepherd")
+        self._kill_one(b"heliotrope.run.working.shepherd")
 
     def _kill_job(self) -> None:
         self._kill_one(b"job.py")
@@ -216,7 +216,7 @@ class Realm:
             pid
             for pid in pids
             if b"HELIO_ATTEMPT=" + ours in _read(pid, "environ")
-            or (b"heliotrope.run.shepherd" in (words := _read(pid, "cmdline")) and ours in words)
+            or (b"heliotrope.run.working.shepherd" in (words := _read(pid, "cmdline")) and ours in words)
         ]
 
     # What must hold

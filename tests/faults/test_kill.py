@@ -88,7 +88,7 @@ class Ordeal:
             except OSError:
                 continue
             ours = str(self.home).encode()
-            shepherd = b"heliotrope.run.shepherd" in words and ours in words
+            shepherd = b"heliotrope.run.working.shepherd" in words and ours in words
             job = MARK + ours in marks
             if (kind == "shepherd" and shepherd) or (kind == "job" and job):
                 found.append(int(entry.name))

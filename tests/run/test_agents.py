@@ -36,13 +36,13 @@ from heliotrope.model import (
     PauseBy,
     RunState,
 )
-from heliotrope.run import logs
 from heliotrope.run.agents import here, tails, wire
 from heliotrope.run.agents.belief import impossible
 from heliotrope.run.agents.wire import Join, Report, Sync, Tail
-from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.views import run_view
+from heliotrope.run.working import logs
+from heliotrope.run.working.folder import Exit, Folder
 from houses import Hub
 from work_stories import work
 

@@ -13,8 +13,8 @@ from heliotrope.config import Settings
 from heliotrope.fleet import Fleet
 from heliotrope.model import Length, Outlook, Plan, Run, RunState, Site, Slot, Workload, WorkloadKind
 from heliotrope.run import Controller
-from heliotrope.run.agenda import Secretary
-from heliotrope.run.board import Board
+from heliotrope.run.choosing.agenda import Secretary
+from heliotrope.run.choosing.board import Board
 from heliotrope.store import Store, runs
 from heliotrope.units import from_epoch
 

@@ -17,8 +17,8 @@ from heliotrope.model import Cooling, Flexibility, Length, Resources, Site, Work
 from heliotrope.plan import place
 from heliotrope.plan.screen import Field
 from heliotrope.run import Controller
+from heliotrope.run.choosing.hours import Hours
 from heliotrope.run.clock import Clock
-from heliotrope.run.hours import Hours
 from heliotrope.units import S_PER_HOUR, from_epoch
 
 ZONES = ("DE", "FR", "PL", "SE-SE3", "ES", "GB", "US-CAL-CISO", "AT")

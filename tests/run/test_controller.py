@@ -16,8 +16,8 @@ from heliotrope.errors import Infeasible, InvalidInput, RunError, UnknownName, U
 from heliotrope.model import Flexibility, PauseBy, RunState
 from heliotrope.run import Controller
 from heliotrope.run.engines import engine
-from heliotrope.run.folder import Folder
 from heliotrope.run.views import jobs, run_view
+from heliotrope.run.working.folder import Folder
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
 from shepherds import shepherd_of

@@ -30,8 +30,8 @@ from heliotrope.model import (
 from heliotrope.plan import Progress
 from heliotrope.prove import verify_receipt
 from heliotrope.run import Controller
-from heliotrope.run.moving import Mover, carriable, note_of, state_folder
 from heliotrope.run.views import jobs, run_view
+from heliotrope.run.working.moving import Mover, carriable, note_of, state_folder
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from heliotrope.cli.work import instant
+from heliotrope.cli.work.options import instant
 from heliotrope.errors import InvalidInput
 
 

@@ -10,7 +10,7 @@ import click
 from heliotrope import __version__
 from heliotrope.errors import HelioError, nearest
 
-# section → (command, one line of help). Command `x-y` is the attribute `x_y` of module `heliotrope.cli.MODULE`.
+# section → command → (module, one line of help). A section is a sub-room; command `x-y` is the attribute `x_y` there.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Work": {
         "run": ("run", "Run a command when and where power is clean."),
@@ -42,7 +42,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "claims": ("claims", "Avoided-emissions claims: mint, transfer, retire."),
     },
 }
-_COMMANDS = {name: spec for section in SECTIONS.values() for name, spec in section.items()}
+_COMMANDS = {
+    name: (f"heliotrope.cli.{section.lower()}.{module}", text)
+    for section, commands in SECTIONS.items()
+    for name, (module, text) in commands.items()
+}
 
 
 class _Root(click.Group):
@@ -52,7 +56,7 @@ class _Root(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"heliotrope.cli.{_COMMANDS[cmd_name][0]}")
+        module = import_module(_COMMANDS[cmd_name][0])
         command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command

@@ -25,8 +25,8 @@ from heliotrope.model import (
     total,
 )
 from heliotrope.run.clock import Clock
-from heliotrope.run.folder import Folder
-from heliotrope.run.moving import Carry
+from heliotrope.run.working.folder import Folder
+from heliotrope.run.working.moving import Carry
 from heliotrope.store.runs import Account
 from heliotrope.units import show_bytes, show_duration, show_energy
 

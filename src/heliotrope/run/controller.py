@@ -17,17 +17,18 @@ from heliotrope.plan import Progress
 from heliotrope.plan.share import Turns
 from heliotrope.prove import plan_statement, run_statement
 from heliotrope.prove.records import training
-from heliotrope.run import accounting, engines, lifecycle, sharing
-from heliotrope.run.agenda import Secretary
-from heliotrope.run.board import Card
+from heliotrope.run import accounting, engines, lifecycle
+from heliotrope.run.choosing import sharing
+from heliotrope.run.choosing.agenda import Secretary
+from heliotrope.run.choosing.board import Card
+from heliotrope.run.choosing.sharing import Case
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of
 from heliotrope.run.engines.protocol import Task
-from heliotrope.run.folder import folders_of, numbered
 from heliotrope.run.leader import Leader
 from heliotrope.run.lifecycle import Turn
-from heliotrope.run.moving import Mover, note_of, state_folder
-from heliotrope.run.sharing import Case
+from heliotrope.run.working.folder import folders_of, numbered
+from heliotrope.run.working.moving import Mover, note_of, state_folder
 from heliotrope.store import Transaction, runs, shares
 from heliotrope.units import from_epoch
 

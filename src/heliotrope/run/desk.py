@@ -20,12 +20,13 @@ from heliotrope.grid import Grid
 from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Site, Workload
 from heliotrope.plan import Candidate, Progress, place
 from heliotrope.prove import Ledger, plan_statement
-from heliotrope.run import engines, sharing
-from heliotrope.run.board import Board
-from heliotrope.run.choosing import MANY, Chooser
+from heliotrope.run import engines
+from heliotrope.run.choosing import sharing
+from heliotrope.run.choosing.board import Board
+from heliotrope.run.choosing.field import MANY, Chooser
 from heliotrope.run.clock import Clock
 from heliotrope.run.enrolling import Programme
-from heliotrope.run.moving import carriable
+from heliotrope.run.working.moving import carriable
 from heliotrope.store import Store, Transaction, runs
 from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor

@@ -12,7 +12,7 @@ from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.measure.records import windows
 from heliotrope.measure.records.windows import Window
 from heliotrope.model import Estimate, Footprint, Measurement, Plan, Run, Slot, Workload, total
-from heliotrope.run.folder import folders_of
+from heliotrope.run.working.folder import folders_of
 from heliotrope.store import Store, Transaction, runs
 from heliotrope.store.runs import Event, Strip
 

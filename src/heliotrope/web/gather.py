@@ -11,8 +11,8 @@ from heliotrope import footprint
 from heliotrope.errors import InvalidInput, MeterError, ProofError
 from heliotrope.model import Measurement, Run
 from heliotrope.run import Clock, accounting, views
-from heliotrope.run.folder import folders_of
 from heliotrope.run.views import JobRow, RunView
+from heliotrope.run.working.folder import folders_of
 from heliotrope.store import runs
 from heliotrope.units import S_PER_HOUR
 from heliotrope.web.chainwatch import ChainState

@@ -9,10 +9,10 @@ import msgspec
 
 from heliotrope import __version__
 from heliotrope.errors import InvalidInput
-from heliotrope.run.logs import Said
 from heliotrope.run.people.reception import Reception, Visit
 from heliotrope.run.people.wire import JOBS, ME, Accepted, Cancelled, Receipt, Submission, Whoami
 from heliotrope.run.views import JobRow, RunView
+from heliotrope.run.working.logs import Said
 from heliotrope.web.api import Fault
 
 HOME = "/api/v1/"

@@ -22,8 +22,8 @@ from heliotrope.run import accounting, engines
 from heliotrope.run.agents import tails, warden, wire
 from heliotrope.run.agents.membership import GRACE_S, Membership, Orders
 from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Tail, Wanted, Wish
-from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Exit, Folder
 
 if TYPE_CHECKING:
     import aiohttp

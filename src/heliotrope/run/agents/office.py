@@ -19,9 +19,9 @@ from heliotrope.run.agents import tails, wire
 from heliotrope.run.agents.belief import CLOCK_S, impossible
 from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Wish
 from heliotrope.run.engines.protocol import Task
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.people.refusals import Refusals
+from heliotrope.run.working.folder import Folder
 from heliotrope.store import Store, agents
 from heliotrope.store.agents import Agent
 

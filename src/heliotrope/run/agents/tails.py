@@ -8,8 +8,8 @@ from pathlib import Path
 
 from heliotrope.errors import InvalidInput
 from heliotrope.run.agents.wire import Tail, Wanted
-from heliotrope.run.folder import Folder
-from heliotrope.run.logs import ASKED_FOR_S, CHUNK_BYTES, Mirrored
+from heliotrope.run.working.folder import Folder
+from heliotrope.run.working.logs import ASKED_FOR_S, CHUNK_BYTES, Mirrored
 from heliotrope.store import Transaction, agents
 
 BEHIND_BYTES = 1 << 20  # what lies further back than that is left out, and said to be

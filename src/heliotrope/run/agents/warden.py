@@ -20,9 +20,9 @@ from heliotrope.run import engines
 from heliotrope.run.agents import tails
 from heliotrope.run.agents.membership import GRACE_S, Membership, Orders
 from heliotrope.run.engines.protocol import Engine
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen
-from heliotrope.run.processes import Identity, alive, identity
+from heliotrope.run.working.folder import Folder
+from heliotrope.run.working.processes import Identity, alive, identity
 
 LOOK_S = 2.0
 IDLE_S = 10.0  # neither its agent lives nor anything that one began

@@ -12,8 +12,8 @@ import msgspec
 from heliotrope.errors import BadSignature, InvalidInput
 from heliotrope.model import Device, Measurement
 from heliotrope.run.engines.protocol import Task
-from heliotrope.run.folder import Exit
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Exit
 
 T = TypeVar("T")
 JOIN, SYNC = "/agent/v1/join", "/agent/v1/sync"

@@ -12,8 +12,8 @@ from heliotrope.errors import EngineError
 from heliotrope.run.agents.wire import Wish
 from heliotrope.run.engines.protocol import Capabilities, Task
 from heliotrope.run.engines.settings import Options, settings
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen, Sight
+from heliotrope.run.working.folder import Folder
 from heliotrope.store import Store, agents
 from heliotrope.store.agents import Agent, Errand
 

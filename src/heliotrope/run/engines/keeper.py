@@ -17,11 +17,11 @@ from types import FrameType
 import msgspec
 
 from heliotrope.errors import HelioError
-from heliotrope.run import shepherd
 from heliotrope.run.engines.keeping import end_here
 from heliotrope.run.engines.wishes import Letterbox, Wish
-from heliotrope.run.folder import Folder
-from heliotrope.run.processes import end_all, signal_all
+from heliotrope.run.working import shepherd
+from heliotrope.run.working.folder import Folder
+from heliotrope.run.working.processes import end_all, signal_all
 
 LISTEN_S = 0.2
 LOCK_S = 10.0  # what the kernel may take to let go of the lock of a keeper that was killed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from heliotrope.errors import EngineError
 from heliotrope.run.engines.protocol import Task
-from heliotrope.run.folder import Folder, Order
-from heliotrope.run.processes import boot_id, end_all
+from heliotrope.run.working.folder import Folder, Order
+from heliotrope.run.working.processes import boot_id, end_all
 
 
 def order(task: Task) -> Order:

@@ -15,9 +15,9 @@ from heliotrope.errors import EngineError
 from heliotrope.run.engines.keeping import end_here, order
 from heliotrope.run.engines.protocol import Capabilities, Task
 from heliotrope.run.engines.settings import Options, settings
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen, Sight
-from heliotrope.run.processes import alive, signal_all
+from heliotrope.run.working.folder import Folder
+from heliotrope.run.working.processes import alive, signal_all
 
 
 class LocalSettings(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ class LocalEngine:
             folder.write("order", order(task))
             with (folder.path / "shepherd.log").open("ab") as log:
                 sent = subprocess.run(
-                    [sys.executable, "-m", "heliotrope.run.shepherd", str(folder.path), str(lock)],
+                    [sys.executable, "-m", "heliotrope.run.working.shepherd", str(folder.path), str(lock)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

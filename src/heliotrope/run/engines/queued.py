@@ -20,8 +20,8 @@ from heliotrope.errors import EngineError, EngineRefused
 from heliotrope.run.engines.keeping import end_here, order
 from heliotrope.run.engines.protocol import Capabilities, Task
 from heliotrope.run.engines.wishes import Letterbox, Wish
-from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen, Sight
+from heliotrope.run.working.folder import Exit, Folder
 
 LAG_S = 2.0  # what a shared directory may take to show what a node wrote before its job ended
 DEAF_S = 10.0  # a keeper that does not carry out a kill by then is not there to do it

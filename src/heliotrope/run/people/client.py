@@ -21,9 +21,9 @@ from heliotrope.errors import (
     UnknownName,
     UsageError,
 )
-from heliotrope.run.logs import Said
 from heliotrope.run.people.wire import JOBS, Accepted, Cancelled, Receipt, Submission
 from heliotrope.run.views import JobRow, RunView
+from heliotrope.run.working.logs import Said
 
 if TYPE_CHECKING:
     import aiohttp

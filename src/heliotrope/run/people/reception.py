@@ -15,14 +15,15 @@ import msgspec
 from heliotrope.errors import HelioError, InvalidInput, NotAllowed, SignInRefused, UnknownName
 from heliotrope.model import Plan, Workload
 from heliotrope.prove.records.receipt import record_path
-from heliotrope.run import logs, views
+from heliotrope.run import views
 from heliotrope.run.desk import Desk, new_id
-from heliotrope.run.logs import Said
 from heliotrope.run.people.members import Members
 from heliotrope.run.people.policy import Act, Person, Work, may
 from heliotrope.run.people.refusals import Refusals
 from heliotrope.run.people.wire import ASSUMED, MOST_BYTES, Accepted, Receipt, Submission
 from heliotrope.run.views import JobRow, RunView
+from heliotrope.run.working import logs
+from heliotrope.run.working.logs import Said
 from heliotrope.store import Transaction, people, runs
 from heliotrope.units import from_epoch
 

@@ -15,8 +15,8 @@ from heliotrope.run.engines.slurm.commands import Commands
 from heliotrope.run.engines.slurm.energy import metered
 from heliotrope.run.engines.slurm.rest import Rest
 from heliotrope.run.engines.slurm.watch import Tongue, Watch
-from heliotrope.run.folder import Folder
 from heliotrope.run.lifecycle import Seen, Sight
+from heliotrope.run.working.folder import Folder
 
 NODE = "heliotrope.run.engines.slurm.node"
 SUSPENDED = "SUSPENDED"

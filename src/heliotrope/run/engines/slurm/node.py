@@ -13,7 +13,7 @@ from pathlib import Path
 from heliotrope.model import Measurement, total
 from heliotrope.run.accounting import measured
 from heliotrope.run.engines.keeper import keep
-from heliotrope.run.folder import Folder
+from heliotrope.run.working.folder import Folder
 from heliotrope.units import J_PER_KWH
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from heliotrope.errors import UnknownName
-from heliotrope.run.folder import Folder, folders_of
+from heliotrope.run.working.folder import Folder, folders_of
 from heliotrope.store import Store, agents, runs
 
 CHUNK_BYTES = 256 * 1024

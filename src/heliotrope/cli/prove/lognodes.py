@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliotrope.cli.log import open_ledger
+from heliotrope.cli.prove.log import open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.errors import InvalidInput, ProviderError, UsageError
 

@@ -9,8 +9,8 @@ import msgspec
 from heliotrope.fleet import Fleet
 from heliotrope.model import RunState
 from heliotrope.plan.share import Turns
-from heliotrope.run import sharing
-from heliotrope.run.board import Board, Card
+from heliotrope.run.choosing import sharing
+from heliotrope.run.choosing.board import Board, Card
 from heliotrope.run.lifecycle import Turn
 from heliotrope.store import Store
 

@@ -12,7 +12,7 @@ from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.units import show_duration
 
 if TYPE_CHECKING:
-    from heliotrope.run.logs import Said
+    from heliotrope.run.working.logs import Said
 
 PATIENCE_S = 10.0  # for a site's agent, that asks every second or so
 
@@ -28,7 +28,7 @@ def logs(context: Context, name: str, follow: bool, at: str | None) -> None:
     What runs at a site elsewhere is fetched by its agent. Where that does not answer, what it sent last is shown, and
     on stderr how old that is. With --json one object a piece.
     """
-    from heliotrope.run import logs as kept
+    from heliotrope.run.working import logs as kept
 
     def show(said: Said) -> None:
         if context.json:

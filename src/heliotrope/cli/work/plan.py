@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from heliotrope.cli.shared import Context, print_json, shared_options
-from heliotrope.cli.work import settled, work_options, workload_of
+from heliotrope.cli.work.options import settled, work_options, workload_of
 from heliotrope.errors import UsageError
 from heliotrope.units import show_carbon, show_duration
 
@@ -82,7 +82,7 @@ def _planned(told: tuple[Context, dict[str, Any]], command: tuple[str, ...]) -> 
 @shared_options
 def verify(context: Context, slots: Path, **options: Any) -> None:
     """Check SLOTS against every limit, its grams and its certified bound."""
-    from heliotrope.cli import planjoint
+    from heliotrope.cli.work import planjoint
 
     verdict = planjoint.verified(slots, planjoint.question(options))
     if context.json:
@@ -99,7 +99,7 @@ def verify(context: Context, slots: Path, **options: Any) -> None:
 
 
 def _many(context: Context, options: dict[str, Any]) -> None:
-    from heliotrope.cli import planjoint
+    from heliotrope.cli.work import planjoint
 
     found = planjoint.planned(planjoint.question(options), options["out"])
     if context.json:

@@ -11,7 +11,7 @@ import msgspec
 
 from heliotrope.files import write_whole
 from heliotrope.model import Measurement
-from heliotrope.run.processes import Identity
+from heliotrope.run.working.processes import Identity
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from heliotrope.fleet import Fleet
 from heliotrope.fleet.shares import Organisation, Sharing
 from heliotrope.model import Plan, Run, Site, Workload
 from heliotrope.plan.share import Ask, Pool, Standing, Turns, Use, dominant, standings, total, turns
-from heliotrope.run.board import Board, Card
+from heliotrope.run.choosing.board import Board, Card
 from heliotrope.run.clock import Clock
 from heliotrope.run.lifecycle import Turn
 from heliotrope.store import Store, Transaction, runs, shares

@@ -10,7 +10,7 @@ from heliotrope.grid import Grid
 from heliotrope.model import Plan, Signal, SignalKind, Site, Workload
 from heliotrope.plan import Candidate, Progress
 from heliotrope.plan.screen import Field, Screened, screened, widened
-from heliotrope.run.board import Board
+from heliotrope.run.choosing.board import Board
 from heliotrope.run.clock import Clock
 from heliotrope.units import S_PER_HOUR, hour_floor
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from heliotrope.cli.log import open_ledger
+from heliotrope.cli.prove.log import open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
 
 

@@ -1,7 +1,7 @@
 """Keeps one attempt: starts the command, measures it, writes how it ended. Outlives the controller that sent it.
 
-`python -m heliotrope.run.shepherd FOLDER LOCK_FD`. It holds the folder's lock as long as it lives, so nobody has to
-guess whether it does.
+`python -m heliotrope.run.working.shepherd FOLDER LOCK_FD`. It holds the folder's lock as long as it lives, so nobody
+has to guess whether it does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from heliotrope.errors import HelioError
-from heliotrope.run.folder import Began, Exit, Folder, Order
-from heliotrope.run.processes import MARK, end_all, identity
+from heliotrope.run.working.folder import Began, Exit, Folder, Order
+from heliotrope.run.working.processes import MARK, end_all, identity
 
 if TYPE_CHECKING:
     from heliotrope.measure.sampling.session import Session

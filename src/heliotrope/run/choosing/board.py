@@ -15,8 +15,8 @@ import msgspec
 
 from heliotrope.model import Flexibility, Resources, RunState, Slot
 from heliotrope.plan.share import Ask
+from heliotrope.run.choosing.hours import Hours, Span
 from heliotrope.run.clock import Clock
-from heliotrope.run.hours import Hours, Span
 from heliotrope.store import Store, runs
 from heliotrope.units import epoch_s
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from heliotrope.cli.elsewhere import at_option, house_at
-from heliotrope.cli.foreign import (
+from heliotrope.cli.shared import Context, print_json, shared_options
+from heliotrope.cli.work.foreign import (
     Taken,
     foreign_options,
     say_notes,
@@ -17,8 +18,7 @@ from heliotrope.cli.foreign import (
     taken_from,
     taken_here,
 )
-from heliotrope.cli.shared import Context, print_json, shared_options
-from heliotrope.cli.work import settled, work_options
+from heliotrope.cli.work.options import settled, work_options
 from heliotrope.errors import UsageError
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from heliotrope.cli.elsewhere import at_option
-from heliotrope.cli.foreign import foreign_options, say_notes, taken_from, taken_here
 from heliotrope.cli.shared import Context, shared_options
 from heliotrope.cli.telling import STOPPED, Progress, accepted, patiently, say_length, told_of
-from heliotrope.cli.work import settled, work_options, workload_of
+from heliotrope.cli.work.foreign import foreign_options, say_notes, taken_from, taken_here
+from heliotrope.cli.work.options import settled, work_options, workload_of
 from heliotrope.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(context: Context, command: tuple[str, ...], at: str | None, **told: Any)
             "nothing to run", hint="helio run -- COMMAND, or one of --manifest, --ray, --sbatch, --skypilot"
         )
     if at:
-        from heliotrope.cli.runat import run_at
+        from heliotrope.cli.work.runat import run_at
 
         sys.exit(run_at(context, at, command, told, _variables(told["variables"])))
     from heliotrope.run import Controller

@@ -10,7 +10,7 @@ from heliotrope.cli.shared import Context, print_json, shared_options
 from heliotrope.units import show_carbon, show_energy
 
 if TYPE_CHECKING:
-    from heliotrope.run.sharing import Member
+    from heliotrope.run.choosing.sharing import Member
 
 
 @click.command()
@@ -22,7 +22,7 @@ def share(context: Context, fleet: str | None) -> None:
     Energy and carbon fade with age; lent less borrowed counts in their favour. Quotas are of the last 24 hours.
     """
     from heliotrope import fleet as fleets
-    from heliotrope.run.sharing import members
+    from heliotrope.run.choosing.sharing import members
     from heliotrope.store import Store
 
     loaded = fleets.load(fleet or context.settings.fleet, zone=context.settings.zone)

@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from heliotrope.cli.elsewhere import house_at
-from heliotrope.cli.foreign import say_notes, submission, taken_elsewhere, taken_from
 from heliotrope.cli.shared import Context
 from heliotrope.cli.telling import STOPPED, Progress, accepted, patiently, say_length, told_of
-from heliotrope.cli.work import workload_of
+from heliotrope.cli.work.foreign import say_notes, submission, taken_elsewhere, taken_from
+from heliotrope.cli.work.options import workload_of
 from heliotrope.errors import UsageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from heliotrope.cli.shared import say
-from heliotrope.cli.work import workload_of
+from heliotrope.cli.work.options import workload_of
 from heliotrope.config import Settings
 from heliotrope.errors import UsageError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from heliotrope.cli.log import open_ledger
+from heliotrope.cli.prove.log import open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.errors import InvalidInput
 from heliotrope.units import epoch_s, parse_instant, show_carbon

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from heliotrope.cli.anchor import SIGNATURES, open_chain, print_slips, slips_of
-from heliotrope.cli.log import open_ledger
-from heliotrope.cli.programme import COMMANDS, settled
+from heliotrope.cli.prove.anchor import SIGNATURES, open_chain, print_slips, slips_of
+from heliotrope.cli.prove.log import open_ledger
+from heliotrope.cli.prove.programme import COMMANDS, settled
 from heliotrope.cli.shared import Context, F, print_json, say, shared_options
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.units import epoch_s, parse_instant, show_carbon

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 # Commands that live in modules of their own: name → (module, attribute, one line of help).
 _ELSEWHERE = {
-    "anchor": ("heliotrope.cli.anchor", "anchor", "Anchor checkpoints on a chain."),
-    "attest": ("heliotrope.cli.logkeys", "attest", "Take in auditors' signed opinions."),
-    "erase": ("heliotrope.cli.logkeys", "erase", "Forget a record; the log stays valid."),
-    "reveal": ("heliotrope.cli.logkeys", "reveal", "Open chosen records to an auditor."),
-    "rotate": ("heliotrope.cli.logkeys", "rotate", "Make a new key for the log or the site."),
-    "witnesses": ("heliotrope.cli.logkeys", "witnesses", "How the log's witnesses are doing."),
-    "audit": ("heliotrope.cli.lognodes", "audit", "Be an auditor: compute every record again, and sign."),
-    "serve": ("heliotrope.cli.lognodes", "serve", "Serve the log's static files."),
-    "witness": ("heliotrope.cli.lognodes", "witness", "Be a witness: cosign logs that only ever grew."),
+    "anchor": ("heliotrope.cli.prove.anchor", "anchor", "Anchor checkpoints on a chain."),
+    "attest": ("heliotrope.cli.prove.logkeys", "attest", "Take in auditors' signed opinions."),
+    "erase": ("heliotrope.cli.prove.logkeys", "erase", "Forget a record; the log stays valid."),
+    "reveal": ("heliotrope.cli.prove.logkeys", "reveal", "Open chosen records to an auditor."),
+    "rotate": ("heliotrope.cli.prove.logkeys", "rotate", "Make a new key for the log or the site."),
+    "witnesses": ("heliotrope.cli.prove.logkeys", "witnesses", "How the log's witnesses are doing."),
+    "audit": ("heliotrope.cli.prove.lognodes", "audit", "Be an auditor: compute every record again, and sign."),
+    "serve": ("heliotrope.cli.prove.lognodes", "serve", "Serve the log's static files."),
+    "witness": ("heliotrope.cli.prove.lognodes", "witness", "Be a witness: cosign logs that only ever grew."),
 }
 
 

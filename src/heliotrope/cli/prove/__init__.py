@@ -1,0 +1,1 @@
+"""Commands of the log, its witnesses and auditors, and of claims."""

@@ -1,0 +1,1 @@
+"""Commands that give work, look after it, and plan it."""
