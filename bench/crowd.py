@@ -30,8 +30,8 @@ from heliotrope.run.agents.office import Office
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import attempt_of
 from heliotrope.run.engines import Task
-from heliotrope.run.folder import Exit, Folder
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working.folder import Exit, Folder
 from heliotrope.store import Store, agents, runs
 from heliotrope.units import from_epoch
 from table import Row
