@@ -15,8 +15,9 @@ from pathlib import Path
 
 from heliotrope.prove.formats import merkle
 from heliotrope.prove.formats.checkpoint import Checkpoint
-from heliotrope.prove.formats.note import Algorithm, SecretKey
+from heliotrope.prove.formats.note import SecretKey
 from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.formats.schemes import Algorithm
 from heliotrope.prove.formats.trust import Trust
 from table import Row
 

@@ -26,8 +26,8 @@ from heliotrope.config import GridSettings, MeasureSettings, Settings
 from heliotrope.fleet import Fleet
 from heliotrope.model import Flexibility, Length, Link, PauseBy, Resources, RunState, Site, Workload, WorkloadKind
 from heliotrope.run import Controller
-from heliotrope.run.moving import note_of, state_folder
 from heliotrope.run.views import run_view
+from heliotrope.run.working.moving import note_of, state_folder
 from heliotrope.store import runs
 from heliotrope.units import from_epoch, hour_floor, show_bytes, show_carbon
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from heliotrope.prove.formats import merkle
 from heliotrope.prove.formats.checkpoint import Checkpoint
-from heliotrope.prove.formats.note import Algorithm, SecretKey
+from heliotrope.prove.formats.note import SecretKey
+from heliotrope.prove.formats.schemes import Algorithm
 from heliotrope.prove.formats.trust import Trust
 from heliotrope.prove.witness.protocol import Request, decide
 from prove_kill import kills

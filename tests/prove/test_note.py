@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from heliotrope.errors import BadNote, BadSignature, HelioError
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.merkle import EMPTY_ROOT
-from heliotrope.prove.formats.note import Algorithm, Key, Note, SecretKey, encode, parse_signatures
+from heliotrope.prove.formats.note import Key, Note, SecretKey, parse_signatures
+from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.text import encode
 from hostile import came_back
 
 LOG = SecretKey("example.org/log", Algorithm.ED25519, bytes(range(32)))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from heliotrope.errors import BadSignature, InvalidInput
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.merkle import EMPTY_ROOT
-from heliotrope.prove.formats.note import Algorithm, SecretKey
+from heliotrope.prove.formats.note import SecretKey
+from heliotrope.prove.formats.schemes import Algorithm
 from heliotrope.prove.formats.trust import Trust
 from hostile import came_back
 

@@ -17,7 +17,8 @@ from heliotrope.config import ProveSettings
 from heliotrope.errors import SplitView
 from heliotrope.prove import Ledger, plan_statement
 from heliotrope.prove.formats.checkpoint import Checkpoint
-from heliotrope.prove.formats.note import Algorithm, Note, SecretKey
+from heliotrope.prove.formats.note import Note, SecretKey
+from heliotrope.prove.formats.schemes import Algorithm
 from heliotrope.prove.formats.trust import Trust
 from heliotrope.prove.records.receipt import record_path
 from heliotrope.store import Store

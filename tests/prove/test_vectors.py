@@ -8,7 +8,8 @@ import pytest
 
 from heliotrope.prove.formats import merkle, tiles
 from heliotrope.prove.formats.checkpoint import Checkpoint
-from heliotrope.prove.formats.note import Algorithm, Key, Note, SecretKey, parse_signatures
+from heliotrope.prove.formats.note import Key, Note, SecretKey, parse_signatures
+from heliotrope.prove.formats.schemes import Algorithm
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ from heliotrope.errors import ConfigError, HelioError, InvalidInput, ProofError,
 from heliotrope.prove import Ledger, verify_receipt
 from heliotrope.prove.formats import merkle
 from heliotrope.prove.formats.checkpoint import Checkpoint
-from heliotrope.prove.formats.note import Algorithm, Key, Note, SecretKey, encode, parse_signatures
+from heliotrope.prove.formats.note import Key, Note, SecretKey, parse_signatures
+from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.text import encode
 from heliotrope.prove.witness.client import Peer
 from heliotrope.prove.witness.memory import Witness
 from heliotrope.prove.witness.protocol import SIZE_TYPE, Request, decide, monitor_path

@@ -9,7 +9,9 @@ import msgspec
 
 from heliotrope.errors import BadNote, ProofError
 from heliotrope.files import held, write_whole
-from heliotrope.prove.formats.note import Algorithm, SecretKey, check_name
+from heliotrope.prove.formats.note import SecretKey
+from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.text import check_name
 
 
 class KeyRing(msgspec.Struct, frozen=True):

@@ -53,7 +53,8 @@ def serve(context: Context, host: str, port: int, records: bool) -> None:
 def witness(context: Context, host: str, port: int, name: str, logs: tuple[str, ...], vkeys: Path | None) -> None:
     """Cosign the checkpoints of logs that only ever grew (C2SP tlog-witness)."""
     from heliotrope.prove import keys
-    from heliotrope.prove.formats.note import Algorithm, Key
+    from heliotrope.prove.formats.note import Key
+    from heliotrope.prove.formats.schemes import Algorithm
     from heliotrope.prove.formats.trust import Trust
     from heliotrope.prove.log.serving import serve as run
     from heliotrope.prove.witness.memory import Witness

@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from heliotrope.errors import BadNote
-from heliotrope.prove.formats import note
-from heliotrope.prove.formats.checkpoint import decimal
 from heliotrope.prove.formats.merkle import HASH_BYTES
 from heliotrope.prove.formats.note import Key, Note, SecretKey
+from heliotrope.prove.formats.text import decimal, decode, encode
 
 HEADER = "heliotrope audit v1"
 
@@ -25,7 +24,7 @@ class Attestation(msgspec.Struct, frozen=True):
 
     def text(self) -> str:
         opinion = "agree" if self.agrees else "disagree"
-        head = (HEADER, self.origin, str(self.index), note.encode(self.leaf), opinion, f"time {self.at_s}")
+        head = (HEADER, self.origin, str(self.index), encode(self.leaf), opinion, f"time {self.at_s}")
         return "".join(f"{line}\n" for line in (*head, *self.reasons))
 
     @classmethod
@@ -35,7 +34,7 @@ class Attestation(msgspec.Struct, frozen=True):
             raise BadNote("not an attestation")
         if not lines[5].startswith("time "):
             raise BadNote("an attestation needs its time")
-        leaf = note.decode(lines[3])
+        leaf = decode(lines[3])
         if len(leaf) != HASH_BYTES:
             raise BadNote("an attestation of something that is not a leaf's hash")
         agrees = lines[4] == "agree"

@@ -1,30 +1,22 @@
-"""C2SP signed notes: text that carries signatures by named Ed25519 keys, and the keys' own textual form."""
+"""C2SP signed notes: text that carries signatures by named keys, and the keys' own textual form."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import struct
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 from hashlib import sha256
 
 import msgspec
 
 from heliotrope.errors import BadNote, BadSignature
+from heliotrope.prove.formats import schemes
+from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.text import check_name, decode, encode
 
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100
-MAX_TIME_S = 2**63 - 1
 _SIGNATURE_PREFIX = "— "
 _SECRET_PREFIX = "PRIVATE+KEY+"  # noqa: S105
-
-
-class Algorithm(IntEnum):
-    """The signature-type byte that is hashed into a key's id."""
-
-    ED25519 = 0x01
-    COSIGNATURE = 0x04
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -43,8 +35,10 @@ class Key(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Key:
-        name, key_id, material = _split_key(text)
-        key = cls(name, _algorithm(material), material[1:])
+        name, key_id, algorithm, public = _split_key(text)
+        if len(public) != algorithm.public_bytes:
+            raise BadNote(f"{name}: a public key of {len(public)} bytes, not {algorithm.public_bytes}")
+        key = cls(name, algorithm, public)
         if key.id != key_id:
             raise BadNote(
                 f"{name}: the key's id is not its hash", cause=f"says {key_id.hex()}, hashes to {key.id.hex()}"
@@ -53,19 +47,18 @@ class Key(msgspec.Struct, frozen=True):
 
     def verify(self, text: str, blob: bytes) -> int:
         """Refuses a signature of anything but `text`. Returns a cosignature's time in epoch seconds, else 0."""
-        if self.algorithm is Algorithm.COSIGNATURE:
-            if len(blob) != 72:
-                raise BadSignature(f"{self.name}: a cosignature of {len(blob)} bytes, not 72")
+        wanted = 8 * self.algorithm.timed + self.algorithm.signature_bytes
+        if len(blob) != wanted:
+            raise BadSignature(f"{self.name}: a signature of {len(blob)} bytes, not {wanted}")
+        time_s = 0
+        if self.algorithm.timed:
             (time_s,) = struct.unpack(">Q", blob[:8])
-            if not 0 < time_s <= MAX_TIME_S:
+            if not schemes.possible_time(time_s):
                 raise BadSignature(f"{self.name}: a cosignature at an impossible time", cause=str(time_s))
-            self._verify_raw(cosigned_message(text, time_s), blob[8:])
-            return int(time_s)
-        self._verify_raw(text.encode(), blob)
-        return 0
-
-    def _verify_raw(self, message: bytes, signature: bytes) -> None:
-        verify_ed25519(self.public, message, signature, by=self.name)
+        said = schemes.message(self.algorithm, self.name, text, time_s)
+        if not schemes.verifies(self.algorithm, self.public, said, blob[8 * self.algorithm.timed :]):
+            raise BadSignature(f"{self.name}: the signature does not verify")
+        return time_s
 
 
 class SecretKey(msgspec.Struct, frozen=True):
@@ -80,23 +73,23 @@ class SecretKey(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> Key:
-        from nacl.signing import SigningKey
-
-        return Key(self.name, self.algorithm, bytes(SigningKey(self.seed).verify_key))
+        return Key(self.name, self.algorithm, schemes.public_key(self.algorithm, self.seed))
 
     @classmethod
     def generate(cls, name: str, algorithm: Algorithm = Algorithm.ED25519) -> SecretKey:
         from nacl.utils import random
 
         check_name(name)
-        return cls(name, algorithm, random(32))
+        return cls(name, algorithm, random(schemes.SEED_BYTES))
 
     @classmethod
     def parse(cls, text: str) -> SecretKey:
         if not text.startswith(_SECRET_PREFIX):
             raise BadNote("not a signing key")
-        name, key_id, material = _split_key(text.removeprefix(_SECRET_PREFIX))
-        secret = cls(name, _algorithm(material), material[1:])
+        name, key_id, algorithm, seed = _split_key(text.removeprefix(_SECRET_PREFIX))
+        if len(seed) != schemes.SEED_BYTES:
+            raise BadNote(f"{name}: a seed of {len(seed)} bytes, not {schemes.SEED_BYTES}")
+        secret = cls(name, algorithm, seed)
         if secret.key.id != key_id:
             raise BadNote(f"{name}: the signing key's id is not its hash")
         return secret
@@ -105,17 +98,12 @@ class SecretKey(msgspec.Struct, frozen=True):
         return f"{_SECRET_PREFIX}{self.name}+{self.key.id.hex()}+{encode(bytes([self.algorithm]) + self.seed)}"
 
     def sign(self, text: str, *, time_s: int = 0) -> Signature:
-        """`time_s` is needed, and only used, by a cosignature."""
-        from nacl.signing import SigningKey
-
-        signer = SigningKey(self.seed)
-        if self.algorithm is Algorithm.COSIGNATURE:
-            if not 0 < time_s <= MAX_TIME_S:
-                raise BadSignature(f"{self.name}: a cosignature needs a time", cause=str(time_s))
-            blob = struct.pack(">Q", time_s) + signer.sign(cosigned_message(text, time_s)).signature
-        else:
-            blob = signer.sign(text.encode()).signature
-        return Signature(self.name, self.key.id, blob)
+        """`time_s` is needed, and only used, by a key whose signatures tell the time."""
+        if self.algorithm.timed and not schemes.possible_time(time_s):
+            raise BadSignature(f"{self.name}: a cosignature needs a time", cause=str(time_s))
+        said = schemes.message(self.algorithm, self.name, text, time_s)
+        stamp = struct.pack(">Q", time_s) if self.algorithm.timed else b""
+        return Signature(self.name, self.key.id, stamp + schemes.sign(self.algorithm, self.seed, said))
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -191,43 +179,8 @@ def parse_signatures(lines: str) -> tuple[Signature, ...]:
     return tuple(signatures)
 
 
-def check_name(name: str) -> None:
-    if not name or "+" in name or any(char.isspace() or char < " " for char in name):
-        raise BadNote("not a key name", cause=f"found {name!r}", hint="a name has no spaces and no +")
-
-
-def cosigned_message(text: str, time_s: int) -> bytes:
-    return f"cosignature/v1\ntime {time_s}\n{text}".encode()
-
-
-def verify_ed25519(public: bytes, message: bytes, signature: bytes, *, by: str) -> None:
-    from nacl.exceptions import CryptoError
-    from nacl.exceptions import ValueError as NaclValueError
-    from nacl.signing import VerifyKey
-
-    try:
-        VerifyKey(public).verify(message, signature)
-    except (CryptoError, NaclValueError) as error:
-        raise BadSignature(f"{by}: the signature does not verify") from error
-
-
-def encode(raw: bytes) -> str:
-    return base64.b64encode(raw).decode()
-
-
-def decode(text: str, *, strict: bool = True) -> bytes:
-    """Standard base64; strictly, in its one canonical form."""
-    try:
-        raw = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
-        raise BadNote("not base64", cause=f"found {text[:60]!r}") from error
-    if strict and encode(raw) != text:
-        raise BadNote("not canonical base64", cause=f"found {text[:60]!r}")
-    return raw
-
-
-def _split_key(text: str) -> tuple[str, bytes, bytes]:
-    """Splits on the first two `+` alone: base64 may hold more."""
+def _split_key(text: str) -> tuple[str, bytes, Algorithm, bytes]:
+    """Name, id, type, and the key itself. Splits on the first two `+` alone: base64 may hold more."""
     parts = text.strip("\n").split("+", 2)
     if len(parts) != 3:
         raise BadNote("not a key", cause=f"found {text[:80]!r}", hint="a key reads name+8 hex digits+base64")
@@ -236,15 +189,10 @@ def _split_key(text: str) -> tuple[str, bytes, bytes]:
     if len(hex_id) != 8 or any(char not in "0123456789abcdef" for char in hex_id):
         raise BadNote(f"{name}: a key's id is 8 hex digits", cause=f"found {hex_id!r}")
     material = decode(material64)
-    if len(material) != 33:
-        raise BadNote(f"{name}: a key of {len(material)} bytes, not 33")
-    return name, bytes.fromhex(hex_id), material
-
-
-def _algorithm(material: bytes) -> Algorithm:
     try:
-        return Algorithm(material[0])
-    except ValueError:
+        algorithm = Algorithm(material[0])
+    except (ValueError, IndexError):
         raise BadNote(
-            f"a key of unknown type {material[0]:#04x}", hint="known: 0x01 Ed25519, 0x04 Ed25519 cosignature"
+            f"{name}: a key of unknown type", cause=f"found {material[:1].hex()!r}", hint=f"known: {schemes.titles()}"
         ) from None
+    return name, bytes.fromhex(hex_id), algorithm, material[1:]

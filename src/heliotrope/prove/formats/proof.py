@@ -6,8 +6,9 @@ import msgspec
 
 from heliotrope.errors import BadNote, BadProof
 from heliotrope.prove.formats import note
-from heliotrope.prove.formats.checkpoint import Checkpoint, decimal
+from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.merkle import MAX_PROOF, leaf_hash, verify_inclusion
+from heliotrope.prove.formats.text import decimal, decode, encode
 
 HEADER = "c2sp.org/tlog-proof@v1"
 
@@ -23,9 +24,9 @@ class Proof(msgspec.Struct, frozen=True):
     def text(self) -> str:
         lines = [HEADER]
         if self.extra is not None:
-            lines.append(f"extra {note.encode(self.extra)}")
+            lines.append(f"extra {encode(self.extra)}")
         lines.append(f"index {self.index}")
-        lines += [note.encode(step) for step in self.path]
+        lines += [encode(step) for step in self.path]
         return "\n".join(lines) + f"\n\n{self.checkpoint}"
 
     @classmethod
@@ -40,13 +41,13 @@ class Proof(msgspec.Struct, frozen=True):
         try:
             extra = None
             if lines and lines[0].startswith("extra "):
-                extra = note.decode(lines.pop(0).removeprefix("extra "))
+                extra = decode(lines.pop(0).removeprefix("extra "))
             if not lines or not lines[0].startswith("index "):
                 raise BadProof("a proof needs an index line")
             index = decimal(lines.pop(0).removeprefix("index "))
             if len(lines) > MAX_PROOF:
                 raise BadProof(f"a proof of {len(lines)} hashes", hint=f"at most {MAX_PROOF}")
-            path = tuple(note.decode(line) for line in lines)
+            path = tuple(decode(line) for line in lines)
         except BadNote as error:
             raise BadProof("a proof that cannot be read", cause=str(error)) from error
         return cls(index, path, note.Note.parse(signed), extra)

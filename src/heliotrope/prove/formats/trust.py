@@ -10,8 +10,9 @@ import msgspec
 from heliotrope.errors import BadNote, BadSignature, InvalidInput
 from heliotrope.prove.files import read_bytes
 from heliotrope.prove.formats.checkpoint import Checkpoint
-from heliotrope.prove.formats.note import Algorithm, Key, Note
+from heliotrope.prove.formats.note import Key, Note
 from heliotrope.prove.formats.policy import Group, Rules
+from heliotrope.prove.formats.schemes import Algorithm
 
 _ROLES = {
     "log": Algorithm.ED25519,

@@ -11,10 +11,10 @@ from heliotrope.errors import BadNote, BadProof, ProofError
 from heliotrope.files import write_whole
 from heliotrope.prove.audit.attestation import Attestation, Opinion
 from heliotrope.prove.files import read_bytes
-from heliotrope.prove.formats import note
 from heliotrope.prove.formats.merkle import leaf_hash
 from heliotrope.prove.formats.note import Key
 from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.formats.text import decode, encode
 from heliotrope.prove.formats.trust import Trust
 from heliotrope.prove.records import record
 
@@ -66,7 +66,7 @@ class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cls, entry: bytes, key: Key | None, salt: bytes | None, envelope: bytes | None, attestations: tuple[str, ...]
     ) -> RecordFile:
         return cls(
-            entry.decode() if entry.startswith(b"{") and entry.isascii() else note.encode(entry),
+            entry.decode() if entry.startswith(b"{") and entry.isascii() else encode(entry),
             "" if key is None else str(key),
             None if salt is None else salt.hex(),
             None if envelope is None else msgspec.json.decode(envelope),
@@ -89,7 +89,7 @@ class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def entry(self) -> bytes:
         try:
-            return self.leaf.encode() if self.leaf.startswith("{") else note.decode(self.leaf)
+            return self.leaf.encode() if self.leaf.startswith("{") else decode(self.leaf)
         except (BadNote, UnicodeEncodeError) as error:
             raise BadProof("a leaf that is neither JSON nor base64") from error
 

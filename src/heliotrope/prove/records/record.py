@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
-from heliotrope.errors import BadProof, InvalidInput
-from heliotrope.prove.formats.note import Key, SecretKey, decode, verify_ed25519
+from heliotrope.errors import BadProof, BadSignature, InvalidInput
+from heliotrope.prove.formats import schemes
+from heliotrope.prove.formats.note import Key, SecretKey
+from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.text import decode
 from heliotrope.units import to_micro
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -172,7 +175,9 @@ def open_envelope(envelope: bytes, key: Key) -> Opened:
     if len(parsed.signatures) != 1 or parsed.signatures[0].keyid != key_id(key.public):
         raise BadProof("an envelope signed by another key", cause=f"expected {key.name}")
     payload = decode(parsed.payload)
-    verify_ed25519(key.public, pre_authentication(payload), decode(parsed.signatures[0].sig), by=key.name)
+    signature = decode(parsed.signatures[0].sig)
+    if not schemes.verifies(Algorithm.ED25519, key.public, pre_authentication(payload), signature):
+        raise BadSignature(f"{key.name}: the signature does not verify")
     return read_payload(payload, key)
 
 

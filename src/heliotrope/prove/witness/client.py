@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof, BadSignature, InvalidInput, ProofError
-from heliotrope.prove.formats.checkpoint import Checkpoint, decimal
-from heliotrope.prove.formats.note import Algorithm, Key, Note, Signature, parse_signatures
+from heliotrope.prove.formats.checkpoint import Checkpoint
+from heliotrope.prove.formats.note import Key, Note, Signature, parse_signatures
+from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.text import decimal
 from heliotrope.prove.witness.protocol import MAX_REQUEST_BYTES, SIZE_TYPE, Request, monitor_path
 
 if TYPE_CHECKING:

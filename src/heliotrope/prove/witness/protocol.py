@@ -8,10 +8,10 @@ from hashlib import sha256
 import msgspec
 
 from heliotrope.errors import BadNote, BadProof, BadSignature
-from heliotrope.prove.formats import note
-from heliotrope.prove.formats.checkpoint import Checkpoint, decimal
+from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.merkle import HASH_BYTES, MAX_PROOF, verify_consistency
 from heliotrope.prove.formats.note import Key, Note
+from heliotrope.prove.formats.text import decimal, decode, encode
 
 SIZE_TYPE = "text/x.tlog.size"
 MAX_REQUEST_BYTES = 256 * 1024
@@ -25,7 +25,7 @@ class Request(msgspec.Struct, frozen=True):
     checkpoint: Note
 
     def body(self) -> bytes:
-        lines = [f"old {self.old}", *map(note.encode, self.proof)]
+        lines = [f"old {self.old}", *map(encode, self.proof)]
         return ("\n".join(lines) + f"\n\n{self.checkpoint}").encode()
 
     @classmethod
@@ -39,7 +39,7 @@ class Request(msgspec.Struct, frozen=True):
             raise BadNote("a request reads `old N`, proof lines, a blank line, a checkpoint")
         if len(lines) > MAX_PROOF:
             raise BadNote(f"a consistency proof of {len(lines)} hashes", hint=f"at most {MAX_PROOF}")
-        proof = tuple(note.decode(line) for line in lines)
+        proof = tuple(decode(line) for line in lines)
         if any(len(step) != HASH_BYTES for step in proof):
             raise BadNote("a consistency proof holds something that is not a SHA-256 hash")
         return cls(decimal(first.removeprefix("old ")), proof, Note.parse(signed))
