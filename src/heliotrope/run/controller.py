@@ -10,14 +10,13 @@ from contextlib import contextmanager
 import msgspec
 
 from heliotrope.config import Settings
-from heliotrope.errors import Deposed, HelioError, Infeasible, InvalidInput, RunError, StoreError
+from heliotrope.errors import Deposed, HelioError, Infeasible, RunError, StoreError
 from heliotrope.fleet import Fleet
 from heliotrope.model import Plan, Run, RunState, Site, Slot
 from heliotrope.plan import Progress
 from heliotrope.plan.share import Turns
-from heliotrope.prove import plan_statement, run_statement
-from heliotrope.prove.records import training
-from heliotrope.run import accounting, engines, lifecycle
+from heliotrope.prove import plan_statement
+from heliotrope.run import accounting, ending, engines, lifecycle
 from heliotrope.run.choosing import sharing
 from heliotrope.run.choosing.agenda import Secretary
 from heliotrope.run.choosing.board import Card
@@ -30,7 +29,6 @@ from heliotrope.run.lifecycle import Turn
 from heliotrope.run.working.folder import folders_of, numbered
 from heliotrope.run.working.moving import Mover, note_of, state_folder
 from heliotrope.store import Transaction, runs, shares
-from heliotrope.units import from_epoch
 
 REPLAN_BUDGET_S = 1.0  # of the wall, in one look: the rest is planned anew at the next
 LOOK_BUDGET_S = 5.0  # of the wall, for one look: the rest has its turn in the next
@@ -255,69 +253,27 @@ class Controller(Desk):
         return self._end(after, case, step)
 
     def _end(self, run: Run, case: Case, step: lifecycle.Step) -> Run:
-        workload, plan, fleet, clock, now_s = case.workload, case.plan, case.fleet, case.clock, case.now_s
         if step.do is lifecycle.Do.REAP and run.handle:
-            engines.of(fleet.site(run.site)).reap(run.handle)
-        folders = folders_of(self.home / "runs", run.id)
-        bill, unread, untold = None, "", ""
-        try:
-            raw = accounting.measured(folders)
-        except InvalidInput as error:
-            # A journal that a disk has damaged must not keep the run from ending; that it is missing is told.
-            raw, unread = None, error.what
-        device_s = accounting.held_s(raw, folders, workload) if raw is not None else 0.0
-        if raw is not None:
-            run = msgspec.structs.replace(
-                run, started_at=from_epoch(clock.at(raw.start_s)), ended_at=from_epoch(clock.at(raw.end_s))
-            )
-        else:
-            run = msgspec.structs.replace(run, ended_at=from_epoch(now_s))
-        way = note_of(self.home / "runs" / run.id)
-        if way is not None:
-            raw = accounting.with_transfer(raw, run.id, way, fleet)
-        if raw is not None:
-            marginal = self.programme.marginal_kind(workload)
-            bill = accounting.bill(
-                workload, raw, fleet.site(run.site), fleet, self.grid, clock, self.kind, marginal, device_s=device_s
-            )
-        try:
-            trail = training.read(state_folder(self.home, run.site, workload.id))
-        except InvalidInput as error:
-            trail, untold = None, error.what
+            engines.of(case.fleet.site(run.site)).reap(run.handle)
+        marginal = self.programme.marginal_kind(case.workload)
+        left = ending.read(self.home, run, case, self.grid, self.kind, marginal)
         with self.leader.write() as tx:
             current = runs.run(tx, run.id)
             if current is None or current.state.ended:
-                return run
-            runs.put_run(tx, run)
-            runs.add_event(tx, run.id, now_s, run.state.value, run.reason)
-            if unread:
-                runs.add_event(tx, run.id, now_s, "not measured", unread)
-            if untold:
-                runs.add_event(tx, run.id, now_s, "training not read", untold)
-            if bill is not None:
-                runs.put_account(tx, run.id, bill.account)
-                statement = run_statement(
-                    workload,
-                    plan,
-                    run,
-                    bill.account.measurement,
-                    bill.account.footprint,
-                    bill.account.run_now_g,
-                    bill.signals,
-                    clock_factor=clock.factor,
-                    site=bill.site,
-                    home=bill.home,
-                    device_s=bill.device_s,
-                    training=trail,
-                )
+                return left.run
+            runs.put_run(tx, left.run)
+            for what, why in ((run.state.value, run.reason), *left.untold):
+                runs.add_event(tx, run.id, case.now_s, what, why)
+            if left.settled is not None:
+                account, statement = left.settled
+                runs.put_account(tx, run.id, account)
                 self.ledger.add(tx, statement)
             if step.again:
-                again = attempt_of(workload, plan, fleet, run.attempt + 1, clock, lifecycle.slot_at(plan, now_s))
+                slot = lifecycle.slot_at(case.plan, case.now_s)
+                again = attempt_of(case.workload, case.plan, case.fleet, run.attempt + 1, case.clock, slot)
                 runs.put_run(tx, again)
-                runs.add_event(tx, again.id, now_s, "again", run.reason)
-        if bill is not None:
-            run = self._hand_receipt(run)
-        return run
+                runs.add_event(tx, again.id, case.now_s, "again", run.reason)
+        return self._hand_receipt(left.run) if left.settled is not None else left.run
 
     def _act(self, case: Case, run: Run, step: lifecycle.Step) -> None:
         engine = engines.of(case.fleet.site(run.site))
