@@ -44,7 +44,7 @@ def request(old, size, *, node=NODE, key=LOG, proof=None):
 
 @pytest.fixture
 def witness(tmp_path):
-    return Witness(tmp_path / "w", WITNESS, [LOG.key])
+    return Witness(tmp_path / "w", [WITNESS], [LOG.key])
 
 
 def ask(witness, *args, **kwargs):
@@ -119,7 +119,7 @@ def test_two_roots_of_one_size_leave_evidence_that_anyone_can_check(witness):
 
 def test_memory_survives_the_process(witness):
     ask(witness, 0, 7)
-    again = Witness(witness.home, WITNESS, [LOG.key])
+    again = Witness(witness.home, [WITNESS], [LOG.key])
     assert ask(again, 0, 9).body == "7\n"
     assert ask(again, 7, 9).status == 200
 
@@ -215,7 +215,7 @@ def grow(ledger, count):
 
 def witness_for(home, ledger, name="w1.example"):
     secret = SecretKey.generate(name, Algorithm.COSIGNATURE)
-    return Witness(home, secret, ledger.log_keys())
+    return Witness(home, [secret], ledger.log_keys())
 
 
 def test_a_log_gathers_cosignatures_and_its_receipts_carry_them(tmp_path):
@@ -223,7 +223,7 @@ def test_a_log_gathers_cosignatures_and_its_receipts_carry_them(tmp_path):
     plain = open_ledger(home)
     first, second = (witness_for(tmp_path / name, plain, name) for name in ("w1", "w2"))
     with listening(application(first)) as one, listening(application(second)) as two:
-        ledger = open_ledger(home, f"{first.secret.key} {one}", f"{second.secret.key} {two}", quorum=2)
+        ledger = open_ledger(home, f"{first.secrets[0].key} {one}", f"{second.secrets[0].key} {two}", quorum=2)
         for count in (3, 300, 0):
             grow(ledger, count)
             ledger.publish()
@@ -239,7 +239,7 @@ def test_without_its_quorum_the_world_sees_the_last_witnessed_tree(tmp_path):
     home = tmp_path / "log"
     witness = witness_for(tmp_path / "w", open_ledger(home))
     with listening(application(witness)) as url:
-        peer = f"{witness.secret.key} {url}"
+        peer = f"{witness.secrets[0].key} {url}"
         ledger = open_ledger(home, peer, quorum=1)
         grow(ledger, 3)
         ledger.publish()
@@ -252,7 +252,7 @@ def test_without_its_quorum_the_world_sees_the_last_witnessed_tree(tmp_path):
         ledger.receipt(5, tmp_path / "r.tlog-proof")
     ledger.receipt(2, tmp_path / "r.tlog-proof")
     with listening(application(witness)) as url:
-        ledger = open_ledger(home, f"{witness.secret.key} {url}", quorum=1)
+        ledger = open_ledger(home, f"{witness.secrets[0].key} {url}", quorum=1)
         ledger.receipt(5, tmp_path / "r.tlog-proof")
 
 
@@ -260,7 +260,7 @@ def test_a_witness_that_is_ahead_proves_a_rollback_and_everything_stops(tmp_path
     home = tmp_path / "log"
     witness = witness_for(tmp_path / "w", open_ledger(home))
     with listening(application(witness)) as url:
-        ledger = open_ledger(home, f"{witness.secret.key} {url}", quorum=1)
+        ledger = open_ledger(home, f"{witness.secrets[0].key} {url}", quorum=1)
         grow(ledger, 5)
         ledger.publish()
         forked = tmp_path / "fork"
@@ -268,7 +268,7 @@ def test_a_witness_that_is_ahead_proves_a_rollback_and_everything_stops(tmp_path
         for name in ("log.key", "site.key"):
             (forked / "keys" / name).write_bytes((home / "keys" / name).read_bytes())
             (forked / "keys" / name).chmod(0o600)
-        fork = open_ledger(forked, f"{witness.secret.key} {url}", quorum=1)
+        fork = open_ledger(forked, f"{witness.secrets[0].key} {url}", quorum=1)
         with fork.store.write() as tx:
             fork.append(tx, [b"another history"] * 3)
         with pytest.raises(SplitView, match="not ours"):

@@ -24,6 +24,15 @@ class KeyRing(msgspec.Struct, frozen=True):
         return self.keys[0]
 
 
+def file_of(role: str, algorithm: Algorithm) -> str:
+    """A role's keys of a second type lie in a file of their own, and sign beside the first."""
+    return f"{role}-ml-dsa-44" if algorithm is Algorithm.ML_DSA_44 else role
+
+
+def exists(home: Path, role: str) -> bool:
+    return (home / "keys" / f"{role}.key").exists()
+
+
 def load_or_make(home: Path, role: str, name: str, algorithm: Algorithm = Algorithm.ED25519) -> KeyRing:
     """`home/keys/ROLE.key`: one signing key a line, newest first."""
     path = home / "keys" / f"{role}.key"

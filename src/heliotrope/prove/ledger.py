@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +20,16 @@ from heliotrope.prove.formats import merkle, trust
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Key, Note
 from heliotrope.prove.formats.proof import Proof
+from heliotrope.prove.formats.schemes import Algorithm
 from heliotrope.prove.log import cosigning, publisher, sequencer
 from heliotrope.prove.records import receipt, record
 from heliotrope.prove.records.receipt import RecordFile
 from heliotrope.prove.records.record import Sealed, Sealer, Statement
 from heliotrope.prove.witness.client import Peer
 from heliotrope.store import Store, Transaction
+
+# Where the log signs with keys of two types, the second's.
+_SECOND = keys.file_of("log", Algorithm.ML_DSA_44)
 
 
 class Ledger:
@@ -43,9 +48,10 @@ class Ledger:
             )
         self.auditors = tuple(Key.parse(text) for text in settings.auditors)
         self._peers = tuple(Peer.parse(text) for text in settings.witnesses)
-        if settings.quorum > len(self._peers):
+        named = len({peer.key.name for peer in self._peers})
+        if settings.quorum > named:
             raise ConfigError(
-                f"prove.quorum is {settings.quorum}, but {len(self._peers)} witnesses are named",
+                f"prove.quorum is {settings.quorum}, but {named} witnesses are named",
                 hint="name more in prove.witnesses, or ask for fewer",
             )
         self.remember_keys()
@@ -88,7 +94,9 @@ class Ledger:
         self._follow_rotation()
         self.remember_keys()
         with held(self.folder / ".lock"):
-            note = publisher.prepare(self.store, self.folder, self.settings.origin, self._log)
+            note = publisher.prepare(
+                self.store, self.folder, self.settings.origin, self._signing, time_s=int(time.time())
+            )
             if self._peers:
                 cosigning.cosign(self.store, self.home, note, self._peers, self.log_keys(), self.settings.quorum)
             seen = self.checkpoint()
@@ -122,20 +130,25 @@ class Ledger:
 
     def take_keys(self) -> None:
         """Reads this home's keys, making them at first use; again after a rotation."""
-        self._taken = keys.stamp(self.home, "log", "site")
+        self._taken = self._stamp()
         self._log = keys.load_or_make(self.home, "log", self.settings.origin)
+        second = keys.load(self.home, _SECOND).keys if keys.exists(self.home, _SECOND) else ()
+        self._signing = (*self._log.keys, *second)
         self._site = keys.load_or_make(self.home, "site", keys.default_name("site"))
         self.secret = self._site.current
         self.sealer = Sealer(self.secret)
 
     def _follow_rotation(self) -> None:
         """Whoever rotates may be another process: its keys are ours from the next record on."""
-        if keys.stamp(self.home, "log", "site") != self._taken:
+        if self._stamp() != self._taken:
             self.take_keys()
+
+    def _stamp(self) -> tuple[tuple[int, int], ...]:
+        return keys.stamp(self.home, "log", "site", _SECOND)
 
     def remember_keys(self) -> None:
         """Old signatures must stay checkable after a rotation."""
-        own = [("log", secret.key) for secret in reversed(self._log.keys)]
+        own = [("log", secret.key) for secret in reversed(self._signing)]
         own += [("site", secret.key) for secret in reversed(self._site.keys)]
         own += [("witness", peer.key) for peer in self._peers]
         known = {*self._keys("log"), *self._keys("site"), *self._keys("witness")}

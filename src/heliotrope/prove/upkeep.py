@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from heliotrope.errors import UnknownName
+from heliotrope.errors import UnknownName, UsageError
 from heliotrope.prove import keys
+from heliotrope.prove.formats.schemes import Algorithm
 from heliotrope.prove.ledger import Ledger
 from heliotrope.prove.records import record
 from heliotrope.prove.records.record import Statement
 
 
-def rotate(ledger: Ledger, role: str) -> int:
+def rotate(ledger: Ledger, role: str, algorithm: Algorithm = Algorithm.ED25519) -> int:
     """A new `log` or `site` key, announced by a record that the old site key still signs; that record's index.
 
     Both log keys sign checkpoints from here on, until `retire`. Old signatures stay checkable for ever.
+    The log's first ML-DSA-44 key replaces none: it signs beside the Ed25519 key.
     """
-    announcer = ledger.sealer
-    old, *_ = keys.load(ledger.home, role).keys
-    new = keys.rotate(ledger.home, role).current
-    predicate = {"role": role, "old": str(old.key), "new": str(new.key)}
+    if algorithm is not Algorithm.ED25519 and role != "log":
+        raise UsageError(f"a {role} key is always Ed25519", hint="only the log signs with ML-DSA-44 too")
+    announcer, file = ledger.sealer, keys.file_of(role, algorithm)
+    if keys.exists(ledger.home, file):
+        old = str(keys.load(ledger.home, file).current.key)
+        new = keys.rotate(ledger.home, file).current
+    else:
+        old = ""
+        new = keys.load_or_make(ledger.home, file, ledger.settings.origin, algorithm).current
+    predicate = {"role": role, "old": old, "new": str(new.key)}
     body = record.statement("key", role, record.digest(new.key.public), predicate)
     ledger.take_keys()
     ledger.remember_keys()
@@ -27,7 +35,9 @@ def rotate(ledger: Ledger, role: str) -> int:
 
 def retire(ledger: Ledger, role: str) -> None:
     """The older keys of a rotation sign no more."""
-    keys.retire(ledger.home, role)
+    for file in {keys.file_of(role, algorithm) for algorithm in Algorithm}:
+        if keys.exists(ledger.home, file):
+            keys.retire(ledger.home, file)
     ledger.take_keys()
 
 

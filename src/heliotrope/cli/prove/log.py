@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from heliotrope.prove import Ledger, Verdict
     from heliotrope.prove.audit.attestation import Opinion
 
+KEY_TYPE = click.Choice(["ed25519", "ml-dsa-44"])
 # Commands that live in modules of their own: name → (module, attribute, one line of help).
 _ELSEWHERE = {
     "anchor": ("heliotrope.cli.prove.anchor", "anchor", "Anchor checkpoints on a chain."),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from heliotrope.cli.prove.log import open_ledger
+from heliotrope.cli.prove.log import KEY_TYPE, open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
 
 
@@ -14,15 +14,17 @@ from heliotrope.cli.shared import Context, print_json, say, shared_options
 @shared_options
 @click.argument("role", type=click.Choice(["log", "site"]))
 @click.option("--retire", "retiring", is_flag=True, help="Let the older keys sign no more.")
-def rotate(context: Context, role: str, retiring: bool) -> None:
+@click.option("--key-type", type=KEY_TYPE, default="ed25519", show_default=True, help="The log may sign with both.")
+def rotate(context: Context, role: str, retiring: bool, key_type: str) -> None:
     """Make a new key for the log or the site; the old one signs beside it until it is retired."""
     from heliotrope.prove import upkeep
+    from heliotrope.prove.formats.schemes import Algorithm
 
     ledger = open_ledger(context)
     if retiring:
         upkeep.retire(ledger, role)
     else:
-        upkeep.rotate(ledger, role)
+        upkeep.rotate(ledger, role, Algorithm.ML_DSA_44 if key_type == "ml-dsa-44" else Algorithm.ED25519)
     ledger.publish()
     newest = (ledger.log_keys() if role == "log" else ledger.site_keys())[0]
     if context.json:

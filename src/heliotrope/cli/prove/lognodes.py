@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliotrope.cli.prove.log import open_ledger
+from heliotrope.cli.prove.log import KEY_TYPE, open_ledger
 from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.errors import InvalidInput, ProviderError, UsageError
 
@@ -50,10 +50,27 @@ def serve(context: Context, host: str, port: int, records: bool) -> None:
 @click.option("--name", default="", help="The name of this witness's key; kept from then on.")
 @click.option("--log", "logs", multiple=True, metavar="VKEY", help="A log key to witness for; may be repeated.")
 @click.option("--vkeys", type=click.Path(path_type=Path), help="A file with `log VKEY` lines.")
-def witness(context: Context, host: str, port: int, name: str, logs: tuple[str, ...], vkeys: Path | None) -> None:
+@click.option(
+    "--key-type",
+    "key_types",
+    type=KEY_TYPE,
+    multiple=True,
+    default=("ed25519",),
+    show_default=True,
+    help="What it signs with; given twice, with both.",
+)
+def witness(
+    context: Context,
+    host: str,
+    port: int,
+    name: str,
+    logs: tuple[str, ...],
+    vkeys: Path | None,
+    key_types: tuple[str, ...],
+) -> None:
     """Cosign the checkpoints of logs that only ever grew (C2SP tlog-witness)."""
     from heliotrope.prove import keys
-    from heliotrope.prove.formats.note import Key
+    from heliotrope.prove.formats.note import Key, SecretKey
     from heliotrope.prove.formats.schemes import Algorithm
     from heliotrope.prove.formats.trust import Trust
     from heliotrope.prove.log.serving import serve as run
@@ -66,17 +83,24 @@ def witness(context: Context, host: str, port: int, name: str, logs: tuple[str, 
             "a witness needs to know a log", hint="give its key with --log, or a file of them with --vkeys"
         )
     home = context.settings.home_path
-    ring = keys.load_or_make(home, "witness", name or keys.default_name("witness"), Algorithm.COSIGNATURE)
-    if name and ring.current.name != name:
-        raise UsageError(f"this home's witness is {ring.current.name}, not {name}", hint="use another --home")
+    secrets: list[SecretKey] = []
+    for key_type in dict.fromkeys(key_types):
+        algorithm = Algorithm.ML_DSA_44 if key_type == "ml-dsa-44" else Algorithm.COSIGNATURE
+        file = keys.file_of("witness", algorithm)
+        called = name or (secrets[0].name if secrets else keys.default_name("witness"))
+        secrets.append(keys.load_or_make(home, file, called, algorithm).current)
+        if secrets[-1].name != (name or secrets[0].name):
+            raise UsageError(f"this home's witness is {secrets[-1].name}, not {called}", hint="use another --home")
 
     def ready(url: str) -> None:
+        shown = [str(secret.key) for secret in secrets]
         if context.json:
-            print_json({"witness": str(ring.current.key), "url": url})
+            print_json({"witness": shown[0], "keys": shown, "url": url})
         else:
-            say(f"witness {ring.current.key} {url}")
+            for key in shown:
+                say(f"witness {key} {url}")
 
-    run(application(Witness(home, ring.current, known)), host, port, ready)
+    run(application(Witness(home, secrets, known)), host, port, ready)
 
 
 @click.command()

@@ -12,18 +12,20 @@ from heliotrope.prove.files import read_bytes
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Key, Note
 from heliotrope.prove.formats.policy import Group, Rules
-from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.schemes import COSIGNING, Algorithm, titles
 
 _ROLES = {
-    "log": Algorithm.ED25519,
-    "witness": Algorithm.COSIGNATURE,
-    "site": Algorithm.ED25519,
-    "auditor": Algorithm.ED25519,
+    "log": (Algorithm.ED25519, Algorithm.ML_DSA_44),
+    "witness": COSIGNING,
+    "site": (Algorithm.ED25519,),
+    "auditor": (Algorithm.ED25519,),
 }
 
 
 class Trust(msgspec.Struct, frozen=True):
     """Several log keys: old and new of a rotation. `quorum` witnesses, of those named, must have cosigned.
+
+    A witness is a name: with keys of two types it still counts once.
 
     `rule`: the groups of a tlog-policy, that must be met besides.
     """
@@ -36,10 +38,9 @@ class Trust(msgspec.Struct, frozen=True):
     rule: Group | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.quorum <= len(self.witnesses):
-            raise InvalidInput(
-                "a quorum that can never be met", found=self.quorum, allowed=f"0 to {len(self.witnesses)} witnesses"
-            )
+        named = len({key.name for key in self.witnesses})
+        if not 0 <= self.quorum <= named:
+            raise InvalidInput("a quorum that can never be met", found=self.quorum, allowed=f"0 to {named} witnesses")
         if len({key.public for key in self.witnesses}) != len(self.witnesses):
             raise InvalidInput("one witness key under two names", hint="each witness needs a key of its own")
 
@@ -69,13 +70,13 @@ class Trust(msgspec.Struct, frozen=True):
                 key = Key.parse(written)
             except BadNote as error:
                 raise InvalidInput(error.what, file=file, line=number, field=role, cause=error.cause) from error
-            if key.algorithm is not _ROLES[role]:
+            if key.algorithm not in _ROLES[role]:
                 raise InvalidInput(
                     f"a {role} key of the wrong type",
                     file=file,
                     line=number,
-                    found=f"{key.algorithm:#04x}",
-                    allowed=f"{_ROLES[role]:#04x}",
+                    found=key.algorithm.title,
+                    allowed=titles(_ROLES[role]),
                 )
             if role == "witness" and len(words) > 2:
                 if key in found[role]:
@@ -105,27 +106,28 @@ class Trust(msgspec.Struct, frozen=True):
         if not signers:
             raise BadSignature(f"{tree.origin}: the log did not sign this checkpoint with a known key")
         witnesses = {key: signed[key] for key in self.witnesses if key in signed}
-        if len(witnesses) < self.quorum:
+        times_s = {key.name: time_s for key, time_s in witnesses.items()}
+        if len(times_s) < self.quorum:
             raise BadSignature(
-                f"{tree.origin}: {len(witnesses)} of the {self.quorum} needed witnesses cosigned size {tree.size}",
-                cause=f"cosigned by {', '.join(key.name for key in witnesses) or 'none'}",
+                f"{tree.origin}: {len(times_s)} of the {self.quorum} needed witnesses cosigned size {tree.size}",
+                cause=f"cosigned by {', '.join(times_s) or 'none'}",
             )
         places = {self.witnesses.index(key) for key in witnesses}
         if self.rule is not None and not self.rule.met(places):
             raise BadSignature(
                 f"{tree.origin}: size {tree.size} does not meet the quorum {self.rule.name}",
-                cause=f"cosigned by {', '.join(key.name for key in witnesses) or 'none'}",
+                cause=f"cosigned by {', '.join(times_s) or 'none'}",
             )
-        return Seen(tree, signers, tuple(witnesses), tuple(witnesses.values()))
+        return Seen(tree, signers, tuple(witnesses), times_s)
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """A checkpoint whose signatures hold; `times_s` are the witnesses' own, in their order."""
+    """A checkpoint whose signatures hold; `times_s`: when each witness, by name, says that it signed."""
 
     tree: Checkpoint
     logs: tuple[Key, ...]
     witnesses: tuple[Key, ...]
-    times_s: tuple[int, ...]
+    times_s: dict[str, int]
 
 
 def lines(role: str, keys: Iterable[Key]) -> str:

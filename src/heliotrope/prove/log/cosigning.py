@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from heliotrope.prove import halt
@@ -17,9 +18,13 @@ from heliotrope.store import Store
 
 def cosign(store: Store, home: Path, note: Note, peers: Sequence[Peer], log_keys: Sequence[Key], quorum: int) -> None:
     """Asks those who have not signed yet, unless enough have."""
-    signed = note.verified([peer.key for peer in peers])
+    signed = set(note.verified([peer.key for peer in peers]))
     lacking = [peer for peer in peers if peer.key not in signed]
-    if not lacking or (quorum and len(signed) >= quorum):
+
+    def enough(fresh: AbstractSet[Key]) -> bool:
+        return 0 < quorum <= whole(peers, signed | fresh)
+
+    if not lacking or enough(frozenset()):
         return
     tree = Checkpoint.parse(note.text)
     with store.read() as tx:
@@ -32,9 +37,10 @@ def cosign(store: Store, home: Path, note: Note, peers: Sequence[Peer], log_keys
             [known.get(str(peer.key), 0) for peer in lacking],
             lambda old: merkle.consistency(old, tree.size, node),
             log_keys,
-            quorum=max(0, quorum - len(signed)),
+            enough=enough if quorum else None,
         )
-    _keep(store, tree, note, replies, already=len(signed))
+    signed |= {reply.peer.key for reply in replies if reply.signature is not None}
+    _keep(store, tree, note, replies, whole(peers, signed))
     for reply in replies:
         if reply.ahead is not None:
             raise halt.stop(
@@ -42,13 +48,19 @@ def cosign(store: Store, home: Path, note: Note, peers: Sequence[Peer], log_keys
             )
 
 
-def _keep(store: Store, tree: Checkpoint, note: Note, replies: Sequence[Reply], *, already: int) -> None:
+def whole(peers: Iterable[Peer], signed: AbstractSet[Key]) -> int:
+    """How many witnesses have signed: each is a name, and has when every key that is asked for under it has."""
+    peers = list(peers)
+    return len({peer.key.name for peer in peers} - {peer.key.name for peer in peers if peer.key not in signed})
+
+
+def _keep(store: Store, tree: Checkpoint, note: Note, replies: Sequence[Reply], witnesses: int) -> None:
     fresh = [reply.signature for reply in replies if reply.signature is not None]
     with store.write() as tx:
         if fresh:
             tx.execute(
                 "UPDATE log_checkpoint SET note = ?, witnesses = ? WHERE size = ?",
-                (str(note.with_signatures(fresh)), already + len(fresh), tree.size),
+                (str(note.with_signatures(fresh)), witnesses, tree.size),
             )
         tx.execute_many(
             "INSERT INTO log_witness (vkey, url, size, fault) VALUES (?, ?, ?, ?)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePath
 
@@ -11,15 +11,14 @@ from heliotrope.errors import SplitView
 from heliotrope.files import put_all, sync_folders, write_whole
 from heliotrope.prove.formats import tiles
 from heliotrope.prove.formats.checkpoint import Checkpoint
-from heliotrope.prove.formats.note import Note
-from heliotrope.prove.keys import KeyRing
+from heliotrope.prove.formats.note import Note, SecretKey
 from heliotrope.prove.log import sequencer
 from heliotrope.store import Store, Transaction
 
 _AT_ONCE = 64  # files open together
 
 
-def prepare(store: Store, folder: Path, origin: str, keys: KeyRing) -> Note:
+def prepare(store: Store, folder: Path, origin: str, keys: Sequence[SecretKey], *, time_s: int) -> Note:
     """Writes the tiles that the files lack and signs the newest tree; the caller holds the folder.
 
     The files and every checkpoint ever signed must be prefixes of the store's tree; anything else stops here.
@@ -31,7 +30,7 @@ def prepare(store: Store, folder: Path, origin: str, keys: KeyRing) -> Note:
         shown = shown_tree(folder)
         _refuse_split(tx, tree, shown)
         write_tiles(tx, folder, shown.size if shown else 0, size)
-    return _sign_once(store, tree, keys)
+    return _sign_once(store, tree, keys, time_s)
 
 
 def show(folder: Path, note: Note) -> None:
@@ -112,13 +111,13 @@ def _refuse(tx: Transaction, tree: Checkpoint, size: int, root: bytes, what: str
         )
 
 
-def _sign_once(store: Store, tree: Checkpoint, keys: KeyRing) -> Note:
+def _sign_once(store: Store, tree: Checkpoint, keys: Sequence[SecretKey], time_s: int) -> Note:
     """One checkpoint a size: what was signed first is kept, with the cosignatures it gained."""
     with store.write() as tx:
         row = tx.one("SELECT note FROM log_checkpoint WHERE size = ?", (tree.size,))
         if row is not None:
             return Note.parse(row[0].encode())
-        note = tree.signed(*keys.keys)
+        note = tree.signed(*keys, time_s=time_s)
         tx.execute("INSERT INTO log_checkpoint (size, root, note) VALUES (?, ?, ?)", (tree.size, tree.root, str(note)))
         return note
 

@@ -12,7 +12,7 @@ from heliotrope.files import write_whole
 from heliotrope.prove.audit.attestation import Attestation, Opinion
 from heliotrope.prove.files import read_bytes
 from heliotrope.prove.formats.merkle import leaf_hash
-from heliotrope.prove.formats.note import Key
+from heliotrope.prove.formats.note import Key, Note
 from heliotrope.prove.formats.proof import Proof
 from heliotrope.prove.formats.text import decode, encode
 from heliotrope.prove.formats.trust import Trust
@@ -139,8 +139,8 @@ def verify(path: Path, *, vkeys: Path | None = None, quorum: int = 0) -> Verdict
         origin=seen.tree.origin,
         index=proof.index,
         size=seen.tree.size,
-        witnesses=tuple(key.name for key in seen.witnesses),
-        cosigned_at_s=seen.times_s,
+        witnesses=tuple(seen.times_s),
+        cosigned_at_s=tuple(seen.times_s.values()),
         keys_from=str(keys_path),
         erased=opened is None,
         site_key=kept.key,
@@ -163,7 +163,7 @@ def _opinions(kept: RecordFile, origin: str, index: int, auditors: tuple[Key, ..
     leaf = leaf_hash(kept.entry)
     opinions = []
     for text in kept.attestations:
-        signed = note.Note.parse(text.encode())
+        signed = Note.parse(text.encode())
         for key in signed.verified(auditors):
             said = Attestation.parse(signed.text)
             if (said.origin, said.index, said.leaf) != (origin, index, leaf):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from heliotrope.errors import BadNote, BadProof, BadSignature, InvalidInput, ProofError
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Key, Note, Signature, parse_signatures
-from heliotrope.prove.formats.schemes import Algorithm
+from heliotrope.prove.formats.schemes import COSIGNING, titles
 from heliotrope.prove.formats.text import decimal
 from heliotrope.prove.witness.protocol import MAX_REQUEST_BYTES, SIZE_TYPE, Request, monitor_path
 
@@ -41,8 +42,9 @@ class Peer(msgspec.Struct, frozen=True):
             key = Key.parse(words[0])
         except BadNote as error:
             raise InvalidInput(error.what, field="prove.witnesses", cause=error.cause) from error
-        if key.algorithm is not Algorithm.COSIGNATURE:
-            raise InvalidInput("not a cosigning key", field="prove.witnesses", found=words[0], allowed="type 0x04")
+        if key.algorithm not in COSIGNING:
+            allowed = titles(COSIGNING)
+            raise InvalidInput("not a cosigning key", field="prove.witnesses", found=words[0], allowed=allowed)
         return cls(key, words[1].rstrip("/"))
 
 
@@ -63,13 +65,16 @@ def collect(
     prove: Callable[[int], Sequence[bytes]],
     log_keys: Sequence[Key],
     *,
-    quorum: int,
+    enough: Callable[[AbstractSet[Key]], bool] | None,
 ) -> list[Reply]:
-    """Asks all at once. `sizes[i]` is where peer i was last; `prove(old)` gives the consistency proof from there."""
+    """Asks all at once. `sizes[i]` is where peer i was last; `prove(old)` gives the consistency proof from there.
+
+    Once `enough` keys have signed, the others are waited for no longer; None waits for all.
+    """
     import asyncio
 
     asker = _Asker(note, prove, log_keys)
-    return asyncio.run(asker.ask_all(peers, sizes, quorum))
+    return asyncio.run(asker.ask_all(peers, sizes, enough))
 
 
 class _Asker:
@@ -79,7 +84,9 @@ class _Asker:
         self.prove = prove
         self.log_keys = log_keys
 
-    async def ask_all(self, peers: Sequence[Peer], sizes: Sequence[int], quorum: int) -> list[Reply]:
+    async def ask_all(
+        self, peers: Sequence[Peer], sizes: Sequence[int], enough: Callable[[AbstractSet[Key]], bool] | None
+    ) -> list[Reply]:
         import asyncio
 
         import aiohttp
@@ -88,12 +95,13 @@ class _Asker:
         async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
             tasks = [asyncio.create_task(self.ask(session, p, s)) for p, s in zip(peers, sizes, strict=True)]
             pending = set(tasks)
-            signed = 0
-            while pending and signed < quorum:
+            signed: set[Key] = set()
+            while pending and enough is not None and not enough(signed):
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                signed += sum(task.result().signature is not None for task in done)
+                replies = [task.result() for task in done]
+                signed.update(reply.peer.key for reply in replies if reply.signature is not None)
             if pending:
-                _, pending = await asyncio.wait(pending, timeout=GRACE_S if quorum else TIMEOUT_S)
+                _, pending = await asyncio.wait(pending, timeout=TIMEOUT_S if enough is None else GRACE_S)
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)

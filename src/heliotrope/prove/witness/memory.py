@@ -14,10 +14,13 @@ from heliotrope.store import Store, Transaction
 
 
 class Witness:
-    """Remembers before it signs: a crash between the two costs a cosignature, never a contradiction."""
+    """Remembers before it signs: a crash between the two costs a cosignature, never a contradiction.
 
-    def __init__(self, home: Path, secret: SecretKey, logs: Sequence[Key]) -> None:
-        self.secret = secret
+    It may sign with several keys, one of each type.
+    """
+
+    def __init__(self, home: Path, secrets: Sequence[SecretKey], logs: Sequence[Key]) -> None:
+        self.secrets = tuple(secrets)
         self.home = home
         self._store = Store.at(home)
         grouped: dict[str, list[Key]] = {}
@@ -40,7 +43,8 @@ class Witness:
             halt.keep_evidence(self.home / "evidence", "two roots of one size", head, request.checkpoint)
         if answer.tree is None:
             return answer
-        return Answer(200, str(self.secret.sign(request.checkpoint.text, time_s=time_s)))
+        text = request.checkpoint.text
+        return Answer(200, "".join(str(secret.sign(text, time_s=time_s)) for secret in self.secrets))
 
     def head(self, origin: str) -> Note | None:
         with self._store.read() as tx:
