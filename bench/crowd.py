@@ -139,7 +139,7 @@ def _fill(house: Settings, fleet: Fleet, jobs: int) -> dict[str, bytes]:
                     agents.report(tx, name, Seen.ALIVE, "", now_s, there=True, over=False)
                 runs.add_plan(tx, plan)
                 runs.put_run(tx, run)
-    office = Office(desk.store, desk.home, fleet, AgentSettings())
+    office = Office(desk.store, fleet, AgentSettings())
     keys = {}
     for site in fleet.sites:
         key = SigningKey.generate()

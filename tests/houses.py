@@ -7,9 +7,20 @@ import threading
 import time
 
 from heliotrope.config import AgentSettings, MeasureSettings, Settings, WebSettings
+from heliotrope.errors import HelioError
+from heliotrope.run.agents import wire
+from heliotrope.run.agents.office import Told
 from heliotrope.run.views import run_view
 from heliotrope.web.app import Server
 from heliotrope.web.house import House
+
+
+def told(office, body, signature, now_s):
+    """What the office answers one sync."""
+    (answer,) = office.sync_all([Told(body, signature)], now_s)
+    if isinstance(answer, HelioError):
+        raise answer
+    return wire.decoded(answer, wire.Synced)
 
 
 class Hub:

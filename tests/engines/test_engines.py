@@ -12,8 +12,10 @@ import pytest
 from heliotrope.errors import UnknownName
 from heliotrope.run import engines
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.working import segments
 from heliotrope.run.working.folder import Folder
 from heliotrope.run.working.processes import MARK, alive, identity, members
+from heliotrope.store import Store
 from shepherds import shepherd_of
 
 
@@ -59,7 +61,8 @@ def test_it_is_measured(engine, task, until):
     one = task("import time; t = time.time()\nwhile time.time() - t < 0.5: pass")
     engine.launch(one)
     until(engine, one, Seen.EXITED)
-    measured = Folder(Path(one.handle)).measurement
+    (piece,) = segments.of(Store.at(Path(one.handle).parents[2]), Path(one.handle).parent.name)
+    measured = piece.measurement
     assert measured is not None
     assert measured.energy_j.value > 0
     assert 0.4 < measured.duration_s < 20

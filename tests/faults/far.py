@@ -16,6 +16,7 @@ from heliotrope.run.agents import wire
 from heliotrope.run.agents.wire import Join, Report, Sync, Wish
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.working.folder import Exit, Folder
+from houses import told
 
 
 class FarSite:
@@ -95,7 +96,7 @@ class FarSite:
                 self.delayed.clear()
 
     def _post(self, body, signature):
-        return self.world.office.sync(body, signature, self.world.now_s())
+        return told(self.world.office, body, signature, self.world.now_s())
 
     def _told(self, answer, asked_s) -> None:
         self.orders, self.heard_s = answer.errands, asked_s
@@ -126,7 +127,7 @@ class FarSite:
             office.join(msgspec.json.encode(Join(self.token, b64encode(bytes(mine.verify_key)).decode())), now_s)
         body = msgspec.json.encode(Sync(self.site, self.number + 1000, now_s))
         with pytest.raises(BadSignature):
-            office.sync(body, wire.signed(bytes(mine), body), now_s)
+            told(office, body, wire.signed(bytes(mine), body), now_s)
         other = msgspec.json.encode(Sync("here", self.number + 1000, now_s))
         with pytest.raises(BadSignature):
-            office.sync(other, wire.signed(bytes(self.key), other), now_s)
+            told(office, other, wire.signed(bytes(self.key), other), now_s)

@@ -78,7 +78,7 @@ class Realm:
         (self.folder / "config.toml").write_text(CONFIG.format(host=self.cable.here, port=self.port))
         settings = config.load(str(self.folder / "config.toml"), str(self.home))
         self.desk = Controller(msgspec.structs.replace(settings, fleet=str(self.folder / "fleet.toml")))
-        office = Office(self.desk.store, self.home, self.desk.fleet, self.desk.settings.agents)
+        office = Office(self.desk.store, self.desk.fleet, self.desk.settings.agents)
         self.token = office.token("north", valid_s=3600, now_s=time.time())
         self.keep()
 

@@ -122,7 +122,7 @@ class World:
         return self.here if site.engine == "virtual" else engines.engine(site.engine)
 
     def _open_office(self) -> None:
-        self.office = Office(self.store, self.home, self.fleet, self.settings.agents)
+        self.office = Office(self.store, self.fleet, self.settings.agents)
 
     # What goes on
 
@@ -302,7 +302,9 @@ class World:
     def over(self) -> bool:
         """And whoever carried it out knows that, too."""
         with self.store.read() as tx:
-            return not (runs.live(tx) or runs.without_receipt(tx) or agents.errands(tx, "north") or self.north.orders)
+            return not (
+                runs.live(tx) or runs.without_receipt(tx) or agents.errands(tx, ["north"])["north"] or self.north.orders
+            )
 
     def check_end(self) -> Counter[str]:
         """Of every job since the last look: how it ended, what it used, what the log says; then it is forgotten."""

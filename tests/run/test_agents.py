@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from itertools import count
 
 import aiohttp
 import msgspec
@@ -36,14 +37,15 @@ from heliotrope.model import (
     PauseBy,
     RunState,
 )
-from heliotrope.run.agents import here, tails, wire
+from heliotrope.run.agents import here, mirror, tails, wire
 from heliotrope.run.agents.belief import impossible
 from heliotrope.run.agents.wire import Join, Report, Sync, Tail
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.views import run_view
-from heliotrope.run.working import logs
+from heliotrope.run.working import logs, segments
 from heliotrope.run.working.folder import Exit, Folder
-from houses import Hub
+from heliotrope.store import Store, reports
+from houses import Hub, told
 from work_stories import work
 
 FLEET = """
@@ -317,7 +319,7 @@ class Site:
     def sync(self, *reports, number=None, site="north", at_s=None, tails=(), life=""):
         self.number += 1
         body = msgspec.json.encode(Sync(site, number or self.number, at_s or time.time(), reports, tails, life))
-        return self.office.sync(body, wire.signed(bytes(self.key), body), time.time())
+        return told(self.office, body, wire.signed(bytes(self.key), body), time.time())
 
 
 def test_a_token_lets_one_in_once(hub):
@@ -357,7 +359,7 @@ def test_nobody_speaks_for_another_and_nothing_is_heard_twice(hub):
     body = msgspec.json.encode(Sync("north", 12, 0.0))
     for signature in ("", "AAAA", "not base64!", wire.signed(bytes(SigningKey.generate()), body)):
         with pytest.raises(BadSignature):
-            hub.house.office.sync(body, signature, time.time())
+            told(hub.house.office, body, signature, time.time())
 
 
 def test_a_key_that_speaks_from_two_places_speaks_no_more(hub):
@@ -418,12 +420,12 @@ def test_output_comes_when_it_is_asked_for_and_not_before(hub, agent, tmp_path):
     agent("--token", hub.token())
     hub.controller.submit(at_north("w", "print('grüße ' * 3)"), at_once=True)
     hub.step_until(lambda: hub.state("w") is RunState.DONE)
-    here = tmp_path / "home" / "runs" / "w-1" / "0" / "out.log"
-    assert not here.exists()
-    told = []
+    (piece,) = segments.of(hub.controller.store, "w-1")
+    assert (piece.size, piece.exit.code) == (0, 0), "it ended, and nobody asked what it said"
+    pieces = []
     ask = lambda after: logs.read(hub.controller.store, "w", after)  # noqa: E731
-    said = logs.follow(ask, lambda piece: told.append(piece.text), to_its_end=True, patience_s=30)
-    assert "".join(told) == "grüße " * 3 + "\n"
+    said = logs.follow(ask, lambda piece: pieces.append(piece.text), to_its_end=True, patience_s=30)
+    assert "".join(pieces) == "grüße " * 3 + "\n"
     assert (said.complete, said.over, said.site) == (True, True, "north")
     hub.cut()
     time.sleep(0.2)
@@ -432,31 +434,52 @@ def test_output_comes_when_it_is_asked_for_and_not_before(hub, agent, tmp_path):
     assert old.text == "grüße " * 3 + "\n", "as it was when the line was cut"
 
 
+@pytest.fixture(scope="module")
+def laid(tmp_path_factory):
+    """Where pieces of output are kept, of each example under a name of its own."""
+    store = Store(tmp_path_factory.mktemp("laid") / "helio.db")
+    yield store, count()
+    store.close()
+
+
 @settings(max_examples=25)
 @given(
     said=st.binary(max_size=300),
     pieces=st.lists(st.tuples(st.integers(0, 299), st.integers(1, 120)), max_size=12),
+    look=st.tuples(st.integers(0, 400), st.integers(1, 400)),
 )
-def test_pieces_of_output_come_twice_late_and_with_gaps_and_lie_in_order(tmp_path_factory, said, pieces):
+def test_pieces_of_output_come_twice_late_and_with_gaps_and_lie_in_order(laid, said, pieces, look):
     """Whatever of it arrives: what is kept is the output in its order, each gap named with its length."""
-    runs = tmp_path_factory.mktemp("runs")
+    store, number = laid
+    name = f"w{next(number)}-1/0"
     at = 0
     expected = b""
-    for start, length in pieces:
-        piece = said[start : start + length]
-        tails.lay(runs, [Tail("w-1/0", start, len(said), piece)], frozenset({"w-1/0"}), time.time())
-        fresh = piece[max(0, at - start) :]
-        if fresh:
-            begin = max(start, at)
-            expected += (f"\n[{begin - at} bytes left out]\n".encode() if begin > at else b"") + fresh
-            at = begin + len(fresh)
-    out = runs / "w-1" / "0" / "out.log"
-    assert (out.read_bytes() if out.exists() else b"") == expected
+    with store.write() as tx:
+        for start, length in pieces:
+            piece = said[start : start + length]
+            mirror.lay(tx, Tail(name, start, len(said), piece), 0.0)
+            fresh = piece[max(0, at - start) :]
+            if fresh:
+                begin = max(start, at)
+                expected += (f"\n[{begin - at} bytes left out]\n".encode() if begin > at else b"") + fresh
+                at = begin + len(fresh)
+        assert reports.said(tx, name, 0, 1 << 20) == expected
+        start, most = look
+        assert reports.said(tx, name, start, most) == expected[start : start + most], "any part of it, as of a file"
+        kept = reports.output(tx, name)
+    assert (kept.kept, kept.next) == (len(expected), at)
 
 
-def test_what_nobody_asked_for_is_not_kept_nor_what_leads_elsewhere(tmp_path):
-    tails.lay(tmp_path, [Tail("w-1/0", 0, 4, b"said")], frozenset(), 0.0)
-    assert list(tmp_path.iterdir()) == []
+def test_what_nobody_asked_for_is_not_kept_nor_what_leads_elsewhere(hub, tmp_path):
+    site = Site(hub.house.office, hub.token())
+    hub.controller.submit(at_north("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    site.sync()
+    for name in ("w-1/0", "w-2/0", "../../w"):
+        site.sync(tails=(Tail(name, 0, 4, b"said"),))
+    with hub.controller.store.read() as tx:
+        assert tx.one("SELECT count(*) FROM output")[0] == tx.one("SELECT count(*) FROM output_piece")[0] == 0
     for name in ("../x", "w/..", "a/b/c", "w", "/etc", "", "w-1/0\0"):
         with pytest.raises(InvalidInput, match="not an errand's name"):
             tails.folder_at(tmp_path, name)
@@ -488,8 +511,8 @@ def test_readings_that_its_devices_could_not_have_made_are_refused(hub):
     hub.step_until(lambda: hub.state("w") is RunState.DONE)
     view = run_view(hub.controller.store, "w")
     assert view.footprint is None
-    told = next(event.text for event in view.events if event.name == "not measured")
-    assert "north: 5000 W on average, and its devices draw 250 W at most" in told
+    why = next(event.text for event in view.events if event.name == "not measured")
+    assert "north: 5000 W on average, and its devices draw 250 W at most" in why
 
 
 def test_a_clock_that_is_wrong_bills_the_right_hours(hub):

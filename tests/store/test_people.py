@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from heliotrope.model import Run, RunState
-from heliotrope.store import agents, people, runs
+from heliotrope.store import agents, people, reports, runs
+from heliotrope.store.agents import Agent
 from heliotrope.store.people import Member, Refusal
+from heliotrope.store.reports import Ending, Output
 from heliotrope.units import from_epoch
 from work_stories import work
 
@@ -58,12 +60,34 @@ def test_output_is_asked_for_of_what_its_site_knows(store):
         for name in ("r-1/0", "r-1/1", "r-10/0"):
             agents.add_errand(tx, name, "north", "{}", "run")
         agents.sent(tx, ["r-1/0", "r-10/0"], 1.0)
-        (one,) = agents.outputs_of(tx, ["r-1/0", "r-1/1", "r-1/2"])
-        assert (one.name, one.asked_s) == ("r-1/0", 0.0)
-        agents.ask_output(tx, one, 5.0)
-        agents.ask_output(tx, one, 7.0)
-        assert agents.outputs_asked(tx, "north", 6.0) == ("r-1/0",)
-        assert agents.outputs_asked(tx, "north", 8.0) == agents.outputs_asked(tx, "south", 0.0) == ()
+        one, other = sorted(reports.segments(tx, "r-1"), key=lambda segment: segment.name)
+        assert (one.name, one.sent_s, one.asked_s, one.output) == ("r-1/0", 1.0, 0.0, None)
+        assert (other.name, other.sent_s) == ("r-1/1", None)
+        reports.ask_output(tx, one, 5.0)
+        reports.ask_output(tx, one, 7.0)
+        assert list(reports.outputs_asked(tx, ["north", "south"], 6.0)) == [("north", "r-1/0", 0)]
+        reports.put_output(tx, "r-1/0", Output(4, 9, 4, 8.0), piece=b"said")
+        assert list(reports.outputs_asked(tx, ["north"], 6.0)) == [("north", "r-1/0", 4)], "from there on"
+        assert list(reports.outputs_asked(tx, ["north"], 8.0)) == list(reports.outputs_asked(tx, ["south"], 0.0)) == []
+
+
+def test_how_one_ended_is_told_once(store):
+    with store.write() as tx:
+        agents.add_errand(tx, "r-1/0", "north", "{}", "run")
+        assert reports.ended(tx, "r-1/0") is None
+        reports.end(tx, "r-1/0", Ending('{"code":0}', '{"name":"w"}'))
+        reports.end(tx, "r-1/0", Ending('{"code":1}', refused="too late"))
+        assert reports.ended(tx, "r-1/0") == '{"code":0}'
+        (one,) = reports.segments(tx, "r-1")
+        assert one.ending == Ending('{"code":0}', '{"name":"w"}')
+
+
+def test_a_number_is_heard_once_by_whichever_controller(store):
+    with store.write() as tx:
+        agents.put_agent(tx, Agent("north", "key", (), 60.0, 0, 0.0))
+        assert [agents.advance(tx, "north", number, 5.0) for number in (3, 3, 2, 4)] == [True, False, False, True]
+        assert not agents.advance(tx, "south", 1, 5.0), "nobody was let in there"
+        assert agents.agent(tx, "north").number == 4
 
 
 def test_what_a_site_had_and_has_no_more_is_missed_from_then_on(store):

@@ -45,9 +45,8 @@ def measured(folders: list[Folder]) -> Measurement | None:
     """All segments of an attempt as one; a segment whose shepherd died is read from its journal."""
     parts = []
     for folder in folders:
-        refused = folder.read("refused", str)
-        if refused is not None:
-            raise InvalidInput(f"readings that cannot be true: {refused}")
+        if folder.refused:
+            raise InvalidInput(f"readings that cannot be true: {folder.refused}")
         part = folder.measurement
         # A journal without a whole line is of a command that was never executed.
         if part is None and folder.journal.exists() and b"\n" in folder.journal.read_bytes():
@@ -115,9 +114,9 @@ def held_s(raw: Measurement, folders: list[Folder], workload: Workload) -> float
     """Seconds in which one unit of a site's capacity was held: as long as it ran, times how wide."""
     held = raw.duration_s
     for folder in folders:
-        measurement, order = folder.measurement, folder.order
-        if measurement is not None and order is not None:
-            held += measurement.duration_s * (int(order.environment.get("HELIO_WIDTH", 1)) - 1)
+        measurement = folder.measurement
+        if measurement is not None:
+            held += measurement.duration_s * (folder.width - 1)
     return held * max(1, workload.resources.devices)
 
 

@@ -23,10 +23,11 @@ from heliotrope.run.choosing.board import Card
 from heliotrope.run.choosing.sharing import Case
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import Desk, attempt_of
+from heliotrope.run.engines.agent import AgentEngine, at_home
 from heliotrope.run.engines.protocol import Task
 from heliotrope.run.leader import Leader
 from heliotrope.run.lifecycle import Turn
-from heliotrope.run.working.folder import folders_of, numbered
+from heliotrope.run.working import segments
 from heliotrope.run.working.moving import Mover, note_of, state_folder
 from heliotrope.store import Transaction, runs, shares
 
@@ -105,8 +106,15 @@ class Controller(Desk):
         kept = self._cases.get(card.run)
         if kept is None or kept[0] != card.seq:
             with self.store.read() as tx:
-                kept = self._cases[card.run] = (card.seq, sharing.case_of(tx, card.run))
+                kept = self._cases[card.run] = (card.seq, self._at_home(sharing.case_of(tx, card.run)))
         return msgspec.structs.replace(kept[1], now_s=card.clock.now_s())
+
+    def _at_home(self, case: Case) -> Case:
+        """Another controller, with a home of its own, may have begun it at a site that all of them reach."""
+        run = case.run
+        if not run.handle or case.fleet.site(run.site).engine != AgentEngine.name:
+            return case
+        return msgspec.structs.replace(case, run=msgspec.structs.replace(run, handle=at_home(run.handle, self.home)))
 
     @property
     def behind(self) -> bool:
@@ -206,7 +214,7 @@ class Controller(Desk):
             accounts = [runs.account(tx, one.id) for one in before if lifecycle.saved(one)]
         done_s = sum(one.measurement.duration_s for one in accounts if one is not None)
         if begun:
-            done_s += accounting.ran_s(folders_of(self.home / "runs", run.id), time.time())
+            done_s += accounting.ran_s(segments.of(self.store, run.id), time.time())
         least_s = 0.01 * workload.length.expected_s  # one that is longer than it was said is not over yet
         remaining_s = max(least_s, workload.length.expected_s - done_s * case.clock.factor)
         if begun:
@@ -223,9 +231,7 @@ class Controller(Desk):
         launching = step.do is lifecycle.Do.LAUNCH
         handle = run.handle
         if launching and (not handle or run.state is RunState.PAUSED):
-            # Numbered as they come: a plan that was made anew counts its slots from 0 again.
-            number = len(numbered(self.home / "runs" / run.id))
-            handle = str(self.home / "runs" / run.id / f"{number}")
+            handle = str(self.home / "runs" / run.id / f"{segments.next_number(self.store, run.id)}")
         after = msgspec.structs.replace(
             run,
             state=step.state,
@@ -256,7 +262,7 @@ class Controller(Desk):
         if step.do is lifecycle.Do.REAP and run.handle:
             engines.of(case.fleet.site(run.site)).reap(run.handle)
         marginal = self.programme.marginal_kind(case.workload)
-        left = ending.read(self.home, run, case, self.grid, self.kind, marginal)
+        left = ending.read(self.store, run, case, self.grid, self.kind, marginal)
         with self.leader.write() as tx:
             current = runs.run(tx, run.id)
             if current is None or current.state.ended:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from heliotrope.errors import InvalidInput
@@ -13,8 +11,9 @@ from heliotrope.prove import Statement, run_statement
 from heliotrope.prove.records import training
 from heliotrope.run import accounting
 from heliotrope.run.choosing.sharing import Case
-from heliotrope.run.working.folder import folders_of
+from heliotrope.run.working import segments
 from heliotrope.run.working.moving import note_of, state_folder
+from heliotrope.store import Store
 from heliotrope.store.runs import Account
 from heliotrope.units import from_epoch
 
@@ -27,10 +26,10 @@ class Ending(msgspec.Struct, frozen=True):
     untold: tuple[tuple[str, str], ...] = ()
 
 
-def read(home: Path, run: Run, case: Case, grid: Grid, kind: SignalKind, marginal: SignalKind | None) -> Ending:
-    """From the folders of an attempt that is over. `kind`, `marginal`: as `accounting.bill` takes them."""
+def read(store: Store, run: Run, case: Case, grid: Grid, kind: SignalKind, marginal: SignalKind | None) -> Ending:
+    """From the segments of an attempt that is over. `kind`, `marginal`: as `accounting.bill` takes them."""
     workload, fleet, clock = case.workload, case.fleet, case.clock
-    folders = folders_of(home / "runs", run.id)
+    home, folders = store.home, segments.of(store, run.id)
     untold = []
     try:
         raw = accounting.measured(folders)

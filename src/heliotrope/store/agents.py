@@ -96,8 +96,16 @@ def shut_out(tx: Transaction, site: str) -> bool:
     return tx.execute("UPDATE agent SET key = '' WHERE site = ? AND key <> ''", (site,)) > 0
 
 
-def heard(tx: Transaction, site: str, number: int, at_s: float) -> None:
-    heard_all(tx, [(site, number, at_s)])
+def advance(tx: Transaction, site: str, number: int, at_s: float) -> bool:
+    """False where a number as large was heard already, by whichever of several controllers."""
+    return (
+        tx.execute(
+            "UPDATE agent SET number = ?, heard_s = CASE WHEN heard_s < ? THEN ? ELSE heard_s END"
+            " WHERE site = ? AND number < ?",
+            (number, at_s, at_s, site, number),
+        )
+        > 0
+    )
 
 
 def heard_all(tx: Transaction, told: Iterable[tuple[str, int, float]]) -> None:
@@ -112,8 +120,8 @@ def heard_all(tx: Transaction, told: Iterable[tuple[str, int, float]]) -> None:
 def add_errand(tx: Transaction, name: str, site: str, task: str, wish: str) -> None:
     """One that is there already stays as it is."""
     tx.execute(
-        "INSERT INTO errand (name, site, task, wish) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        (name, site, task, wish),
+        "INSERT INTO errand (name, run, site, task, wish) VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        (name, name.rpartition("/")[0], site, task, wish),
     )
 
 
@@ -122,10 +130,15 @@ def errand(tx: Transaction, name: str) -> Errand | None:
     return _errand(row) if row else None
 
 
-def errands(tx: Transaction, site: str) -> tuple[Errand, ...]:
-    """What the site has to do, or may not know to be over."""
-    rows = tx.all(f"SELECT {_FIELDS} FROM errand WHERE site = ? AND over = 0 ORDER BY name", (site,))
-    return tuple(_errand(row) for row in rows)
+def errands(tx: Transaction, sites: Sequence[str]) -> dict[str, dict[str, Errand]]:
+    """By site and name: what each has to do, or may not know to be over."""
+    marks = ",".join("?" * len(sites))
+    rows = tx.all(f"SELECT {_FIELDS} FROM errand WHERE site IN ({marks}) AND over = 0 ORDER BY name", sites)
+    found: dict[str, dict[str, Errand]] = {site: {} for site in sites}
+    for row in rows:
+        one = _errand(row)
+        found[one.site][one.name] = one
+    return found
 
 
 def _errand(row: Row) -> Errand:
@@ -167,35 +180,3 @@ def hold(tx: Transaction, site: str, at_s: float) -> None:
 def take_back(tx: Transaction, name: str) -> bool:
     """True where no agent was told of it yet: then none will be."""
     return tx.execute("UPDATE errand SET over = 1 WHERE name = ? AND sent_s IS NULL", (name,)) > 0
-
-
-class Output(msgspec.Struct, frozen=True):
-    """An errand that its site knows of. `asked_s`: when somebody last wanted to see its output, 0 for never."""
-
-    name: str
-    site: str
-    asked_s: float
-
-
-def outputs_of(tx: Transaction, names: Sequence[str]) -> tuple[Output, ...]:
-    """Of the errands of these names, those that a site was told of."""
-    rows = tx.all(
-        "SELECT errand.name, errand.site, coalesce(asked_s, 0.0) FROM errand"
-        " LEFT JOIN log_asked ON log_asked.name = errand.name"
-        f" WHERE errand.name IN ({','.join('?' * len(names))}) AND sent_s IS NOT NULL ORDER BY errand.name",
-        names,
-    )
-    return tuple(Output(row[0], row[1], float(row[2])) for row in rows)
-
-
-def ask_output(tx: Transaction, output: Output, now_s: float) -> None:
-    tx.execute(
-        "INSERT INTO log_asked (name, site, asked_s) VALUES (?, ?, ?)"
-        " ON CONFLICT (name) DO UPDATE SET asked_s = excluded.asked_s",
-        (output.name, output.site, now_s),
-    )
-
-
-def outputs_asked(tx: Transaction, site: str, since_s: float) -> tuple[str, ...]:
-    rows = tx.all("SELECT name FROM log_asked WHERE site = ? AND asked_s >= ? ORDER BY name", (site, since_s))
-    return tuple(row[0] for row in rows)

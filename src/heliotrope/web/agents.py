@@ -4,44 +4,106 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from aiohttp import web
 
-from heliotrope.errors import BadSignature, InvalidInput, StaleRequest, StoreError
+from heliotrope.errors import BadSignature, HelioError, InvalidInput, StaleRequest, StoreError
 from heliotrope.run.agents import wire
-from heliotrope.run.agents.office import Office
+from heliotrope.run.agents.office import Office, Told
 
-Said = Callable[[bytes, web.Request], msgspec.Struct]
+MOST = 256  # syncs that are handled together
+JOIN_BYTES = 64 << 10
+PATIENCE_S = 30.0  # for a body to come in: a link that says nothing holds nothing for longer
 
 
 def add_routes(app: web.Application, office: Office) -> None:
-    app.router.add_post(wire.JOIN, _answer(lambda body, request: office.join(body, time.time(), request.remote or "")))
-    app.router.add_post(
-        wire.SYNC,
-        _answer(
-            lambda body, request: office.sync(
-                body, request.headers.get(wire.SIGNATURE, ""), time.time(), request.remote or ""
-            )
-        ),
-    )
+    counter = Counter(office)
+    app.router.add_post(wire.JOIN, counter.join)
+    app.router.add_post(wire.SYNC, counter.sync)
+    app.on_cleanup.append(counter.close)
 
 
-def _answer(say: Said) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+class Counter:
+    """Those who come while others are served are served together next: one thread's turn, one transaction."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="agents")
+        self._waiting: list[tuple[Told, asyncio.Future[bytes | HelioError]]] = []
+        self._serving: asyncio.Task[None] | None = None
+
+    async def join(self, request: web.Request) -> web.StreamResponse:
+        body = await _body(request, JOIN_BYTES)
         try:
-            said = await asyncio.to_thread(say, body, request)
-        except BadSignature as error:
+            joined = await asyncio.to_thread(self._office.join, body, time.time(), request.remote or "")
+        except HelioError as error:
+            return _refused(error)
+        except OSError as error:
+            return _refused(StoreError(str(error)))
+        return _said(msgspec.json.encode(joined))
+
+    async def sync(self, request: web.Request) -> web.StreamResponse:
+        told = Told(await _body(request, wire.MAX_BYTES), request.headers.get(wire.SIGNATURE, ""), request.remote or "")
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((told, answer))
+        if self._serving is None or self._serving.done():
+            self._serving = asyncio.create_task(self._serve())
+        try:
+            said = await answer
+        except OSError as error:
+            return _refused(StoreError(str(error)))
+        except HelioError as error:
+            return _refused(error)
+        return _refused(said) if isinstance(said, HelioError) else _said(said)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            some, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            told = [one for one, _ in some]
+            serving = loop.run_in_executor(self._thread, self._office.sync_all, told, time.time())
+            (served,) = await asyncio.gather(serving, return_exceptions=True)
+            for number, (_, waiting) in enumerate(some):
+                if waiting.done():
+                    continue  # who has gone meanwhile asks again
+                if isinstance(served, BaseException):
+                    waiting.set_exception(served)
+                else:
+                    waiting.set_result(served[number])
+
+    async def close(self, _: web.Application) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._office.store.close)
+        self._thread.shutdown()
+
+
+async def _body(request: web.Request, most: int) -> bytes:
+    if (request.content_length or 0) > most:
+        raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            body = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    if len(body) > most:
+        raise web.HTTPRequestEntityTooLarge(most, len(body))
+    return body
+
+
+def _said(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")
+
+
+def _refused(error: HelioError) -> web.Response:
+    match error:
+        case BadSignature():
             return web.Response(status=403, text=str(error))
-        except StaleRequest as error:
+        case StaleRequest():
             return web.Response(status=409, text=str(error), headers={wire.LAST: str(error.last)})
-        except InvalidInput as error:
+        case InvalidInput():
             return web.Response(status=400, text=str(error))
-        except (StoreError, OSError) as error:
+        case StoreError():
             # No room, or a store that does not answer: the agent goes on, and says it again.
             return web.Response(status=503, text=f"this house cannot take it now: {error}")
-        return web.Response(body=msgspec.json.encode(said), content_type="application/json")
-
-    return handle
+    raise error

@@ -193,5 +193,6 @@ class Server:
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()

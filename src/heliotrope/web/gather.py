@@ -12,7 +12,7 @@ from heliotrope.errors import InvalidInput, MeterError, ProofError
 from heliotrope.model import Measurement, Run
 from heliotrope.run import Clock, accounting, views
 from heliotrope.run.views import JobRow, RunView
-from heliotrope.run.working.folder import folders_of
+from heliotrope.run.working import segments
 from heliotrope.store import runs
 from heliotrope.units import S_PER_HOUR
 from heliotrope.web.chainwatch import ChainState
@@ -36,7 +36,7 @@ def view(house: House, name: str) -> RunView:
 def _so_far(house: House, run: Run) -> Measurement | None:
     """From the journal that its meter keeps, on the run's own clock; nothing where that cannot be read yet."""
     try:
-        raw = accounting.measured(folders_of(house.home / "runs", run.id))
+        raw = accounting.measured(segments.of(house.store, run.id))
     except (MeterError, InvalidInput):
         return None
     if raw is None:
@@ -48,15 +48,12 @@ def _so_far(house: House, run: Run) -> Measurement | None:
 
 def output(house: House, run: Run | None) -> str:
     """The end of what the command itself said."""
-    folders = folders_of(house.home / "runs", run.id) if run else []
-    path = folders[-1].out if folders else None
-    if path is None or not path.exists():
+    pieces = segments.of(house.store, run.id) if run else []
+    if not pieces or not pieces[-1].size:
         return ""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(size - TAIL_BYTES, 0))
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    return "\n".join(lines[1 if size > TAIL_BYTES else 0 :][-TAIL_LINES:])
+    start = max(pieces[-1].size - TAIL_BYTES, 0)
+    lines = pieces[-1].said(start, TAIL_BYTES).decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[1 if start else 0 :][-TAIL_LINES:])
 
 
 def jobs(house: House, *, limit: int) -> tuple[JobRow, ...]:

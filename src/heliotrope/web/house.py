@@ -66,7 +66,7 @@ class House:
         self.grid = self.controller.grid
         self.store = self.controller.store
         self.ledger = self.controller.ledger
-        self.office = Office(self.store, self.home, self.fleet, settings.agents)
+        self.office = Office(self.store, self.fleet, settings.agents)
         self.reception = Reception(self.controller, self.office.refusals)
         self.chain = ChainWatch(self.ledger, settings)
         self._curves: dict[tuple[str, int], Curve] = {}

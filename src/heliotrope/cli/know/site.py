@@ -45,7 +45,7 @@ def _office(context: Context, fleet: str | None) -> Office:
 
     settings = context.settings
     loaded = fleets.load(fleet or settings.fleet, zone=settings.zone)
-    return Office(Store.of(settings), settings.home_path, loaded, settings.agents)
+    return Office(Store.of(settings), loaded, settings.agents)
 
 
 @site.command()

@@ -6,41 +6,127 @@ import hashlib
 import secrets
 import threading
 import time
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from math import inf
 
 import msgspec
 
 from heliotrope import footprint
 from heliotrope.config import AgentSettings
-from heliotrope.errors import BadSignature, StaleRequest, UnknownName, nearest
+from heliotrope.errors import BadSignature, HelioError, StaleRequest, StoreError, UnknownName, nearest
 from heliotrope.fleet import Fleet
 from heliotrope.model import Device, Measurement
-from heliotrope.run.agents import tails, wire
+from heliotrope.run.agents import mirror, wire
 from heliotrope.run.agents.belief import CLOCK_S, impossible
-from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Wish
-from heliotrope.run.engines.protocol import Task
+from heliotrope.run.agents.wire import Join, Joined, Report, Sync, Tail, Wanted
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.people.refusals import Refusals
-from heliotrope.run.working.folder import Folder
-from heliotrope.store import Store, agents
+from heliotrope.run.working.logs import ASKED_FOR_S
+from heliotrope.store import Store, Transaction, agents, reports
 from heliotrope.store.agents import Agent
+from heliotrope.store.agents import Errand as Known
+from heliotrope.store.reports import Ending
 
 KEPT_S = 5.0  # being heard is noted in the store that often, and who may speak looked up: others look there too
 LIVES = 32  # processes of an agent that are remembered
 OVER = frozenset({Seen.EXITED, Seen.GONE})
 
 
+class Told(msgspec.Struct, frozen=True):
+    """A sync as it came in."""
+
+    body: bytes
+    signature: str
+    address: str = ""
+
+
+class _Heard(msgspec.Struct, frozen=True):
+    """One that is believed, and its place among those that came with it."""
+
+    place: int
+    said: Sync
+    agent: Agent
+
+
+class _Errand(msgspec.Struct, frozen=True):
+    """As wire.Errand; the task goes as the store has it, and is opened by the agent alone."""
+
+    name: str
+    wish: str
+    task: msgspec.Raw
+    held: bool
+
+
+class _Synced(msgspec.Struct, frozen=True):
+    """As wire.Synced."""
+
+    number: int
+    errands: tuple[_Errand, ...]
+    wanted: tuple[Wanted, ...]
+
+
+class _News(msgspec.Struct, frozen=True):
+    """What one sync changes of what the store knows of its site. An ending goes with what is over."""
+
+    heard: _Heard
+    known: dict[str, Known]
+    fresh: tuple[tuple[Report, Ending | None], ...]
+    tails: tuple[Tail, ...]
+
+    @property
+    def unsent(self) -> list[str]:
+        return [name for name, one in self.known.items() if one.sent_s is None]
+
+    @property
+    def worth_keeping(self) -> bool:
+        return bool(self.fresh or self.tails or self.unsent)
+
+    def keep(self, tx: Transaction, now_s: float) -> bool:
+        """False where another controller heard a later one: then none of it is kept."""
+        if not agents.advance(tx, self.heard.said.site, self.heard.said.number, now_s):
+            return False
+        agents.sent(tx, self.unsent, now_s)
+        for report, ending in self.fresh:
+            there, over = report.seen is not Seen.ABSENT, ending is not None
+            agents.report(tx, report.name, report.seen.value, report.why, now_s, there=there, over=over)
+            if ending is not None:
+                reports.end(tx, report.name, ending)
+        for tail in self.tails:
+            mirror.lay(tx, tail, now_s)
+        return True
+
+    def errands(self) -> tuple[_Errand, ...]:
+        over = {report.name for report, ending in self.fresh if ending is not None}
+        there = {report.name for report, _ in self.fresh if report.seen is not Seen.ABSENT}
+        return tuple(
+            _Errand(one.name, one.wish, msgspec.Raw(one.task.encode()), one.held_s is not None or one.name in there)
+            for one in self.known.values()
+            if one.name not in over
+        )
+
+
+_UNHEARD = StoreError("this was not heard")
+
+
+def _no_site_twice(heard: list[_Heard]) -> Iterator[list[_Heard]]:
+    """What a site's first word changed is known before its second is taken."""
+    while heard:
+        first = {one.said.site: one for one in reversed(heard)}
+        yield list(first.values())
+        heard = [one for one in heard if first[one.said.site] is not one]
+
+
 class Office:
     """One home's. Calls may come from any thread."""
 
-    def __init__(self, store: Store, home: Path, fleet: Fleet, settings: AgentSettings) -> None:
+    def __init__(self, store: Store, fleet: Fleet, settings: AgentSettings) -> None:
         self.store = store
         self.refusals = Refusals(store)
-        self.runs = home / "runs"
         self.fleet = fleet
         self.settings = settings
         self._lock = threading.Lock()
-        self._agents: dict[str, tuple[Agent, float]] = {}
+        self._agents: dict[str, Agent] = {}
+        self._read_s = -inf
         self._heard: dict[str, tuple[int, float]] = {}
         self._lives: dict[str, list[str]] = {}
         self._kept_s = 0.0
@@ -81,67 +167,97 @@ class Office:
                 raise UnknownName(f"no agent speaks for {site}", hint=f"helio site token {site} lets one in")
         self._drop(site)
 
-    def sync(self, body: bytes, signature: str, now_s: float, address: str = "") -> Synced:
-        """Refuses what the site did not sign, and what it signed before something that was taken already."""
-        told = wire.decoded(body, Sync)
-        agent = self._signed(told, body, signature, now_s, address)
-        with self._lock:
-            last = max(agent.number, self._heard.get(told.site, (0, 0.0))[0])
-            if told.number <= last:
-                raise StaleRequest(f"number {told.number} was used already", last=last)
-            self._heard[told.site] = (told.number, now_s)
-        self._one_life(told, address)
-        with self.store.read() as tx:
-            known = {one.name: one for one in agents.errands(tx, told.site)}
-            wanted = tails.wanted(tx, self.runs, told.site, now_s)
-        fresh = [
-            r for r in told.reports if r.name in known and (r.seen, r.why) != (known[r.name].seen, known[r.name].why)
-        ]
-        unsent = [name for name, one in known.items() if one.sent_s is None]
-        tails.lay(self.runs, told.tails, frozenset(one.name for one in wanted), now_s)
-        for report in fresh:
-            sent_s = known[report.name].sent_s
-            if report.seen in OVER:
-                self._take(report, agent, told.at_s, now_s, now_s if sent_s is None else sent_s)
-        if fresh or unsent:
-            with self.store.write() as tx:
-                agents.heard(tx, told.site, told.number, now_s)
-                agents.sent(tx, unsent, now_s)
-                for report in fresh:
-                    agents.report(
-                        tx,
-                        report.name,
-                        report.seen.value,
-                        report.why,
-                        now_s,
-                        there=report.seen is not Seen.ABSENT,
-                        over=report.seen in OVER,
-                    )
-        self._note_heard(now_s)
-        over = {report.name for report in fresh if report.seen in OVER}
-        there = {report.name for report in fresh if report.seen is not Seen.ABSENT}
-        return Synced(
-            told.number,
-            tuple(
-                Errand(
-                    one.name,
-                    Wish(one.wish),
-                    msgspec.json.decode(one.task, type=Task),
-                    held=one.held_s is not None or one.name in there,
-                )
-                for one in known.values()
-                if one.name not in over
-            ),
-            wanted,
-        )
+    def sync_all(self, told: Sequence[Told], now_s: float) -> list[bytes | HelioError]:
+        """Each is answered or refused by itself; the store is read once for all of them, and written once at most.
 
-    def _signed(self, told: Sync, body: bytes, signature: str, now_s: float, address: str) -> Agent:
+        Whatever is to be kept of them is durable when this returns.
+        """
+        answers: list[bytes | HelioError] = [_UNHEARD] * len(told)
+        heard = []
+        for place, one in enumerate(told):
+            try:
+                heard.append(_Heard(place, *self._heard_from(one, now_s)))
+            except HelioError as error:
+                answers[place] = error
+        for once in _no_site_twice(heard):
+            try:
+                said = self._take(once, now_s)
+            except StoreError as error:
+                said = dict.fromkeys((one.place for one in once), error)
+            for place, answer in said.items():
+                answers[place] = answer if isinstance(answer, HelioError) else msgspec.json.encode(answer)
+        self._note_heard(now_s)
+        return answers
+
+    def _heard_from(self, told: Told, now_s: float) -> tuple[Sync, Agent]:
+        """Refuses what the site did not sign, and what it signed before something that was taken already."""
+        said = wire.decoded(told.body, Sync)
+        agent = self._signed(said, told, now_s)
+        with self._lock:
+            last = max(agent.number, self._heard.get(said.site, (0, 0.0))[0])
+            if said.number <= last:
+                raise StaleRequest(f"number {said.number} was used already", last=last)
+            self._heard[said.site] = (said.number, now_s)
+        self._one_life(said, told.address)
+        return said, agent
+
+    def _take(self, heard: Sequence[_Heard], now_s: float) -> dict[int, _Synced | HelioError]:
+        """By their places. What each reports becomes true in the one transaction; then they are told what is theirs."""
+        sites = [one.said.site for one in heard]
+        with self.store.read() as tx:
+            known = agents.errands(tx, sites)
+            wanted: dict[str, list[Wanted]] = {}
+            for site, name, after in reports.outputs_asked(tx, sites, now_s - ASKED_FOR_S):
+                wanted.setdefault(site, []).append(Wanted(name, after))
+        news = [self._news(one, known[one.said.site], wanted.get(one.said.site, ()), now_s) for one in heard]
+        overtaken = set()
+        if any(one.worth_keeping for one in news):
+            with self.store.write() as tx:
+                for one in news:
+                    if one.worth_keeping and not one.keep(tx, now_s):
+                        overtaken.add(one.heard.place)
+        answers: dict[int, _Synced | HelioError] = {}
+        for one in news:
+            said = one.heard.said
+            answers[one.heard.place] = (
+                StaleRequest(f"number {said.number} was used already", last=said.number)
+                if one.heard.place in overtaken
+                else _Synced(said.number, one.errands(), tuple(wanted.get(said.site, ())))
+            )
+        return answers
+
+    def _news(self, heard: _Heard, known: dict[str, Known], wanted: Sequence[Wanted], now_s: float) -> _News:
+        fresh = []
+        for report in heard.said.reports:
+            before = known.get(report.name)
+            if before is None or (report.seen, report.why) == (before.seen, before.why):
+                continue
+            sent_s = now_s if before.sent_s is None else before.sent_s
+            over = report.seen in OVER
+            fresh.append((report, self._ending(report, heard, now_s, sent_s) if over else None))
+        asked = {one.name for one in wanted}
+        return _News(heard, known, tuple(fresh), tuple(tail for tail in heard.said.tails if tail.name in asked))
+
+    def _ending(self, report: Report, heard: _Heard, now_s: float, sent_s: float) -> Ending:
+        """As far as it is believed."""
+        exit_ = report.exit if report.seen is Seen.EXITED else None
+        ended = msgspec.json.encode(exit_).decode() if exit_ else None
+        if report.measurement is None:
+            return Ending(ended)
+        why = impossible(report.measurement, heard.agent.devices, now_s - sent_s)
+        if why:
+            self.refusals.note("report a reading", why, who=heard.agent.site, about=report.name)
+            return Ending(ended, refused=f"{heard.agent.site}: {why}")
+        measured = _on_our_clock(report.measurement, now_s - heard.said.at_s, heard.agent.site)
+        return Ending(ended, msgspec.json.encode(measured).decode())
+
+    def _signed(self, said: Sync, told: Told, now_s: float) -> Agent:
         """The agent whose key signed it; anybody else is turned away, and that is noted."""
         try:
-            agent = self._agent(told.site, now_s)
-            wire.check(agent.key, body, signature)
+            agent = self._agent(said.site, now_s)
+            wire.check(agent.key, told.body, told.signature)
         except BadSignature as error:
-            self.refusals.note("speak for a site", error.what, address=address, about=told.site)
+            self.refusals.note("speak for a site", error.what, address=told.address, about=said.site)
             raise
         return agent
 
@@ -169,33 +285,22 @@ class Office:
             self._heard.pop(site, None)
             self._lives.pop(site, None)
 
-    def _take(self, report: Report, agent: Agent, said_s: float, now_s: float, sent_s: float) -> None:
-        """What it measured, then how it ended: whoever sees the end finds the measurement."""
-        folder = Folder(self.runs / report.name)
-        if folder.exit is not None or (report.exit is None and report.seen is Seen.EXITED):
-            return
-        folder.path.mkdir(parents=True, exist_ok=True)
-        if report.measurement is not None:
-            why = impossible(report.measurement, agent.devices, now_s - sent_s)
-            if why:
-                folder.write("refused", f"{agent.site}: {why}")
-                self.refusals.note("report a reading", why, who=agent.site, about=report.name)
-            else:
-                folder.write("measurement", _on_our_clock(report.measurement, now_s - said_s, agent.site))
-        if report.exit is not None and report.seen is Seen.EXITED:
-            folder.write("exit", report.exit)
-
     def _agent(self, site: str, now_s: float) -> Agent:
-        """As it was a moment ago: another process may have shut it out since."""
+        """As all were a moment ago: another process may have shut it out since."""
         with self._lock:
-            found, read_s = self._agents.get(site, (None, 0.0))
-        if found is None or not 0 <= now_s - read_s <= KEPT_S:
+            if not 0 <= now_s - self._read_s <= KEPT_S:
+                with self.store.read() as tx:
+                    self._agents = agents.agents(tx)
+                self._read_s = now_s
+            found = self._agents.get(site)
+        if found is None:
             with self.store.read() as tx:
                 found = agents.agent(tx, site)
-            if found is None or not found.key:
-                raise BadSignature(f"no agent of {site} was let in", hint=f"helio site token {site}")
-            with self._lock:
-                self._agents[site] = (found, now_s)
+            if found is not None:
+                with self._lock:
+                    self._agents[site] = found
+        if found is None or not found.key:
+            raise BadSignature(f"no agent of {site} was let in", hint=f"helio site token {site}")
         return found
 
     def _note_heard(self, now_s: float) -> None:

@@ -1,20 +1,17 @@
-"""Output that somebody asked to see: cut from its end at the site, laid beside the run's other files here."""
+"""Output that somebody asked to see, cut from its end at the site."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from heliotrope.errors import InvalidInput
 from heliotrope.run.agents.wire import Tail, Wanted
 from heliotrope.run.working.folder import Folder
-from heliotrope.run.working.logs import ASKED_FOR_S, CHUNK_BYTES, Mirrored
-from heliotrope.store import Transaction, agents
+from heliotrope.run.working.logs import CHUNK_BYTES
 
 BEHIND_BYTES = 1 << 20  # what lies further back than that is left out, and said to be
-KEPT_BYTES = 32 << 20  # of one attempt, here
-NOTED_S = 2.0  # that a site had nothing new is written down that often
 
 
 def folder_at(runs: Path, name: str) -> Folder:
@@ -23,9 +20,6 @@ def folder_at(runs: Path, name: str) -> Folder:
     if not (run and slot) or "/" in slot or {run, slot} & {".", ".."} or "\0" in name:
         raise InvalidInput("not an errand's name", field="name", found=name, allowed="RUN/SLOT")
     return Folder(runs / run / slot)
-
-
-# At the site
 
 
 def cut(runs: Path, wanted: Iterable[Wanted]) -> tuple[Tail, ...]:
@@ -41,43 +35,3 @@ def _cut(folder: Folder, wanted: Wanted) -> Tail:
         file.seek(start)
         said = file.read(CHUNK_BYTES)
     return Tail(wanted.name, start, max(size, start + len(said)), said)
-
-
-# At the office
-
-
-def wanted(tx: Transaction, runs: Path, site: str, now_s: float) -> tuple[Wanted, ...]:
-    names = agents.outputs_asked(tx, site, now_s - ASKED_FOR_S)
-    return tuple(Wanted(name, mirrored.next if (mirrored := _mirrored(runs, name)) else 0) for name in names)
-
-
-def lay(runs: Path, tails: Sequence[Tail], asked: frozenset[str], now_s: float) -> None:
-    """What nobody asked for is not kept; what comes twice or late changes nothing."""
-    for tail in tails:
-        if tail.name in asked:
-            _lay(folder_at(runs, tail.name), tail, now_s)
-
-
-def _lay(folder: Folder, tail: Tail, now_s: float) -> None:
-    folder.path.mkdir(parents=True, exist_ok=True)
-    before = folder.read("tail", Mirrored) or Mirrored(0, 0, 0, 0.0)
-    fresh = tail.said[:CHUNK_BYTES][max(0, before.next - tail.start) :]
-    if not fresh:
-        if tail.size > before.size or now_s - before.at_s >= NOTED_S:
-            folder.write("tail", Mirrored(before.next, max(tail.size, before.next), before.kept, now_s))
-        return
-    start = max(tail.start, before.next)
-    gap = start - before.next
-    text = (f"\n[{gap} bytes left out]\n".encode() if gap else b"") + fresh
-    if before.kept + len(text) > KEPT_BYTES:
-        text = b""
-    with folder.out.open("ab") as file:
-        # Whatever a crash left behind what was noted was not noted.
-        file.truncate(before.kept)
-        file.write(text)
-    after = start + len(fresh)
-    folder.write("tail", Mirrored(after, max(tail.size, after), before.kept + len(text), now_s))
-
-
-def _mirrored(runs: Path, name: str) -> Mirrored | None:
-    return folder_at(runs, name).read("tail", Mirrored)

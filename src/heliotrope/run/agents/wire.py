@@ -5,7 +5,8 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
@@ -15,20 +16,28 @@ from heliotrope.run.engines.protocol import Task
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.working.folder import Exit
 
+if TYPE_CHECKING:
+    from nacl.signing import VerifyKey
+
 T = TypeVar("T")
-JOIN, SYNC = "/agent/v1/join", "/agent/v1/sync"
+JOIN, SYNC, STATE = "/agent/v1/join", "/agent/v1/sync", "/agent/v1/state"
 SIGNATURE, LAST = "Helio-Signature", "Helio-Last"
 _DOMAIN = b"heliotrope agent v1\n"  # keeps a signature from meaning anything elsewhere
 MAX_BYTES = 64 << 20
 
 
 class Wish(StrEnum):
-    """How the office wants one to be. Said at every sync until it is so."""
+    """How the office wants one to be. Said at every sync until it is so.
+
+    `send`: what the attempt saved is to be laid down at the house. `drop`: it is needed at the site no more.
+    """
 
     RUN = "run"
     PAUSE = "pause"
     SAVE = "save"
     KILL = "kill"
+    SEND = "send"
+    DROP = "drop"
 
 
 class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,7 +86,7 @@ class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`number` only grows. `at_s`: what the agent's clock says. `life`: drawn anew by each process."""
 
     site: str
-    number: Annotated[int, msgspec.Meta(ge=1)]
+    number: Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
     at_s: float
     reports: tuple[Report, ...] = ()
     tails: tuple[Tail, ...] = ()
@@ -104,6 +113,43 @@ class Synced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wanted: tuple[Wanted, ...] = ()
 
 
+class Act(StrEnum):
+    """`offer` a manifest, `put` a piece of it, `get` a manifest or a piece, say how one `came`."""
+
+    OFFER = "offer"
+    PUT = "put"
+    GET = "get"
+    CAME = "came"
+
+
+class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line about a state; after it come the bytes that `digest` names, or what is asked for comes back.
+
+    The signature is over the line alone: whatever else is sent has its digest in it. `number` only grows.
+    """
+
+    site: str
+    number: Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
+    errand: str
+    act: Act
+    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Missing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Pieces that the house has not. None: it has the whole state."""
+
+    names: tuple[str, ...]
+
+
+class Came(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a state came to its site: `sent_bytes` were missing; by the agent's clock, of which `at_s` is now."""
+
+    sent_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    began_s: float
+    ended_s: float | None
+    at_s: float
+
+
 def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
@@ -119,14 +165,20 @@ def signed(seed: bytes, body: bytes) -> str:
 
 def check(key: str, body: bytes, signature: str) -> None:
     from nacl.exceptions import BadSignatureError
-    from nacl.signing import VerifyKey
 
     try:
-        VerifyKey(b64decode(key, validate=True)).verify(_DOMAIN + body, b64decode(signature, validate=True))
+        _opened(key).verify(_DOMAIN + body, b64decode(signature, validate=True))
     except (BadSignatureError, NotBase64, ValueError) as error:
         raise BadSignature(
             "this was not signed by its site", hint="helio site token NAME lets an agent in anew"
         ) from error
+
+
+@lru_cache(maxsize=4096)
+def _opened(key: str) -> VerifyKey:
+    from nacl.signing import VerifyKey
+
+    return VerifyKey(b64decode(key, validate=True))
 
 
 def check_key(key: str) -> None:

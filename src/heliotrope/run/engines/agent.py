@@ -13,8 +13,8 @@ from heliotrope.run.agents.wire import Wish
 from heliotrope.run.engines.protocol import Capabilities, Task
 from heliotrope.run.engines.settings import Options, settings
 from heliotrope.run.lifecycle import Seen, Sight
-from heliotrope.run.working.folder import Folder
-from heliotrope.store import Store, agents
+from heliotrope.run.working.folder import Exit
+from heliotrope.store import Store, agents, reports
 from heliotrope.store.agents import Agent, Errand
 
 MARGIN_S = 60.0  # over the lease: what an agent that is cut off takes to end what it runs
@@ -43,7 +43,10 @@ class Silence:
 
 
 class AgentEngine:
-    """A handle is the attempt's folder in HOME/runs; both ends call it by its path in there."""
+    """A handle is a path in HOME/runs, of which both ends know the last two parts: RUN/NUMBER.
+
+    HOME says which store to ask; all that is known of it lies there, so any home that shares the store will do.
+    """
 
     name = "agent"
     capabilities = Capabilities(suspend=True, checkpoint=True, measures=True, queues=True)
@@ -53,17 +56,15 @@ class AgentEngine:
         self.silence = Silence()
 
     def launch(self, task: Task) -> None:
-        Path(task.handle).mkdir(parents=True, exist_ok=True)
         with _store(task.handle).write() as tx:
             agents.add_errand(tx, _name(task.handle), task.site, msgspec.json.encode(task).decode(), Wish.RUN)
 
     def observe(self, handle: str) -> Sight:
-        ended = Folder(Path(handle)).exit
-        if ended is not None:
-            return Sight(Seen.EXITED, ended.code, ended.why)
-        errand, agent = self._found(handle)
+        errand, agent, ended = self._found(handle)
         if errand is None:
             return Sight(Seen.ABSENT)
+        if ended is not None:
+            return Sight(Seen.EXITED, ended.code, ended.why)
         if errand.sent_s is None:
             if errand.over:
                 return Sight(Seen.EXITED, -15)
@@ -90,14 +91,31 @@ class AgentEngine:
 
     def reap(self, handle: str) -> None:
         """Another attempt may begin when its agent said that it is gone, or has been cut off for so long that it is."""
-        errand, agent = self._found(handle)
-        if errand is None or errand.over or Folder(Path(handle)).exit is not None:
+        errand, agent, _ = self._found(handle)
+        if errand is None or errand.over:
             return
         self._wish(handle, Wish.KILL)
         if not (self._is_lost(agent) or self._is_missed(errand, agent)):
             raise EngineError(
                 f"{errand.site} still has {errand.name}", hint="another attempt waits until it has ended it"
             )
+
+    def ask(self, task: Task, wish: Wish) -> None:
+        """What is no run: a state that its agent is to send here, or to drop. Asked again, it is the same."""
+        errand, _, _ = self._found(task.handle)
+        if errand is None:
+            with _store(task.handle).write() as tx:
+                agents.add_errand(tx, _name(task.handle), task.site, msgspec.json.encode(task).decode(), wish)
+
+    def is_answered(self, handle: str) -> bool:
+        """Of what was asked: nothing more comes of it. One that is away for so long does not answer when it is back."""
+        errand, agent, _ = self._found(handle)
+        if errand is None or errand.over:
+            return errand is not None
+        if not self._is_lost(agent):
+            return False
+        self.kill(handle)
+        return True
 
     def _is_lost(self, agent: Agent | None) -> bool:
         """Not heard for a lease and a bit: by then it has ended whatever it ran."""
@@ -115,20 +133,28 @@ class AgentEngine:
             return agents.take_back(tx, _name(handle))
 
     def _wish(self, handle: str, wish: Wish) -> None:
-        errand, _ = self._found(handle)
+        errand, _, _ = self._found(handle)
         if errand is not None and not errand.over and errand.wish != wish:
             with _store(handle).write() as tx:
                 agents.wish(tx, errand.name, wish)
 
-    def _found(self, handle: str) -> tuple[Errand | None, Agent | None]:
+    def _found(self, handle: str) -> tuple[Errand | None, Agent | None, Exit | None]:
         with _store(handle).read() as tx:
             errand = agents.errand(tx, _name(handle))
-            return errand, agents.agent(tx, errand.site) if errand else None
+            if errand is None:
+                return None, None, None
+            ended = reports.ended(tx, errand.name) if errand.over else None
+            return errand, agents.agent(tx, errand.site), msgspec.json.decode(ended, type=Exit) if ended else None
 
 
 def _name(handle: str) -> str:
-    """RUN/SLOT."""
+    """RUN/NUMBER."""
     return "/".join(Path(handle).parts[-2:])
+
+
+def at_home(handle: str, home: Path) -> str:
+    """As a controller that shares the store calls it."""
+    return str(home / "runs" / _name(handle))
 
 
 def _store(handle: str) -> Store:

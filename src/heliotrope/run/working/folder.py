@@ -87,6 +87,27 @@ class Folder:
     def measurement(self) -> Measurement | None:
         return self.read("measurement", Measurement)
 
+    @property
+    def refused(self) -> str:
+        """Why its readings are not believed; those of our own are."""
+        return ""
+
+    @property
+    def width(self) -> int:
+        order = self.order
+        return int(order.environment.get("HELIO_WIDTH", 1)) if order else 1
+
+    @property
+    def size(self) -> int:
+        """Bytes that it said."""
+        return self.out.stat().st_size if self.out.exists() else 0
+
+    def said(self, start: int, most: int) -> bytes:
+        """From byte `start` on."""
+        with self.out.open("rb") as file:
+            file.seek(start)
+            return file.read(most)
+
     def try_lock(self, name: str = "lock") -> int | None:
         """A file descriptor that holds the attempt, or None where its shepherd (or its launcher) does."""
         fd = os.open(self.path / name, os.O_RDWR | os.O_CREAT, 0o600)

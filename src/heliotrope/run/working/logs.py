@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from heliotrope.errors import UnknownName
-from heliotrope.run.working.folder import Folder, folders_of
-from heliotrope.store import Store, agents, runs
+from heliotrope.run.working import segments
+from heliotrope.run.working.folder import Folder
+from heliotrope.run.working.segments import Elsewhere
+from heliotrope.store import Store, reports, runs
+from heliotrope.store.reports import Segment
 
 CHUNK_BYTES = 256 * 1024
 LAST_BYTES = 64 * 1024
 LOOK_S = 0.25  # of the wall, between two looks at output that may grow
 ASK_AGAIN_S = 10.0
 ASKED_FOR_S = 30.0  # an agent sends what was asked for within that
-
-
-class Mirrored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`tail.json` beside output that an agent sent. `next`: where at the site it goes on. `kept`: bytes of it here.
-
-    `at_s`: when the agent said so, by our clock; `size`: what there was at the site then.
-    """
-
-    next: int
-    size: int
-    kept: int
-    at_s: float
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -60,14 +51,14 @@ def read(store: Store, name: str, after: int | None = None) -> Said:
         run = runs.run(tx, name) or next(reversed(runs.attempts(tx, name)), None)
         if run is None:
             raise UnknownName(f"no job or run is called {name}", hint="helio jobs lists them")
-        elsewhere = agents.outputs_of(tx, [f"{run.id}/{slot}" for slot in range(run.slot + 1)])
+    pieces = segments.of(store, run.id)
+    elsewhere = [one.told for one in pieces if isinstance(one, Elsewhere) and one.told.sent_s is not None]
     _ask(store, elsewhere, now_s)
-    folders = folders_of(store.home / "runs", run.id)
-    size = sum(_size(folder) for folder in folders)
+    size = sum(piece.size for piece in pieces)
     start = max(0, size - LAST_BYTES) if after is None else min(max(after, 0), size)
-    raw = _bytes(folders, start)
+    raw = _bytes(pieces, start)
     text, used = _whole(raw, ends=run.state.ended and start + len(raw) == size)
-    told_s, complete = _told(store, elsewhere)
+    told_s, complete = _told(elsewhere)
     return Said(
         run=run.id,
         state=run.state.value,
@@ -82,36 +73,29 @@ def read(store: Store, name: str, after: int | None = None) -> Said:
     )
 
 
-def _ask(store: Store, elsewhere: tuple[agents.Output, ...], now_s: float) -> None:
+def _ask(store: Store, elsewhere: Sequence[Segment], now_s: float) -> None:
     unasked = [one for one in elsewhere if one.asked_s < now_s - ASK_AGAIN_S]
     if unasked:
         with store.write() as tx:
             for one in unasked:
-                agents.ask_output(tx, one, now_s)
+                reports.ask_output(tx, one, now_s)
 
 
-def _told(store: Store, elsewhere: tuple[agents.Output, ...]) -> tuple[float | None, bool]:
+def _told(elsewhere: Sequence[Segment]) -> tuple[float | None, bool]:
     """When the site last told of all of it, and whether that was everything it had."""
-    found = [Folder(store.home / "runs" / one.name).read("tail", Mirrored) for one in elsewhere]
-    told = [one for one in found if one is not None]
-    if len(told) < len(found):
+    told = [one.output for one in elsewhere if one.output is not None]
+    if len(told) < len(elsewhere):
         return None, False
     return min((one.at_s for one in told), default=None), all(one.next == one.size for one in told)
 
 
-def _size(folder: Folder) -> int:
-    return folder.out.stat().st_size if folder.out.exists() else 0
-
-
-def _bytes(folders: list[Folder], start: int) -> bytes:
+def _bytes(pieces: Sequence[Folder], start: int) -> bytes:
     """A chunk of them as if they were one file."""
     raw = b""
-    for folder in folders:
-        size = _size(folder)
+    for piece in pieces:
+        size = piece.size
         if start < size and len(raw) < CHUNK_BYTES:
-            with folder.out.open("rb") as file:
-                file.seek(start)
-                raw += file.read(min(size - start, CHUNK_BYTES - len(raw)))
+            raw += piece.said(start, min(size - start, CHUNK_BYTES - len(raw)))
         start = max(0, start - size)
     return raw
 
