@@ -71,10 +71,14 @@ class ClaimSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Agents of sites elsewhere: how often they ask, and after how long cut off they have ended what they run."""
+    """Agents of sites elsewhere: how often they ask, and after how long cut off they have ended what they run.
+
+    `state_bytes`: what one work may have saved, to be carried by way of this house.
+    """
 
     sync_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     lease_s: Annotated[float, msgspec.Meta(gt=0)] = 3600.0
+    state_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1 << 38
 
 
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

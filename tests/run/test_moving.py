@@ -31,7 +31,7 @@ from heliotrope.plan import Progress
 from heliotrope.prove import verify_receipt
 from heliotrope.run import Controller
 from heliotrope.run.views import jobs, run_view
-from heliotrope.run.working.moving import Mover, carriable, note_of, state_folder
+from heliotrope.run.working.moving import Journey, Mover, carriable, note_of, state_folder
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
 
@@ -78,6 +78,9 @@ def training(name="w", *, step_s=0.02, **more):
         flexibility=MOVES,
         **more,
     )
+
+
+JOURNEY = Journey("w-2", "w-1", training(), NORTH, SOUTH, "north")
 
 
 def planned(controller, name, *slots):
@@ -192,11 +195,10 @@ def test_a_controller_that_dies_on_the_way_goes_on_and_counts_nothing_twice(home
     folder = state_folder(home, "north", "w")
     folder.mkdir(parents=True)
     (folder / "weights").write_bytes(os.urandom(3 << 20))
-    work = training()
     (home / "runs" / "w-2").mkdir(parents=True)
     first = Mover(home)
-    assert not first.arrived("w-2", "w", NORTH, SOUTH)
-    first.carry("w-2", work, NORTH, SOUTH)
+    assert not first.arrived(JOURNEY)
+    first.carry(JOURNEY)
     first.close()
     second = Mover(home)
     _insist(second)
@@ -214,14 +216,14 @@ def test_a_way_that_breaks_is_told_and_tried_again_later(home, monkeypatch):
     with pytest.raises(EngineError, match="cannot come from north to south") as told:
         _insist(mover)
     assert "leads out" in told.value.cause
-    mover.carry("w-2", training(), NORTH, SOUTH)
-    assert not mover.arrived("w-2", "w", NORTH, SOUTH), "it waits a moment before it tries again"
+    mover.carry(JOURNEY)
+    assert not mover.arrived(JOURNEY), "it waits a moment before it tries again"
     mover.close()
 
 
 def _insist(mover):
-    while not mover.arrived("w-2", "w", NORTH, SOUTH):
-        mover.carry("w-2", training(), NORTH, SOUTH)
+    while not mover.arrived(JOURNEY):
+        mover.carry(JOURNEY)
         time.sleep(0.01)
 
 
@@ -230,21 +232,21 @@ def test_data_that_may_not_leave_goes_nowhere(home):
     abroad = msgspec.structs.replace(SOUTH, name="abroad", jurisdiction="US", country="US")
     mover = Mover(home)
     with pytest.raises(Infeasible, match="may not go to abroad") as told:
-        mover.carry("w-2", bound, NORTH, abroad)
+        mover.carry(msgspec.structs.replace(JOURNEY, workload=bound, target=abroad))
     assert "US law" in told.value.cause
     assert not (home / "runs").exists()
     mover.close()
 
 
-def test_what_an_agent_saved_stays_with_it(controller, home):
-    """Its state is on a disk that nobody here sees: no plan counts on a move."""
+def test_by_way_of_a_house_that_may_not_have_it_nothing_moves(controller):
+    """States of sites with agents meet at the house, so its law counts, too."""
     far = msgspec.structs.replace(SOUTH, name="far", engine="agent")
     fleet = Fleet((NORTH, SOUTH, far), home="north")
-    assert not carriable(fleet)
-    assert carriable(controller.fleet)
-    assert Mover(home).arrived("w-2", "w", far, NORTH)
-    asked = training(sites=("north", "far"))
-    plan, _ = controller.plan(asked, time.time(), fleet, ready=Progress(3600.0, "far"))
+    bound = training(sites=("north", "far"), data=(DataNeed("patients", jurisdictions=("ES",)),))
+    assert carriable(training(), fleet)
+    assert not carriable(bound, fleet)
+    assert carriable(bound, Fleet((NORTH, SOUTH), home="north")), "it goes straight there"
+    plan, _ = controller.plan(bound, time.time(), fleet, ready=Progress(3600.0, "far"))
     assert {slot.site for slot in plan.slots} == {"far"}
 
 

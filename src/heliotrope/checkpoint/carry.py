@@ -32,11 +32,11 @@ class Lack(msgspec.Struct, frozen=True):
 
     @property
     def missing_bytes(self) -> int:
-        return self.manifest.bytes_of(list(self.names))
+        return self.manifest.bytes_of(self.names)
 
     @property
     def whole_bytes(self) -> int:
-        return sum(self.manifest.sizes[name] for entry in self.manifest.entries for name in entry.pieces)
+        return self.manifest.whole_bytes
 
 
 def push(folder: Path, depot: Depot) -> str:

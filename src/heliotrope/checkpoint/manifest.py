@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -35,7 +35,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def digest(self) -> str:
         return name_of(self.encoded())
 
-    def bytes_of(self, names: Iterator[str] | list[str]) -> int:
+    @property
+    def whole_bytes(self) -> int:
+        """Of the folder, where a piece may lie more than once."""
+        return sum(self.sizes[name] for entry in self.entries for name in entry.pieces)
+
+    def bytes_of(self, names: Iterable[str]) -> int:
         return sum(self.sizes[name] for name in names)
 
 
@@ -88,17 +93,26 @@ def decoded(data: bytes) -> Manifest:
         found = msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput("not a manifest of a folder", cause=str(error)) from error
+    if strange := next((name for name in found.sizes if not _is_digest(name)), None):
+        raise InvalidInput("a manifest of pieces that bear other names", field="sizes", found=strange)
     for entry in found.entries:
         targets = (entry.path, str(PurePosixPath(entry.path).parent / entry.link)) if entry.link else (entry.path,)
         if any(_leaves(target) for target in targets):
             raise InvalidInput("a manifest that points outside its folder", field="path", found=entry.path)
         if missing := [name for name in entry.pieces if name not in found.sizes]:
             raise InvalidInput("a manifest that does not know its pieces", field=entry.path, found=missing[0])
+    if unused := set(found.sizes).difference(*(entry.pieces for entry in found.entries)):
+        raise InvalidInput("a manifest of pieces that are of no file", field="sizes", found=min(unused))
     paths = {entry.path for entry in found.entries}
     through = [p for p in paths if any(str(parent) in paths for parent in PurePosixPath(p).parents)]
     if len(paths) < len(found.entries) or through:
         raise InvalidInput("a manifest that says two things of one path", field="path", found=(through or [""])[0])
     return found
+
+
+def _is_digest(name: str) -> bool:
+    """A piece's name becomes a file's."""
+    return len(name) == 64 and not name.strip("0123456789abcdef")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -92,16 +92,21 @@ def with_transfer(raw: Measurement | None, name: str, way: Carry, fleet: Fleet) 
 def told(way: Carry, fleet: Fleet) -> str:
     energy_j, trust = _in_the_network(way, fleet)
     took_s = (way.ended_s or way.began_s) - way.began_s
+    by = f" by way of {way.via}, where {show_bytes(way.up_bytes)} were missing," if way.via else ""
     return (
-        f"{show_bytes(way.sent_bytes)} of {show_bytes(way.whole_bytes)} came from {way.origin} to {way.target} in "
+        f"{show_bytes(way.sent_bytes)} of {show_bytes(way.whole_bytes)} came from {way.origin} to {way.target}{by} in "
         f"{show_duration(took_s)}: {show_energy(energy_j)} in the network, {trust}"
     )
 
 
 def _in_the_network(way: Carry, fleet: Fleet) -> tuple[float, Provenance]:
-    link = fleet.link(way.origin, way.target)
-    energy_j = way.sent_bytes * 8 * (link or Link(way.target, 0.0)).power_w_per_bps
-    return energy_j, Provenance.MODELLED if link else Provenance.ASSUMED
+    """Over each link on the way; one that the fleet file does not describe is assumed to be as most are."""
+    legs = [(way.origin, way.target, way.sent_bytes)]
+    if way.via:
+        legs = [(way.origin, way.via, way.up_bytes), (way.via, way.target, way.sent_bytes)]
+    links = [(fleet.link(here, there), sent_bytes) for here, there, sent_bytes in legs]
+    energy_j = sum(sent_bytes * 8 * (link or Link("", 0.0)).power_w_per_bps for link, sent_bytes in links)
+    return energy_j, Provenance.MODELLED if all(link for link, _ in links) else Provenance.ASSUMED
 
 
 def ran_s(folders: list[Folder], now_s: float) -> float:

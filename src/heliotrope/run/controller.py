@@ -12,7 +12,7 @@ import msgspec
 from heliotrope.config import Settings
 from heliotrope.errors import Deposed, HelioError, Infeasible, RunError, StoreError
 from heliotrope.fleet import Fleet
-from heliotrope.model import Plan, Run, RunState, Site, Slot
+from heliotrope.model import Plan, Run, RunState, Slot
 from heliotrope.plan import Progress
 from heliotrope.plan.share import Turns
 from heliotrope.prove import plan_statement
@@ -28,7 +28,7 @@ from heliotrope.run.engines.protocol import Task
 from heliotrope.run.leader import Leader
 from heliotrope.run.lifecycle import Turn
 from heliotrope.run.working import segments
-from heliotrope.run.working.moving import Mover, note_of, state_folder
+from heliotrope.run.working.moving import Journey, Mover, note_of, state_folder
 from heliotrope.store import Transaction, runs, shares
 
 REPLAN_BUDGET_S = 1.0  # of the wall, in one look: the rest is planned anew at the next
@@ -140,12 +140,11 @@ class Controller(Desk):
             self._leave_s.setdefault(run.id, now_s)
         here = engines.of(case.fleet.site(run.site))
         sight = here.observe(run.handle) if run.handle else lifecycle.Sight(lifecycle.Seen.ABSENT)
-        faults, origin = 0, None
+        faults, journey = 0, None
         if sight.seen in {lifecycle.Seen.EXITED, lifecycle.Seen.GONE} or (run.attempt > 1 and not run.handle):
             with self.store.read() as tx:
                 faults = runs.faults(tx, workload.id, but=lifecycle.MADE_ROOM)
-                origin = self._origin(tx, case)
-        target = case.fleet.site(case.plan.slots[case.slot_number].site)
+                journey = self._journey(tx, case)
         step = lifecycle.step(
             run.state,
             run.slot,
@@ -159,27 +158,45 @@ class Controller(Desk):
             turn=turn,
             leave_s=self._leave_s.get(run.id),
             here=run.site if run.handle or run.state is RunState.PAUSED else "",
-            arrived=self.mover.arrived(run.id, workload.id, origin, target),
+            arrived=self.mover.arrived(journey),
         )
+        if step.do is lifecycle.Do.LAUNCH and journey is not None:
+            self.mover.depart(journey)
         after = self._record(case, step, said)
-        if step.do is lifecycle.Do.CARRY and origin is not None:
-            self.mover.carry(run.id, workload, origin, target)
+        if step.do is lifecycle.Do.CARRY and journey is not None:
+            self.mover.carry(journey)
         self._act(case, after, step)
         if step.state.ended:
             self._leave_s.pop(run.id, None)
+            if run.attempt > 1 and not step.again:
+                self._tidy(workload.id, case.fleet)
             return 0.0
         return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
 
-    def _origin(self, tx: Transaction, case: Case) -> Site | None:
-        """Where the attempt before this one left its state; None where this one began already, or is the first."""
+    def _origin(self, tx: Transaction, case: Case) -> Run | None:
+        """The attempt that left what this one goes on with; None where this one began already, or is the first."""
         if case.run.attempt == 1 or case.run.handle:
             return None
         before = [
             one
             for one in runs.attempts(tx, case.workload.id)
-            if one.attempt < case.run.attempt and (one.handle or one.started_at)
+            if one.attempt < case.run.attempt
+            and (one.handle or one.started_at)
+            and self.mover.left(one.id, case.fleet.site(one.site)) is None
         ]
-        return case.fleet.site(before[-1].site) if before else None
+        return before[-1] if before else None
+
+    def _journey(self, tx: Transaction, case: Case) -> Journey | None:
+        origin = self._origin(tx, case)
+        if origin is None:
+            return None
+        target = case.fleet.site(case.plan.slots[case.slot_number].site)
+        return Journey(case.run.id, origin.id, case.workload, case.fleet.site(origin.site), target, case.fleet.home)
+
+    def _tidy(self, workload_id: str, fleet: Fleet) -> None:
+        with self.store.read() as tx:
+            attempts = runs.attempts(tx, workload_id)
+        self.mover.tidy(workload_id, attempts, fleet)
 
     def _replan(self, case: Case) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""
@@ -220,7 +237,7 @@ class Controller(Desk):
         if begun:
             running = run.state is RunState.RUNNING
             return Progress(remaining_s, run.site, running=running, done_s=done_s * case.clock.factor)
-        return Progress(remaining_s, origin.name if origin else "", done_s=done_s * case.clock.factor)
+        return Progress(remaining_s, origin.site if origin else "", done_s=done_s * case.clock.factor)
 
     def _record(self, case: Case, step: lifecycle.Step, said: Turns) -> Run:
         """Writes what changed, before acting on it; an ending, its footprint and its record are one transaction."""
@@ -252,8 +269,9 @@ class Controller(Desk):
                     runs.add_event(tx, run.id, case.now_s, after.state.value, after.reason)
                 if launching:
                     shares.put_lent(tx, run.id, said.lent_by.get(run.id, {}))
+                if (launching and not run.handle) or _begins_afar(run, after):
                     way = note_of(self.home / "runs" / run.id)
-                    if way is not None and not run.handle:
+                    if way is not None and way.ended_s is not None:
                         runs.add_event(tx, run.id, case.now_s, "its state came", accounting.told(way, fleet))
             return after
         return self._end(after, case, step)
@@ -322,6 +340,7 @@ class Controller(Desk):
             organisation=workload.organisation,
             site=run.site,
             options=workload.engine_options,
+            left=self.mover.left(run.id, case.fleet.site(run.site)),
         )
 
     def _hand_receipt(self, run: Run) -> Run:
@@ -365,3 +384,9 @@ class Controller(Desk):
             if run.state.ended and not owed:
                 return run
             time.sleep(min(max(wait_s, 0.01), LOOK_S))
+
+
+def _begins_afar(before: Run, after: Run) -> bool:
+    """Its agent fetched what it waited for, and began it."""
+    began = (before.state, after.state) == (RunState.STARTING, RunState.RUNNING)
+    return began and after.engine == AgentEngine.name and after.handle.endswith("/0")

@@ -19,6 +19,7 @@ from heliotrope.fleet import Fleet
 from heliotrope.grid import Grid
 from heliotrope.model import Plan, Run, RunState, Signal, SignalKind, Site, Workload
 from heliotrope.plan import Candidate, Progress, place
+from heliotrope.plan.single.candidate import transfer
 from heliotrope.prove import Ledger, plan_statement
 from heliotrope.run import engines
 from heliotrope.run.choosing import sharing
@@ -107,8 +108,9 @@ class Desk:
         """
         for name in workload.sites:
             fleet.site(name)
-        moves = not at_once and carriable(fleet)
-        if ready is not None and not carriable(fleet):
+        carried = carriable(workload, fleet)
+        moves = not at_once and carried
+        if ready is not None and not carried:
             # What it saved stays where it is, and so does the work.
             workload = msgspec.structs.replace(
                 workload, flexibility=msgspec.structs.replace(workload.flexibility, movable=False)
@@ -122,7 +124,7 @@ class Desk:
                 now_s=now_s,
                 home=fleet.home,
                 latency_ms=fleet.latency_ms,
-                horizon_s=workload.length.high_s if at_once else ends_s - now_s,
+                horizon_s=_takes_s(workload, candidates, fleet, ready) if at_once else ends_s - now_s,
                 step_s=self.settings.plan.step_s,
                 ready=ready,
                 moves=moves,
@@ -223,6 +225,12 @@ class Desk:
 def _holds_caps(workload: Workload, site: Site) -> bool:
     """Asked only of engines that work with caps might go to."""
     return not workload.flexibility.caps or engines.of(site).capabilities.caps
+
+
+def _takes_s(workload: Workload, candidates: Sequence[Candidate], fleet: Fleet, ready: Progress | None) -> float:
+    """At the only site that is left to choose, once what it needs is there."""
+    (candidate,) = candidates
+    return workload.length.high_s + transfer(workload, candidate.site, candidates, fleet.home, ready).seconds
 
 
 def new_id(now: datetime) -> str:

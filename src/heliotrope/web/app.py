@@ -15,7 +15,7 @@ from aiohttp import web
 from heliotrope import __version__
 from heliotrope.errors import HelioError, UnknownName
 from heliotrope.run.agents.wire import MAX_BYTES
-from heliotrope.web import api, gather, people
+from heliotrope.web import api, gather, people, states
 from heliotrope.web.agents import add_routes
 from heliotrope.web.house import House
 from heliotrope.web.pages.html import PAGES, render, run_page
@@ -40,6 +40,7 @@ def make_app(house: House) -> web.Application:
     app = web.Application(middlewares=[_guard, people.doors], client_max_size=MAX_BYTES)
     app[HOUSE] = house
     add_routes(app, house.office)
+    states.add_routes(app, house.states)
     people.add_routes(app, house.reception)
     for path, page in PAGES.items():
         app.router.add_get(path, _page(page))

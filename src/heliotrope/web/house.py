@@ -13,6 +13,7 @@ from heliotrope.grid.show import page as show
 from heliotrope.model import Quality, Site
 from heliotrope.run import Controller
 from heliotrope.run.agents.office import Office
+from heliotrope.run.agents.states import States
 from heliotrope.run.people.reception import Reception
 from heliotrope.units import hour_floor
 from heliotrope.web.chainwatch import ChainWatch
@@ -67,6 +68,7 @@ class House:
         self.store = self.controller.store
         self.ledger = self.controller.ledger
         self.office = Office(self.store, self.fleet, settings.agents)
+        self.states = States(self.store, self.home, self.fleet, settings.agents, self.office.refusals)
         self.reception = Reception(self.controller, self.office.refusals)
         self.chain = ChainWatch(self.ledger, settings)
         self._curves: dict[tuple[str, int], Curve] = {}

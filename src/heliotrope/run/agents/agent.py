@@ -21,6 +21,7 @@ from heliotrope.model import Site
 from heliotrope.run import accounting, engines
 from heliotrope.run.agents import tails, warden, wire
 from heliotrope.run.agents.membership import GRACE_S, Membership, Orders
+from heliotrope.run.agents.porter import Line, Porter
 from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Tail, Wanted, Wish
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.working.folder import Exit, Folder
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 REFUSED_S = 5.0  # between two tries of an agent that is not believed any more
 ANSWER_S = 20.0
+PIECE_S = 600.0  # that one piece of a state may take over the line
 REJOIN = "ask whoever keeps it for a token: helio site join URL --token TOKEN"
 
 
@@ -59,21 +61,31 @@ class Agent:
         import aiohttp
 
         await asyncio.to_thread(warden.introduce, self.home, self.site)
-        patience = aiohttp.ClientTimeout(total=ANSWER_S)
-        async with aiohttp.ClientSession(self.membership.url, timeout=patience) as session:
-            while not stop.is_set():
-                await asyncio.to_thread(warden.send, self.home)
-                reports = await asyncio.to_thread(self.look)
-                said = await asyncio.to_thread(tails.cut, self.home / "runs", self._wanted)
-                await self._sync(session, reports, said)
-                await asyncio.to_thread(self.act)
-                if self._refused and self._is_empty():
-                    raise ProviderDenied(f"{self.membership.url} does not know this agent any more", hint=REJOIN)
-                try:
-                    pause_s = max(self.membership.sync_s, REFUSED_S) if self._refused else self.membership.sync_s
-                    await asyncio.wait_for(stop.wait(), pause_s)
-                except TimeoutError:
-                    continue
+        patience, longer = aiohttp.ClientTimeout(total=ANSWER_S), aiohttp.ClientTimeout(total=PIECE_S)
+        async with (
+            aiohttp.ClientSession(self.membership.url, timeout=patience) as session,
+            aiohttp.ClientSession(self.membership.url, timeout=longer) as freight,
+        ):
+            self.porter = Porter(self.home, Line(self.membership, freight, asyncio.get_running_loop()))
+            try:
+                await self._keep_at(session, stop)
+            finally:
+                await asyncio.to_thread(self.porter.close)
+
+    async def _keep_at(self, session: aiohttp.ClientSession, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await asyncio.to_thread(warden.send, self.home)
+            reports = await asyncio.to_thread(self.look)
+            said = await asyncio.to_thread(tails.cut, self.home / "runs", self._wanted)
+            await self._sync(session, reports, said)
+            await asyncio.to_thread(self.act)
+            if self._refused and self._is_empty():
+                raise ProviderDenied(f"{self.membership.url} does not know this agent any more", hint=REJOIN)
+            try:
+                pause_s = max(self.membership.sync_s, REFUSED_S) if self._refused else self.membership.sync_s
+                await asyncio.wait_for(stop.wait(), pause_s)
+            except TimeoutError:
+                continue
 
     def look(self) -> tuple[Report, ...]:
         return tuple(self._report(errand) for errand in self.orders.errands)
@@ -144,15 +156,23 @@ class Agent:
         return wish
 
     def _carry_out(self, errand: Errand, wish: Wish) -> None:
+        # What moves states is no work that a lease could end.
+        if errand.wish is Wish.SEND:
+            self._unless_over(errand, self.porter.send)
+            return
+        if errand.wish is Wish.DROP:
+            self._unless_over(errand, self.porter.drop)
+            return
         handle = self._handle(errand)
         seen = self.engine.observe(handle).seen
         if seen is Seen.ABSENT and errand.held and not Path(handle).is_dir():
             # Begun by an agent before, or by this one before its files were lost: it may live, so nobody begins it.
             return
         if seen is Seen.ABSENT:
-            if wish is Wish.RUN:
+            if wish is Wish.RUN and self.porter.fetched(errand):
                 self.engine.launch(self._task(errand))
             elif wish in {Wish.SAVE, Wish.KILL}:
+                self.porter.end(errand)
                 # Never begun, and now never will be.
                 folder = Folder(Path(handle))
                 folder.path.mkdir(parents=True, exist_ok=True)
@@ -170,7 +190,13 @@ class Agent:
                 case Wish.KILL:
                     self.engine.kill(handle)
 
+    def _unless_over(self, errand: Errand, do: Callable[[Errand], None]) -> None:
+        if tails.folder_at(self.home / "runs", errand.name).exit is None:
+            do(errand)
+
     def _report(self, errand: Errand) -> Report:
+        if errand.wish in {Wish.SEND, Wish.DROP}:
+            return self.porter.report(errand)
         handle = self._handle(errand)
         folder = Folder(Path(handle))
         try:
@@ -184,7 +210,7 @@ class Agent:
             # Its launch was cut short: it is ours, and will be begun.
             return Report(errand.name, Seen.QUEUED)
         if sight.seen not in {Seen.EXITED, Seen.GONE}:
-            return Report(errand.name, sight.seen, sight.why)
+            return Report(errand.name, sight.seen, sight.why or self.porter.why(errand))
         end = None if sight.seen is Seen.GONE else folder.exit or Exit(sight.code or 0, time.time(), sight.why)
         try:
             measured = accounting.measured([*folder.earlier(), folder])

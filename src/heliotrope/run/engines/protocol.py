@@ -27,8 +27,17 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caps: bool = False
 
 
+class Left(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A state that lies ready to be fetched: which, and the site that an attempt before left it at."""
+
+    site: str
+    digest: str
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One attempt, complete: an engine needs nothing else. `handle` is chosen by us before anything starts.
+
+    `left`: what has to lie at `checkpoint` before it begins, where whoever begins it has to fetch it.
 
     `cpus`, `devices` and `power_w` are of one unit of width, `power_cap_w` of the whole. `options` are the work's own,
     as in `slurm.partition`.
@@ -52,6 +61,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     organisation: str = ""
     site: str = ""
     options: dict[str, str] = msgspec.field(default_factory=dict)
+    left: Left | None = None
 
 
 class Engine(Protocol):

@@ -1,0 +1,29 @@
+"""Where agents lay states down and fetch them: one call, judged by the house's `States`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiohttp import web
+
+from heliotrope.errors import BadSignature, HelioError, InvalidInput, NotAllowed, StaleRequest
+from heliotrope.run.agents import wire
+from heliotrope.run.agents.states import States
+
+STATUS = ((BadSignature, 403), (NotAllowed, 403), (StaleRequest, 409), (InvalidInput, 400))
+
+
+def add_routes(app: web.Application, states: States) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        body, signature = await request.read(), request.headers.get(wire.SIGNATURE, "")
+        try:
+            said = await asyncio.to_thread(states.take, body, signature, time.time(), request.remote or "")
+        except (HelioError, OSError) as error:
+            # No room, or a store that does not answer: the agent goes on, and says it again.
+            status = next((status for kind, status in STATUS if isinstance(error, kind)), 503)
+            last = {wire.LAST: str(error.last)} if isinstance(error, StaleRequest) else {}
+            return web.Response(status=status, text=str(error), headers=last)
+        return web.Response(body=said, content_type="application/octet-stream")
+
+    app.router.add_post(wire.STATE, handle)
