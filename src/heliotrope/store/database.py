@@ -123,6 +123,19 @@ class Store:
         """What was deleted from them is nowhere in the store's files any more."""
         self._session().shred(tables)
 
+    def tidy(self) -> None:
+        """Moves what was committed lately to where it stays, waiting for nobody."""
+        self._session().tidy()
+
+    @contextmanager
+    def tidied_elsewhere(self) -> Iterator[None]:
+        """Commits of this thread need not stop to tidy: another thread calls `tidy` all the while."""
+        self._session().tidied_elsewhere(so=True)
+        try:
+            yield
+        finally:
+            self._session().tidied_elsewhere(so=False)
+
     def close(self) -> None:
         session: Session | None = getattr(self._local, "session", None)
         if session is not None:

@@ -99,6 +99,12 @@ class PostgresSession:
         for table in tables:
             self._connection.execute(f"VACUUM FULL {table}")
 
+    def tidy(self) -> None:
+        """The server has a process for that, and so it is always elsewhere."""
+
+    def tidied_elsewhere(self, *, so: bool) -> None:
+        """As above."""
+
     def close(self) -> None:
         self._connection.close()
 

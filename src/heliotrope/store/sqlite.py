@@ -13,6 +13,8 @@ from heliotrope.errors import StoreError
 from heliotrope.store.dialect import Statement
 
 BUSY_S = 30.0
+# Pages of the write-ahead log after which a commit moves them into the file: as usual, and where others do it.
+_USUAL_PAGES, _MANY_PAGES = 1000, 4000
 
 
 class SqliteSession:
@@ -72,6 +74,13 @@ class SqliteSession:
     def shred(self, tables: Sequence[str]) -> None:
         """Deleted rows are overwritten as they go (secure_delete); the write-ahead log still has them."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def tidy(self) -> None:
+        """Moves the write-ahead log into the file; waits for nobody."""
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def tidied_elsewhere(self, *, so: bool) -> None:
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_MANY_PAGES if so else _USUAL_PAGES}")
 
     def close(self) -> None:
         self._connection.close()

@@ -20,6 +20,7 @@ MAX_RECORDS = 256
 MAX_LINE_BYTES = 1_000_000
 # Little and often: records wait for the same disk.
 PUBLISH_EVERY_S = 0.25
+TIDY_EVERY_S = 0.1
 # Fewer lines than this are signed here: sending them away would take longer.
 _WORTH_SENDING = 32
 _ENTRY = Statement("entry", "entry", {})
@@ -39,15 +40,24 @@ def append_lines(ledger: Ledger, source: BinaryIO, durable: Callable[[range], No
     A bad line ends it: what came before is committed and acknowledged, what comes after is not read.
     """
     stop = threading.Event()
-    publisher = threading.Thread(target=_publish, args=(ledger, stop), name="publisher")
-    publisher.start()
+    beside = [
+        threading.Thread(target=_keep_on, args=(ledger, act, every_s, stop), name=name)
+        for name, act, every_s in (
+            ("publisher", ledger.publish, PUBLISH_EVERY_S),
+            ("tidier", ledger.store.tidy, TIDY_EVERY_S),
+        )
+    ]
+    for thread in beside:
+        thread.start()
     writer = _Writer(ledger, durable)
     try:
-        writer.run(_Reader(source))
+        with ledger.store.tidied_elsewhere():
+            writer.run(_Reader(source))
     finally:
         writer.close()
         stop.set()
-        publisher.join()
+        for thread in beside:
+            thread.join()
         ledger.publish()
     return writer.count
 
@@ -185,10 +195,10 @@ def _cut(number: int, lines: list[bytes]) -> Iterator[_Lines]:
             start = i if line.strip() else i + 1
 
 
-def _publish(ledger: Ledger, stop: threading.Event) -> None:
+def _keep_on(ledger: Ledger, act: Callable[[], object], every_s: float, stop: threading.Event) -> None:
     try:
-        while not stop.wait(PUBLISH_EVERY_S):
-            ledger.publish()
+        while not stop.wait(every_s):
+            act()
     except HelioError:
         # The publication that ends every run says the same, where the error can be shown.
         return
