@@ -10,7 +10,7 @@ run:
 	@$(GO) PYTHON="$(PYTHON)" sh tools/venv.sh core && .venv/bin/python examples/story.py
 
 test:
-	@$(GO) PYTHON="$(PYTHON)" sh tools/venv.sh all && sh tools/services.sh && .venv/bin/python -m pytest -n 2 --dist loadgroup
+	@$(GO) PYTHON="$(PYTHON)" sh tools/venv.sh all && sh tools/services.sh && sh tools/test.sh
 
 lint:
 	@$(GO) PYTHON="$(PYTHON)" sh tools/venv.sh all && PATH="$$PWD/.venv/bin:$$PATH" sh tools/lint.sh

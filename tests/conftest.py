@@ -69,7 +69,18 @@ def pytest_terminal_summary(terminalreporter, exitstatus, config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
-    """Where HELIO_NO_SKIP is set, a skipped test is a failed suite."""
+    """Where HELIO_NO_SKIP is set, a skipped test is a failed suite. What failed is listed in the file HELIO_FAILED."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("HELIO_NO_SKIP") and reporter and reporter.stats.get("skipped") and exitstatus == 0:
-        session.exitstatus = 1
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    if os.environ.get("HELIO_NO_SKIP") and reporter.stats.get("skipped"):
+        session.exitstatus = exitstatus or 1
+    elif "HELIO_FAILED" in os.environ:
+        names = [name_of(report) for kind in ("failed", "error") for report in reporter.stats.get(kind, [])]
+        Path(os.environ["HELIO_FAILED"]).write_text("".join(f"{name}\n" for name in dict.fromkeys(names)))
+
+
+def name_of(report):
+    """Without the group that xdist puts behind it; an @ within brackets is the test's own."""
+    name, at, group = report.nodeid.rpartition("@")
+    return name if at and "]" not in group else report.nodeid
