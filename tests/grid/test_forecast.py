@@ -118,6 +118,22 @@ def test_a_column_that_begins_late_hides_no_history():
     assert np.isfinite(found.told[:HOURS]).sum() == HOURS - START + 10 * 24
 
 
+def test_an_hour_that_a_file_misplaces_is_found_and_one_in_its_place_is_left_there():
+    """Some files call the last hour of a day 00:00 of the day it ended."""
+    truth = weather()
+    published = published_for(truth)
+    series = scale(truth, HOUR0, START)
+    found = drivers.of(published.columns, published.names, START)
+    assert drivers.fit_mix(series, found, START).place.tolist() == list(range(24))
+    moved = truth.copy()
+    moved[:-24:24] = truth[23:-1:24]
+    late = drivers.fit_mix(scale(moved, HOUR0, START), found, START)
+    assert late.place.tolist() == [23, *range(1, 24)]
+    midnight = START + 24 * np.arange(9)
+    guess = late.guess(series, found)
+    assert np.array_equal(guess[midnight], guess[midnight + 23])
+
+
 def test_a_day_that_was_not_published_is_forecast_from_history():
     values = weather()
     published = published_for(values)

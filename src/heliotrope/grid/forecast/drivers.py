@@ -25,6 +25,10 @@ HALF_LIFE_H = 365.0 * DAY  # what the sun and the wind do to a grid is learnt fr
 LEAST_COVER = 0.6  # of the hours that the best covered column has before the fit; a column with fewer says nothing
 FACTORS_FIT = 0.01  # relative error under which a published intensity counts as a mix of the published sources
 PENALTY = 1e-4
+SHIFTS_H = 2  # by which an hour of a file may be misplaced within its day, cyclically
+CLEARLY = 0.7  # of the error in its own place, for an hour to be looked for in another
+JUDGED_H = 90 * DAY
+LEAST_PLACED = 21  # days
 
 
 class Drivers(msgspec.Struct, frozen=True, eq=False):
@@ -82,13 +86,25 @@ def _carried(columns: FloatArray, first: int) -> FloatArray:
 
 
 class Mix(msgspec.Struct, frozen=True, eq=False):
-    """Our composite (one factor a source, fitted to what came) and, where it is one, the publisher's."""
+    """Our composite (one factor a source, fitted to what came) and, where it is one, the publisher's.
+
+    `place[k]` is the hour of the same UTC day whose guess hour k of the series follows.
+    """
 
     ours: Linear
     theirs: Linear | None
+    place: IntArray
 
     def guess(self, series: Scaled, drivers: Drivers) -> FloatArray:
         """What the published mix would emit, in x, for every hour."""
+        guess = self._unplaced(series, drivers)
+        hour = (np.arange(len(guess)) + series.hour0) % DAY
+        there = np.arange(len(guess)) - hour + self.place[hour]
+        inside = (there >= 0) & (there < len(guess))
+        placed: FloatArray = np.where(inside, guess[np.where(inside, there, 0)], guess)
+        return placed
+
+    def _unplaced(self, series: Scaled, drivers: Drivers) -> FloatArray:
         ours = _in_x(self.ours.predict(drivers.shares), series)
         theirs = (
             ours if self.theirs is None else _in_x(self.theirs.predict(drivers.shares[:, : drivers.sources]), series)
@@ -109,7 +125,31 @@ def fit_mix(series: Scaled, drivers: Drivers, known: int) -> Mix:
         size = np.maximum(np.abs(ours.predict(X) - value), 0.02 * np.abs(value) + 1e-9)
         relative = np.abs(value) + 1e-9 if series.is_log else 1.0
         ours = least_squares(X, value, importance / size / relative, PENALTY)
-    return Mix(ours, _fit_theirs(drivers, hours))
+    mix = Mix(ours, _fit_theirs(drivers, hours), np.arange(DAY))
+    return msgspec.structs.replace(
+        mix, place=_place(series, mix.guess(series, drivers), hours[hours >= known - JUDGED_H])
+    )
+
+
+def _place(series: Scaled, guess: FloatArray, hours: IntArray) -> IntArray:
+    """For each hour of the day, where its guess is to be found: elsewhere only if it clearly fits better there.
+
+    Files misplace hours: those made from days that end at 24:00 call that hour 00:00 of the day it ended.
+    """
+    clock = (hours + series.hour0) % DAY
+    place = np.arange(DAY)
+    for hour in range(DAY):
+        here = hours[clock == hour]
+        here = here[(here >= hour) & (here - hour + DAY <= len(guess))]
+        if len(here) < LEAST_PLACED:
+            continue
+        around = (hour + np.arange(-SHIFTS_H, SHIFTS_H + 1)) % DAY
+        apart = guess[here[:, None] - hour + around] - series.x[here][:, None]
+        error = np.abs(apart - np.median(apart, axis=0)).mean(axis=0)
+        best = int(np.argmin(error))
+        if error[best] < CLEARLY * error[SHIFTS_H]:
+            place[hour] = around[best]
+    return place
 
 
 def _fit_theirs(drivers: Drivers, hours: IntArray) -> Linear | None:
