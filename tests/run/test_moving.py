@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from heliotrope.checkpoint import Shelf
 from heliotrope.config import MeasureSettings, Settings
@@ -22,6 +25,7 @@ from heliotrope.model import (
     Length,
     Link,
     PauseBy,
+    Run,
     RunState,
     Site,
     Workload,
@@ -155,6 +159,15 @@ def test_live_training_goes_south_and_back_and_ends_bit_for_bit(controller, unmo
     assert ("moved", "goes on at south") in events
     assert sum(name == "its state came" for name, _ in events) == 2
     assert done.receipt
+    left = state_folder(controller.home, "south", "w")
+    assert not left.exists(), "nothing resumes there any more"
+    left.mkdir()
+    controller.leader.resign()
+    other = Controller(controller.settings, controller.fleet)
+    assert other.lead()
+    other.step()
+    other.close()
+    assert not left.exists(), "whoever was killed before it had tidied is followed by one that does"
 
 
 def _account(controller, run):
@@ -221,10 +234,41 @@ def test_a_way_that_breaks_is_told_and_tried_again_later(home, monkeypatch):
     mover.close()
 
 
-def _insist(mover):
-    while not mover.arrived(JOURNEY):
-        mover.carry(JOURNEY)
+def _insist(mover, journey=JOURNEY):
+    (mover.home / "runs" / journey.run).mkdir(parents=True, exist_ok=True)
+    while not mover.arrived(journey):
+        mover.carry(journey)
         time.sleep(0.01)
+
+
+@given(ways=st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5))
+@settings(max_examples=12)
+def test_wherever_it_went_its_newest_state_is_kept_and_in_the_end_nothing_else(ways):
+    """Kept as long as anything may resume: where it went on last it has what it left; over, it lies there alone."""
+    sites = {name: Site(name, "SE") for name in "abc"}
+    with tempfile.TemporaryDirectory() as folder:
+        home, attempts = Path(folder), []
+        mover = Mover(home)
+        for number, name in enumerate(ways, 1):
+            if attempts:
+                was = sites[attempts[-1].site]
+                _insist(mover, Journey(f"w-{number}", f"w-{number - 1}", training(), was, sites[name], "a"))
+            here = state_folder(home, name, "w")
+            here.mkdir(parents=True, exist_ok=True)
+            before = {path.name for path in here.iterdir()}
+            assert before == {f"{i}" for i in range(1, number)}
+            (here / f"{number}").write_text(name)
+            attempts.append(_ended(number, name))
+        mover.tidy("w", attempts, Fleet(tuple(sites.values()), home="a"))
+        left = {path.name for path in (home / "checkpoints").iterdir() if any(path.iterdir())}
+        assert left == {ways[-1]}
+        assert mover.at_several() == []
+        assert len(list(state_folder(home, ways[-1], "w").iterdir())) == len(ways)
+        mover.close()
+
+
+def _ended(number, site):
+    return Run(f"w-{number}", "w", RunState.MOVED, from_epoch(0), attempt=number, site=site, handle=f"w-{number}/0")
 
 
 def test_data_that_may_not_leave_goes_nowhere(home):

@@ -7,16 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from heliotrope.checkpoint import Shelf
-from heliotrope.model import TRANSFER, DataNeed, Flexibility, PauseBy, RunState
+from heliotrope.model import TRANSFER, Flexibility, PauseBy, RunState
 from heliotrope.run.views import run_view
 from heliotrope.run.working.meeting import Meeting
-from heliotrope.run.working.moving import note_of, state_folder
+from heliotrope.run.working.moving import note_of
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
 from houses import Hub

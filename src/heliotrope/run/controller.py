@@ -50,6 +50,7 @@ class Controller(Desk):
         self._leave_s: dict[str, float] = {}
         self.leader = Leader(self.store)
         self.mover = Mover(self.home)
+        self._swept = False
 
     # Leading
 
@@ -67,6 +68,7 @@ class Controller(Desk):
     def step(self) -> float:
         """One look at all that need one; wall seconds until the next is worth it."""
         began_s = time.monotonic()
+        self._sweep()
         with self.store.read() as tx:
             owed = runs.without_receipt(tx)
         agenda = self.secretary.agenda(self.fleet, time.time())
@@ -169,7 +171,7 @@ class Controller(Desk):
         if step.state.ended:
             self._leave_s.pop(run.id, None)
             if run.attempt > 1 and not step.again:
-                self._tidy(workload.id, case.fleet)
+                self._tidy(workload.id)
             return 0.0
         return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
 
@@ -193,10 +195,22 @@ class Controller(Desk):
         target = case.fleet.site(case.plan.slots[case.slot_number].site)
         return Journey(case.run.id, origin.id, case.workload, case.fleet.site(origin.site), target, case.fleet.home)
 
-    def _tidy(self, workload_id: str, fleet: Fleet) -> None:
+    def _tidy(self, workload_id: str) -> None:
+        """Nothing resumes what is over for good: what it saved stays at one site alone."""
         with self.store.read() as tx:
             attempts = runs.attempts(tx, workload_id)
+            if not attempts or not attempts[-1].state.ended:
+                return
+            fleet = sharing.case_of(tx, attempts[-1].id).fleet
         self.mover.tidy(workload_id, attempts, fleet)
+
+    def _sweep(self) -> None:
+        """Once, when it begins: what another left that was killed before it had tidied."""
+        if not self._swept:
+            self._swept = True
+            for name in self.mover.at_several():
+                with self._alone(name):
+                    self._tidy(name)
 
     def _replan(self, case: Case) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""

@@ -7,6 +7,7 @@ the house, and fetches them there (`agents/states`): whoever has one asks for it
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -180,6 +181,12 @@ class Mover:
             elif site.name != stays and one.handle:
                 far(site).ask(self._task(f"{one.id}/drop", site, workload), Wish.DROP)
         Meeting(self.home, workload).drop()
+
+    def at_several(self) -> list[str]:
+        """Work whose state lies at more than one of the sites here, or between sites."""
+        folders = Counter(folder.name for folder in (self.home / "checkpoints").glob("*/*"))
+        meeting = {folder.name for folder in (self.home / "states").glob("*")}
+        return sorted(meeting | {name for name, times in folders.items() if times > 1})
 
     def close(self) -> None:
         """What is on its way stops between two pieces."""
