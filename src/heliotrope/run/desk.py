@@ -206,6 +206,11 @@ class Desk:
                 raise RunError(f"{name} is over: {last.state}", hint=f"helio runs show {name}")
             runs.wish_cancel(tx, workload_id, Clock(*runs.clock(tx, workload_id)).now_s())
 
+    def receipt(self, run_id: str) -> Path:
+        """In this home: another that shares the store may have been the first to write it."""
+        path = self.home / "receipts" / f"{run_id}.proof"
+        return path if path.exists() else self.ledger.receipt(self.ledger.find(run_id), path)
+
     def past_length_s(self, command: tuple[str, ...], factor: float) -> float | None:
         """How long the same command took last time."""
         with self.store.read() as tx:

@@ -105,7 +105,7 @@ class Reception:
         run = views.run_view(self.store, name).run
         if run is None or not run.receipt:
             raise UnknownName(f"{name} has no receipt yet", hint="one comes when it is over and was measured")
-        proof = Path(run.receipt)
+        proof = self.desk.receipt(run.id)
         return Receipt(run.id, proof.read_text(encoding="utf-8"), record_path(proof).read_text(encoding="utf-8"))
 
     def log(self, visit: Visit, name: str, after: int | None) -> Said:
