@@ -45,6 +45,7 @@ from heliotrope.run.views import run_view
 from heliotrope.run.working import logs, segments
 from heliotrope.run.working.folder import Exit, Folder
 from heliotrope.store import Store, reports
+from heliotrope.web import gather
 from houses import Hub, told
 from work_stories import work
 
@@ -432,6 +433,8 @@ def test_output_comes_when_it_is_asked_for_and_not_before(hub, agent, tmp_path):
     old = logs.read(hub.controller.store, "w", 0)
     assert old.age_s > 0.1
     assert old.text == "grüße " * 3 + "\n", "as it was when the line was cut"
+    page = gather.output(hub.house, run_view(hub.controller.store, "w").run)
+    assert page == ("grüße " * 3, "the end of its own output"), "its page shows it too"
 
 
 @pytest.fixture(scope="module")

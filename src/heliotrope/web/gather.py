@@ -12,14 +12,16 @@ from heliotrope.errors import InvalidInput, MeterError, ProofError
 from heliotrope.model import Measurement, Run
 from heliotrope.run import Clock, accounting, views
 from heliotrope.run.views import JobRow, RunView
-from heliotrope.run.working import segments
+from heliotrope.run.working import logs, segments
 from heliotrope.store import runs
-from heliotrope.units import S_PER_HOUR
+from heliotrope.units import S_PER_HOUR, show_duration
 from heliotrope.web.chainwatch import ChainState
 from heliotrope.web.house import House
 from heliotrope.web.pages.screens import ACTIVE, ClaimRow, Entry, LedgerState, Saying, Witness
 
-TAIL_BYTES, TAIL_LINES = 16_384, 24
+TAIL_LINES = 24
+# An agent sends what is asked for within seconds; what is older is said to be.
+TOLD_S = 10.0
 # While something runs, its meter writes on; pages look again this often.
 RUNNING_LOOK_S = 2
 
@@ -46,14 +48,16 @@ def _so_far(house: House, run: Run) -> Measurement | None:
     return footprint.shift(raw, clock.at(raw.start_s) - raw.start_s, stretch=clock.factor)
 
 
-def output(house: House, run: Run | None) -> str:
-    """The end of what the command itself said."""
-    pieces = segments.of(house.store, run.id) if run else []
-    if not pieces or not pieces[-1].size:
-        return ""
-    start = max(pieces[-1].size - TAIL_BYTES, 0)
-    lines = pieces[-1].said(start, TAIL_BYTES).decode("utf-8", "replace").splitlines()
-    return "\n".join(lines[1 if start else 0 :][-TAIL_LINES:])
+def output(house: House, run: Run | None) -> tuple[str, str]:
+    """The end of what the command itself said, and how fresh that is; a site's agent is asked for what is new."""
+    if run is None:
+        return "", ""
+    said = logs.read(house.store, run.id)
+    lines = said.text.splitlines()[1 if said.start else 0 :]
+    note = "the end of its own output"
+    if said.age_s is not None and said.age_s > TOLD_S and not (said.over and said.complete):
+        note = f"as {said.site} told it {show_duration(said.age_s)} ago"
+    return "\n".join(lines[-TAIL_LINES:]), note
 
 
 def jobs(house: House, *, limit: int) -> tuple[JobRow, ...]:

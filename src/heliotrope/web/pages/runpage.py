@@ -54,10 +54,11 @@ class RunPage(msgspec.Struct, frozen=True):
     receipt: str
     made: str = ""
     output: str = ""
+    output_note: str = ""
 
 
-def build(view: RunView, *, now_s: float | None = None, made: str = "", output: str = "") -> RunPage:
-    """`now_s`: the reader's present, for pages that live; None for a page that is kept."""
+def build(view: RunView, *, now_s: float | None = None, made: str = "", output: tuple[str, str] = ("", "")) -> RunPage:
+    """`now_s`: the reader's present, for pages that live; None for a page that is kept. `output`: and a note on it."""
     plan, run, footprint = view.plan, view.run, view.footprint
     if run is not None and (run.state.ended or run.clock_factor != 1):
         now_s = None
@@ -87,7 +88,8 @@ def build(view: RunView, *, now_s: float | None = None, made: str = "", output: 
         events=view.events,
         receipt=view.receipt,
         made=made,
-        output=output,
+        output=output[0],
+        output_note=output[1],
     )
 
 
