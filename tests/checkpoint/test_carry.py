@@ -233,22 +233,19 @@ def test_a_place_that_is_none(place, said):
     assert said in str(told.value)
 
 
-def _remote_shell(tmp_path):
-    """Stands where ssh stands: runs what it is told on the machine that it is named, which is this one."""
-    script = tmp_path / "remote"
-    script.write_text('#!/bin/sh\nshift\nexec sh -c "$*"\n')
-    script.chmod(0o755)
-    return str(script)
+def _over_ssh(service, kept, monkeypatch):
+    monkeypatch.setenv("PATH", f"{service.path}:{os.environ['PATH']}")
+    return depot(service.url(kept))
 
 
-@pytest.mark.parametrize("kind", ["path", "file", "shell", "local", "memory"])
-def test_every_depot_keeps_the_same_promises(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["path", "file", "ssh", "local", "memory"])
+def test_every_depot_keeps_the_same_promises(tmp_path, kind, request, monkeypatch):
     there, here = laid(tmp_path / "there" / "w", {"a": os.urandom(300), "b/c": b"same" * 50}), tmp_path / "here" / "w"
     kept = tmp_path / "a depot"
     store = {
         "path": lambda: depot(str(kept)),
         "file": lambda: depot(f"file://{kept}"),
-        "shell": lambda: ShellDepot("somewhere", PurePosixPath(kept), (_remote_shell(tmp_path),)),
+        "ssh": lambda: _over_ssh(request.getfixturevalue("ssh"), kept, monkeypatch),
         "local": lambda: depot(f"local://{kept}"),
         "memory": lambda: depot(f"memory://{kept.name}/{tmp_path.name}"),
     }[kind]()
@@ -267,6 +264,20 @@ def test_every_depot_keeps_the_same_promises(tmp_path, kind):
     assert held(here) == held(there)
     with pytest.raises(StoreError):
         list(store.get(["0" * 64]))
+
+
+def test_a_key_that_a_host_does_not_know_is_told_as_such(tmp_path, ssh, monkeypatch):
+    store = _over_ssh(ssh, tmp_path / "depot", monkeypatch)
+    (ssh.folder / "authorized").rename(ssh.folder / "away")
+    try:
+        with pytest.raises(StoreError) as told:
+            store.put([(name_of(b"x"), b"x")])
+    finally:
+        (ssh.folder / "away").rename(ssh.folder / "authorized")
+    assert "Permission denied" in told.value.cause
+    assert "ssh 127.0.0.1 true" in told.value.hint
+    store.put([(name_of(b"x"), b"x")])
+    assert [data for _, data in store.get([name_of(b"x")])] == [b"x"]
 
 
 def test_a_host_that_does_not_answer_is_told_as_such():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heliotrope.config import StoreSettings
-from services import agentsite, kubeapi, raycluster
+from services import agentsite, kubeapi, raycluster, sshd
 from services import postgres as postgres_service
 from services import slurm as slurm_service
 
@@ -64,3 +64,13 @@ def postgres():
 def store_settings(request):
     """Of a store in the one database or the other: what holds of one holds of both."""
     return StoreSettings(request.getfixturevalue("postgres").fresh() if request.param == "postgres" else "")
+
+
+@pytest.fixture(scope="session")
+def ssh(tmp_path_factory):
+    """A real sshd, and an `ssh` that reaches it."""
+    if reason := sshd.missing():
+        pytest.skip(reason)
+    service = sshd.SshService(tmp_path_factory.mktemp("ssh"))
+    yield service
+    service.stop()

@@ -22,6 +22,7 @@ class ShellDepot:
 
     def __init__(self, host: str, path: PurePosixPath, ssh: Sequence[str] = ("ssh", *QUIET)) -> None:
         self.host, self.path, self.ssh = host, path, tuple(ssh)
+        self._is_made = False
 
     @classmethod
     def at(cls, url: str) -> ShellDepot:
@@ -42,7 +43,9 @@ class ShellDepot:
         return [name for name in names if name not in known]
 
     def put(self, pieces: Iterable[Piece]) -> None:
-        self._shell(f"mkdir -p {self._quoted}")
+        if not self._is_made:
+            self._shell(f"mkdir -p {self._quoted}")
+            self._is_made = True
         for hand in _hands(pieces):
             with tempfile.TemporaryDirectory(prefix="helio-") as folder:
                 LocalDepot(Path(folder)).put(hand)
