@@ -37,7 +37,7 @@ class SshService:
         (folder / "known").write_text(f"[127.0.0.1]:{self.port} {key}\n")
         (folder / "ssh_config").write_text(
             f"Host *\nIdentityFile {folder}/mine\nIdentitiesOnly yes\n"
-            f"UserKnownHostsFile {folder}/known\nStrictHostKeyChecking yes\n"
+            f"UserKnownHostsFile {folder}/known\nStrictHostKeyChecking yes\nKexAlgorithms curve25519-sha256\n"
         )
         self.path.mkdir()
         real = shutil.which("ssh", path=PLACES)
