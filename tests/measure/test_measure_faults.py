@@ -14,9 +14,11 @@ from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.rapl import RaplMeter, find, probe
 from heliotrope.measure.protocol import Opening, Usage
 from heliotrope.measure.records.journal import Journal
+from heliotrope.measure.records.recovery import laps
 from heliotrope.measure.sampling.recorder import Recorder, Sample
 from heliotrope.measure.sampling.session import Session
 from heliotrope.measure.share.attribution import part_of
+from heliotrope.measure.share.straight import straight
 from heliotrope.model import Provenance
 
 BUSY = Usage(1.0, 4.0, 4.0, 4)
@@ -273,16 +275,75 @@ def test_23_a_torn_journal(tmp_path):
         recorder.add(1000.0 + i, 1001.0 + i, samples)
     whole = path.read_bytes()
     doubled = whole + whole.splitlines(keepends=True)[-1]
-    for data, laps in ((whole, 3), (whole[:-7], 2), (doubled, 3)):
+    for data, count in ((whole, 3), (whole[:-7], 2), (doubled, 3)):
         path.write_bytes(data)
         back = recover(path)
-        assert back.energy_j.value == pytest.approx(recorder.measurement().energy_j.value * laps / 3)
+        assert back.energy_j.value == pytest.approx(recorder.measurement().energy_j.value * count / 3)
         assert any("cut off" in flag for flag in back.flags)
-    path.write_bytes(whole.replace(b"samples", b"smaples", 1))
-    with pytest.raises(InvalidInput, match=r"j\.jsonl:2"):
-        recover(path)
-    path.write_bytes(b"")
-    with pytest.raises(InvalidInput, match="empty"):
+
+
+def noted_journal(path):
+    """Two beats that were reckoned, two that were not yet, as a kill leaves them; and what the samples are."""
+    lines = straight([ModelledMeter(FakeMachine(path.parent / "m", domains=()).system)], 4)
+    journal = Journal(path, "noted", 1000.0, 0.1, lines)
+    beats = [(1000.0 + 0.1 * (i + 1), 0.02 * i, 10**9) for i in range(4)]
+    for beat in beats[:2]:
+        journal.note(beat)
+    journal.others(0.3, ())
+    for beat in beats[2:]:
+        journal.note(beat)
+    return [*lines.laps(1000.0, beats[:2], 0.3), *lines.laps(beats[1][0], beats[2:], None)]
+
+
+def test_29_cut_off_between_notes_and_their_reckoning(tmp_path):
+    path = tmp_path / "j.jsonl"
+    made = noted_journal(path)
+    samples = [sample for lap in made for sample in lap[2]]
+    ours_j = [sum(sample.part[i] for sample in samples) for i in range(3)]
+    whole = path.read_bytes()
+    last_line = whole.splitlines(keepends=True)[-1]
+    for data in (whole, whole + last_line, whole + b'{"line":"no'):
+        path.write_bytes(data)
+        back = recover(path)
+        assert [back.energy_j.value, back.energy_j.low, back.energy_j.high] == pytest.approx(ours_j)
+        assert back.end_s == pytest.approx(1000.4)
+        assert any("cut off" in flag for flag in back.flags)
+    node_j = [sum(sample.part.node_j for sample in told.samples) for told in laps(path)]
+    assert node_j == pytest.approx([sum(sample.part.node_j for sample in lap[2]) for lap in made[:2]])
+
+
+HEAD = b'{"line":"head","version":1,"name":"x","start_s":1000.0,"interval_s":1.0}\n'
+LAP = b'{"line":"lap","n":1,"start_s":1000.0,"end_s":1001.0,"samples":[]}\n'
+NO_JOURNALS = {
+    "empty": (b"", r"empty"),
+    "torn within its head": (HEAD[:-20], r"within its first line"),
+    "prose": (b"time,watts\n2026-01-01T00:00:00Z,40\n", r"j\.jsonl:1: not a line"),
+    "bytes": (bytes(range(256)) * 4, r"j\.jsonl:1: not a line"),
+    "other JSON": (b'{"energy_j": 1}\n', r"j\.jsonl:1: not a line"),
+    "no head": (LAP, r"j\.jsonl:1: .*without its first line"),
+    "a head that is torn in the middle": (HEAD[:30] + b"\n" + LAP, r"j\.jsonl:1: not a line"),
+    "a wrong line in the middle": (HEAD + b"{}\n" + LAP, r"j\.jsonl:2: not a line"),
+    "a provenance that is none": (
+        HEAD
+        + b'{"line":"lap","n":1,"start_s":1000.0,"end_s":1001.0,"samples":[["m","d","guessed",true,1,1,1,0,0,[]]]}\n'
+        + LAP,
+        r"j\.jsonl:2: not a line",
+    ),
+    "two in one file": (HEAD + LAP + HEAD + LAP, r"j\.jsonl:3: a second journal"),
+    "of another version": (HEAD.replace(b'"version":1', b'"version":9'), r"version 9"),
+    "time that goes back": (
+        HEAD + LAP.replace(b'"end_s":1001.0', b'"end_s":900.0') + LAP,
+        r"j\.jsonl:2: .*time goes back",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_JOURNALS)
+def test_30_what_is_no_journal_is_told_with_its_line(tmp_path, name):
+    data, says = NO_JOURNALS[name]
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(data)
+    with pytest.raises(InvalidInput, match=says):
         recover(path)
 
 

@@ -16,10 +16,13 @@ from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.rapl import RaplMeter, find
 from heliotrope.measure.protocol import Draw, Usage
 from heliotrope.measure.sampling.follow import Tree
+from heliotrope.measure.sampling.loop import NAP_S, Loop
 from heliotrope.measure.sampling.session import Session
 from heliotrope.measure.share.attribution import IDLE, part_of, split
+from heliotrope.measure.share.straight import straight
 
 seconds = st.floats(0, 4, allow_nan=False)
+ticks = st.integers(0, 100).map(lambda n: n / 100)  # seconds, as the fake /proc tells them: nothing is rounded
 joules = st.floats(0, 1e6, allow_nan=False)
 
 
@@ -44,9 +47,7 @@ def test_a_part_lies_between_its_bounds_and_all_of_it_is_named(energy_j, low, hi
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(
-            st.lists(st.floats(0, 1), min_size=5, max_size=5), st.floats(0, 1), st.floats(5, 200), st.floats(0, 40)
-        ),
+        st.tuples(st.lists(ticks, min_size=5, max_size=5), ticks, st.floats(5, 200), st.floats(0, 40)),
         min_size=1,
         max_size=12,
     )
@@ -199,6 +200,57 @@ def test_a_neighbour_does_not_change_what_our_work_costs(work_s, neighbour_s):
         assert crowded == pytest.approx(alone, rel=1e-6)
 
 
+@given(st.floats(0.01, 10), seconds, seconds, st.integers(0, 10**12))
+def test_a_straight_line_says_what_its_meter_says(elapsed_s, tree_s, others_s, tree_bytes):
+    with tempfile.TemporaryDirectory() as folder:
+        meter = ModelledMeter(FakeMachine(Path(folder), domains=()).system)
+    meter.read(Usage(0, 0, 0, 4))
+    tree_s, others_s = min(tree_s, 2 * elapsed_s), min(others_s, 2 * elapsed_s)
+    usage = Usage(elapsed_s, tree_s, tree_s + others_s, 4, tree_bytes)
+    asked = [part_of(draw, usage) for draw in meter.read(usage)]
+    told = straight([meter], 4).samples(elapsed_s, (0.0, tree_s, tree_bytes), others_s)
+    assert [sample.domain for sample in told] == ["cpu", "memory"]
+    for sample, part in zip(told, asked, strict=True):
+        assert sample.part == pytest.approx(part, rel=1e-9, abs=1e-9)
+
+
+class Beater:
+    def __init__(self, beat_s):
+        self.beat_s = beat_s
+        self.beats = 0
+
+    def beat(self):
+        self.beats += 1
+
+
+def wait_until(true):
+    end_s = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)
+
+
+def test_one_thread_serves_all_and_goes_with_the_last():
+    loop = Loop()
+    slow, napper, fast = Beater(60.0), Beater(NAP_S), Beater(NAP_S / 20)
+    for one in (slow, napper, fast):
+        loop.add(one)
+        if one is not slow:
+            wait_until(lambda one=one: one.beats >= 3)
+    before = napper.beats
+    loop.remove(fast)
+    wait_until(lambda: napper.beats > before)
+    loop.remove(napper)
+    loop.remove(slow)
+    wait_until(lambda: loop._thread is None)
+    assert slow.beats == 0
+    loop.add(fast)
+    before = fast.beats
+    wait_until(lambda: fast.beats > before)
+    loop.remove(fast)
+    wait_until(lambda: loop._thread is None)
+
+
 @given(
     st.dictionaries(st.integers(1, 60), st.integers(0, 100), max_size=20),
     st.sets(st.integers(1, 60)),
@@ -257,14 +309,12 @@ def test_a_calibration_of_other_meters_is_not_used_and_says_so(tmp_path):
     assert measured("rapl").energy_j.value == pytest.approx(2 * measured("nvml").energy_j.value, rel=0.01)
 
 
-def test_noted_beats_are_reckoned_as_if_each_had_been(monkeypatch):
-    """A patient session notes ten beats a second and reckons once: same readings, no clock that was never set."""
+def test_noted_beats_are_reckoned_as_if_each_had_been():
+    """A patient session notes beats and reckons when it is asked: same readings, no clock that was never set."""
     import heliotrope
 
-    with heliotrope.measure("patient", interval_s=0.05, meters=("modelled",)) as handle:
-        end = time.process_time() + 1.2
-        while time.process_time() < end:
-            pass
+    with heliotrope.measure("patient", interval_s=0.02, meters=("modelled",)) as handle:
+        wait_until(lambda: len(handle.totals().readings) > 22)
     cpu = [reading for reading in handle.stop().readings if reading.domain == "cpu"]
     assert len(cpu) > 10
     assert sum(reading.energy_j for reading in cpu) == pytest.approx(

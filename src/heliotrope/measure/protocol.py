@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from heliotrope.measure.machine.system import System
 from heliotrope.model import Provenance
 
+BYTES_PER_GB = 1e9
 NOBODY = 0  # among the users of a draw: the part that no process has, as an empty slice of a GPU; it is idle
 
 
@@ -57,11 +58,23 @@ class Draw(NamedTuple):
     flags: tuple[str, ...] = ()
 
 
+class Line(NamedTuple):
+    """A domain whose draw is a straight line of the work: watts of a busy CPU and of each gigabyte held, with bounds.
+
+    `idle_w`: of an idle CPU, which is nobody's.
+    """
+
+    domain: str
+    busy_w: tuple[float, float, float]
+    idle_w: float
+    w_per_gb: tuple[float, float, float]
+    flags: tuple[str, ...] = ()
+
+
 class Meter(Protocol):
     """Siblings under one protocol. The first `read` only sets the counters' start and returns nothing.
 
-    One that has no counter, whose draw is a straight line of the usage, may say `linear = True`: it is asked later,
-    for many intervals at once.
+    One that has no counter may say the `lines` of its domains: these are reckoned without asking it, and later.
     """
 
     name: str

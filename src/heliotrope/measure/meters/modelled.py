@@ -5,11 +5,11 @@ from __future__ import annotations
 from heliotrope import facts
 from heliotrope.measure.machine.cpu import this_cpu
 from heliotrope.measure.machine.system import System
-from heliotrope.measure.protocol import Draw, Opening, Probe, Usage
+from heliotrope.measure.protocol import BYTES_PER_GB, Draw, Line, Opening, Probe, Usage
 from heliotrope.model import Provenance
 
 NAME = "modelled"
-J_PER_GB_S = 1e-9
+NONE_W = (0.0, 0.0, 0.0)
 
 
 class ModelledMeter:
@@ -23,7 +23,6 @@ class ModelledMeter:
     provenance = Provenance.MODELLED
     covers = frozenset({"cpu", "dram"})
     resolution_s = 0.0  # CPU time is told to the nanosecond
-    linear = True
 
     def __init__(self, system: System, stands_back_for: frozenset[str] = frozenset()) -> None:
         cpu = this_cpu(system)
@@ -34,7 +33,14 @@ class ModelledMeter:
         self.does_cpu = "cpu" not in stands_back_for
         self.does_memory = "dram" not in stands_back_for
         self.flags = cpu.socket.flags
+        self.lines = self._lines()
         self._started = False
+
+    def _lines(self) -> tuple[Line, ...]:
+        """The same as `read` says, as the straight lines that they are."""
+        cpu = Line("cpu", self.busy_w, self.idle_w.value, NONE_W, self.flags)
+        memory = Line("memory", NONE_W, 0.0, self.memory_w_per_gb)
+        return (cpu,) * self.does_cpu + (memory,) * self.does_memory
 
     def read(self, usage: Usage) -> tuple[Draw, ...]:
         if not self._started:
@@ -58,7 +64,7 @@ class ModelledMeter:
                 )
             )
         if self.does_memory:
-            gb_s = usage.tree_bytes * J_PER_GB_S * usage.elapsed_s
+            gb_s = usage.tree_bytes / BYTES_PER_GB * usage.elapsed_s
             value, low, high = self.memory_w_per_gb
             draws.append(Draw("memory", value * gb_s, low * gb_s, high * gb_s, mine=True))
         return tuple(draws)

@@ -30,11 +30,10 @@ class ReplayMeter:
         for lap in laps(path):
             self.times_s.append(self.times_s[-1] + lap.end_s - lap.start_s)
             now: dict[str, float] = {}
-            for flat in lap.samples:
-                domain, kinds_of = flat[1], flat[2]
-                now[domain] = now.get(domain, 0.0) + flat[4] + flat[7] + flat[8]
-                self.counted[domain] = flat[3]
-                kinds.add(Provenance(kinds_of))
+            for _, domain, provenance, counted, part, _ in lap.samples:
+                now[domain] = now.get(domain, 0.0) + part.node_j
+                self.counted[domain] = counted
+                kinds.add(provenance)
             for domain in now.keys() | self.curves.keys():
                 curve = self.curves.setdefault(domain, [0.0] * (len(self.times_s) - 1))
                 curve.append(curve[-1] + now.get(domain, 0.0))

@@ -1,4 +1,8 @@
-"""The journal: one JSON line a sample, written before anything else is done with it; readable after a SIGKILL."""
+"""The journal: one JSON line a sample, written before anything else is done with it; readable after a SIGKILL.
+
+A sample is a `lap` (what every domain drew, and for whom), or, where all domains are straight lines of work that the
+head tells, a `note` of the work; what the others worked meanwhile follows for many notes at once, as `others`.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from heliotrope.measure.sampling.recorder import Sample
+    from heliotrope.measure.share.straight import Beat, Straight
 
 VERSION = 1
-SYNC_S = 1.0  # the disk is told at most this often; the kernel holds every line at once
+SYNC_S = 5.0  # the disk is told at most this often; the kernel holds every line at once, whoever is killed
 
 
 class Journal:
     """Appends whole lines with one write each, so that a kill leaves at most one torn line, the last."""
 
-    def __init__(self, path: Path, name: str, start_s: float, interval_s: float) -> None:
+    def __init__(
+        self, path: Path, name: str, start_s: float, interval_s: float, straight: Straight | None = None
+    ) -> None:
         from json.encoder import encode_basestring  # a C function; all else of a line is numbers
 
         self.path = path
@@ -40,14 +47,13 @@ class Journal:
         self._n = self._bytes = 0
         self._synced = time.monotonic()
         self._heads: dict[tuple[str, str, str, bool], str] = {}
-        self._write(
+        self._write_text(
             f'{{"line":"head","version":{VERSION},"name":{self._text(name)},"start_s":{start_s!r},'
-            f'"interval_s":{float(interval_s)!r}}}\n'
+            f'"interval_s":{float(interval_s)!r}{"" if straight is None else self._straight(straight)}}}\n'
         )
 
-    def _write(self, line: str) -> None:
+    def _write(self, data: bytes) -> None:
         """Whole or not at all: what a full disk took a part of is taken back."""
-        data = line.encode("utf-8", "replace")
         try:
             whole = os.write(self._fd, data) == len(data)
         except OSError:
@@ -58,17 +64,41 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._bytes += len(data)
 
+    def _write_text(self, line: str) -> None:
+        self._write(line.encode("utf-8", "replace"))
+
     def lap(self, start_s: float, end_s: float, samples: tuple[Sample, ...], flags: tuple[str, ...]) -> None:
         """Numbers are written so that they read back as they were."""
         n = self._n + 1
         body = ",".join([self._flat(sample) for sample in samples])
         tail = f',"flags":{self._texts(flags)}' if flags else ""
-        self._write(f'{{"line":"lap","n":{n},"start_s":{start_s!r},"end_s":{end_s!r},"samples":[{body}]{tail}}}\n')
+        self._write_text(f'{{"line":"lap","n":{n},"start_s":{start_s!r},"end_s":{end_s!r},"samples":[{body}]{tail}}}\n')
         self._n = n
+        self._sync()
+
+    def note(self, beat: Beat) -> None:
+        """Work since the sample before: written in a hurry, ten times a second."""
+        self._write(b'{"line":"note","end_s":%r,"tree_s":%r,"tree_bytes":%d}\n' % beat)
+
+    def others(self, others_s: float, flags: tuple[str, ...]) -> None:
+        """CPU-seconds of everybody else over all notes since the last time."""
+        tail = f',"flags":{self._texts(flags)}' if flags else ""
+        self._write_text(f'{{"line":"others","others_s":{others_s!r}{tail}}}\n')
+        self._sync()
+
+    def _sync(self) -> None:
         now_s = time.monotonic()
         if now_s - self._synced >= SYNC_S:
             self._synced = now_s
             os.fdatasync(self._fd)
+
+    def _straight(self, straight: Straight) -> str:
+        lines = [
+            f'[{self._text(meter)},{self._text(line.domain)},"{provenance}",{list(line.busy_w)!r},{line.idle_w!r},'
+            f"{list(line.w_per_gb)!r},{self._texts(line.flags)}]"
+            for meter, provenance, line in straight.lines
+        ]
+        return f',"cpus":{straight.cpus},"lines":[{",".join(lines)}]'
 
     def _flat(self, sample: Sample) -> str:
         meter, domain, provenance, counted, part, flags = sample
@@ -86,6 +116,6 @@ class Journal:
         return f"[{','.join(map(self._text, texts))}]"
 
     def close(self, end_s: float, energy_j: float) -> None:
-        self._write(f'{{"line":"tail","end_s":{end_s!r},"energy_j":{float(energy_j)!r}}}\n')
+        self._write_text(f'{{"line":"tail","end_s":{end_s!r},"energy_j":{float(energy_j)!r}}}\n')
         os.fdatasync(self._fd)
         os.close(self._fd)

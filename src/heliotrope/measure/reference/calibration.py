@@ -115,7 +115,7 @@ def _metered(journal: Path) -> tuple[list[tuple[float, float, float]], tuple[str
     meters: dict[str, None] = {}
     for lap in laps(journal):
         energy_j = 0.0
-        for meter, _, _, counted, mine_j, _, _, others_j, idle_j, flags in lap.samples:
+        for meter, _, _, counted, part, flags in lap.samples:
             if any(flag.startswith(APPLIED) for flag in flags):
                 raise InvalidInput(
                     "this journal is corrected already",
@@ -124,7 +124,7 @@ def _metered(journal: Path) -> tuple[list[tuple[float, float, float]], tuple[str
                     hint="move calibration.json out of HELIO_HOME, measure again, and fit that",
                 )
             if counted:
-                energy_j += mine_j + others_j + idle_j
+                energy_j += part.node_j
                 meters[meter] = None
         samples.append((lap.start_s, lap.end_s, energy_j))
     return samples, tuple(sorted(meters))

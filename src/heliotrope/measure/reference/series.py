@@ -29,7 +29,7 @@ def _of_journal(path: Path) -> list[tuple[float, float]]:
 
     points = []
     for lap in laps(path):
-        energy_j = sum(flat[4] + flat[7] + flat[8] for flat in lap.samples if flat[3])
+        energy_j = sum(sample.part.node_j for sample in lap.samples if sample.counted)
         if lap.end_s > lap.start_s:
             points.append(((lap.start_s + lap.end_s) / 2, energy_j / (lap.end_s - lap.start_s)))
     return points

@@ -46,7 +46,7 @@ class Tree:
         self._rounding_s = ROUNDING_S if system.here else 0.0  # here, a process's own time is told to the nanosecond
         self.own_session = first is not None and first.session == root
         self.own_group = first is not None and first.group == root
-        self._itself = root == os.getpid() and system.here
+        self._itself = self._alone = root == os.getpid() and system.here  # alone: follows nobody but this process
         if first is not None and self._itself:
             first = first._replace(reaped_s=_reaped_by_us())
         elif first is not None and first.parent == os.getpid() and system.here:
@@ -58,7 +58,11 @@ class Tree:
 
     def _follow(self, process: Process) -> None:
         self._seen[process.pid] = _Followed(process)
+        self._count()
+
+    def _count(self) -> None:
         self.pids = frozenset(self._seen)
+        self._alone = self._itself and len(self._seen) == 1
 
     def read(self, *, accounts: bool = False, look: bool = False) -> float:
         """CPU-seconds since the last read. `accounts`: what was waited for too; `look`: and new children.
@@ -68,7 +72,13 @@ class Tree:
         now_s = time.monotonic()
         if look or now_s >= self._next_look:
             self._next_look = now_s + LOOK_S
-            look = look or not (self._itself and _childless())
+            look = look or not (self._alone and _childless())
+            if self._alone:
+                self.resident_bytes = self.system.own_resident_bytes()
+        elif self._alone and not accounts:  # nearly every beat of a program that measures itself
+            grown_s = self._grown(self._seen[self.root], time.process_time())
+            self.total_s += grown_s
+            return grown_s
         # Where the accounts are read anyhow, they tell of the own time too, and whether a number has a new bearer.
         grown_s, vanished_s = (0.0, 0.0) if look or accounts else self._own()
         if look or accounts or vanished_s:
@@ -83,8 +93,6 @@ class Tree:
 
     def _own(self) -> tuple[float, float]:
         """What those followed worked themselves, and all that is counted of those that are no more."""
-        if self._itself and len(self._seen) == 1:
-            return self._grown(self._seen[self.root], time.process_time()), 0.0
         grown_s = vanished_s = 0.0
         for pid, one in list(self._seen.items()):
             own_s = self.system.cpu_s(pid)
@@ -104,7 +112,7 @@ class Tree:
 
     def _forget(self, pid: int) -> float:
         gone = self._seen.pop(pid)
-        self.pids = frozenset(self._seen)
+        self._count()
         return gone.own_s + gone.reaped_s
 
     def _accounts(self) -> tuple[float, float, float]:

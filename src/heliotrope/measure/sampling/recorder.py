@@ -89,10 +89,12 @@ class Recorder:
         self.flags: dict[str, None] = {}
         self.lines: dict[tuple[str, str], _Line] = {}
 
-    def add(self, start_s: float, end_s: float, samples: tuple[Sample, ...], flags: tuple[str, ...] = ()) -> None:
-        self.end_s = max(self.end_s, end_s)
+    def tell(self, flags: tuple[str, ...]) -> None:
         if flags:
             self.flags.update(dict.fromkeys(flags))
+
+    def add(self, start_s: float, end_s: float, samples: tuple[Sample, ...]) -> None:
+        self.end_s = max(self.end_s, end_s)
         for meter, domain, provenance, counted, part, own_flags in samples:
             line = self.lines.get((meter, domain))
             if line is None:

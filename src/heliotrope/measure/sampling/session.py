@@ -16,6 +16,7 @@ from heliotrope.measure.sampling.follow import Tree
 from heliotrope.measure.sampling.loop import LOOP
 from heliotrope.measure.sampling.recorder import Pace, Recorder, Sample
 from heliotrope.measure.share.attribution import part_of
+from heliotrope.measure.share.straight import Beat, Lap, Straight, straight
 from heliotrope.model import Provenance
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from heliotrope.measure.reference.calibration import Calibration
     from heliotrope.model import Measurement
 
-RECKON_S = 1.0  # at the longest between two reckonings of what was noted
+RECKON_S = 5.0  # at the longest between two reckonings of what was noted
 SOONER = 0.9  # of the interval: a sample that the thread takes late is still on disk within one interval
 SAME_S = 1e-3  # a window that begins so soon after another ended begins where that one ended
 CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
@@ -61,31 +62,31 @@ class Session:
         self._owner = os.getpid()
         self._stopped: Measurement | None = None
         self._began_wall_s = time.time()
-        self._began_s = self._last_s = time.monotonic()
+        self._last_s = time.monotonic()
+        self._offset_s = self._began_wall_s - self._last_s
         self._busy_s = self.system.busy_s()
         self._drift_s = self._lag_s = 0.0
         self._recorders: list[Recorder] = [Recorder(name, self._began_wall_s, bin_s=interval_s)]
         if why_not:
             self._recorders[0].flags[why_not] = None
+        self._straight = None if self._calibration is not None else straight(self.meters, self._cpus)
         self._journal: Journal | None = None
         if journal is not None:
             from pathlib import Path
 
             from heliotrope.measure.records.journal import Journal
 
-            self._journal = Journal(Path(journal), name, self._began_wall_s, interval_s)
+            self._journal = Journal(Path(journal), name, self._began_wall_s, interval_s, self._straight)
         self._paces: dict[tuple[str, str], Pace] = {}
-        self._beats: list[
-            tuple[float, float]
-        ] = []  # steady seconds, CPU-seconds of the tree until then, not reckoned yet
-        self._patient = self._journal is None and all(getattr(meter, "linear", False) for meter in self.meters)
+        self._beats: list[Beat] = []  # noted, not reckoned yet
+        self._missing: tuple[str, ...] = ()  # what the journal could not take, not told yet
         start = Usage(0.0, 0.0, 0.0, self._cpus)
         for meter in self.meters:
             meter.read(start)
         LOOP.add(self)
 
     def _wall(self, steady_s: float) -> float:
-        return self._began_wall_s + steady_s - self._began_s
+        return steady_s + self._offset_s
 
     @property
     def ours(self) -> bool:
@@ -113,13 +114,22 @@ class Session:
             return totals
 
     def beat(self) -> None:
-        """Called by the loop. Where no counter and no journal waits, work is noted now and reckoned later."""
+        """Called by the loop. Where no meter is to be asked, work is noted (and kept) now and reckoned later."""
         with self._lock:
             now_s = time.monotonic()
-            if not self._patient or now_s - self._last_s >= RECKON_S:
-                self.sample(edge=self._patient)
+            if self._straight is None or now_s - self._last_s >= RECKON_S:
+                self.sample(edge=self._straight is not None)
             elif self._stopped is None:
-                self._beats.append((now_s, self._tree.read()))
+                self._note(now_s, self._tree.read())
+
+    def _note(self, now_s: float, tree_s: float) -> None:
+        beat = (now_s + self._offset_s, tree_s, self._tree.resident_bytes)
+        self._beats.append(beat)
+        if self._journal is not None:
+            try:
+                self._journal.note(beat)
+            except OSError as error:
+                self._miss(error)
 
     def sample(self, *, edge: bool = False, look: bool = False) -> None:
         """Reads every meter once, after which every sum is true to this instant.
@@ -132,14 +142,47 @@ class Session:
             now_s = time.monotonic()
             if now_s <= self._last_s:
                 return
-            self._beats.append((now_s, self._tree.read(accounts=edge, look=look)))
-            beats, self._beats = self._beats, []
-            others_cpus = self._others_s(sum(tree_s for _, tree_s in beats)) / (now_s - self._last_s)
-            for at_s, tree_s in beats[:-1]:
-                self._reckon(at_s, tree_s, tree_s + others_cpus * (at_s - self._last_s), ())
-            at_s, tree_s = beats[-1]
             flags = self._clock_flags(self._wall(now_s))
-            self._reckon(at_s, tree_s, tree_s + others_cpus * (at_s - self._last_s), flags)
+            tree_s = self._tree.read(accounts=edge, look=look)
+            if self._straight is None:
+                laps = [self._read(now_s, tree_s, flags)]
+            else:
+                self._note(now_s, tree_s)
+                laps = self._reckon(self._straight, flags)
+            self._last_s = now_s
+            for recorder in self._recorders:
+                for lap in laps:
+                    recorder.add(*lap)
+                recorder.tell(flags + self._missing)
+            self._missing = ()
+
+    def _reckon(self, straight: Straight, flags: tuple[str, ...]) -> list[Lap]:
+        """All beats that were noted, each as an interval."""
+        beats, self._beats = self._beats, []
+        others_s = self._others_s(sum(tree_s for _, tree_s, _ in beats))
+        if self._journal is not None:
+            try:
+                self._journal.others(others_s, flags)
+            except OSError as error:
+                self._miss(error)
+        return list(straight.laps(self._wall(self._last_s), beats, others_s))
+
+    def _read(self, now_s: float, tree_s: float, flags: tuple[str, ...]) -> Lap:
+        """One interval by every meter, in the journal before anything is added up."""
+        busy_s = tree_s + self._others_s(tree_s)
+        elapsed_s = now_s - self._last_s
+        usage = Usage(elapsed_s, tree_s, busy_s, self._cpus, self._tree.resident_bytes, self._tree.pids)
+        lap = (self._wall(self._last_s), self._wall(now_s), self._samples(usage))
+        if self._journal is not None:
+            try:
+                self._journal.lap(*lap, flags)
+            except OSError as error:
+                self._miss(error)
+        return lap
+
+    def _miss(self, error: OSError) -> None:
+        """A disk that has no room must not end a measurement: it is flagged."""
+        self._missing = (f"samples are missing in the journal: {error.strerror}",)
 
     def _others_s(self, tree_s: float) -> float:
         """CPU-seconds of all others since the last time. The node is told in ticks: what it lags behind is carried."""
@@ -148,17 +191,6 @@ class Session:
         self._busy_s = busy_s
         self._lag_s = min(max(0.0, -others_s), self._cpus / TICKS_PER_S)
         return max(0.0, others_s)
-
-    def _reckon(self, now_s: float, tree_s: float, busy_s: float, flags: tuple[str, ...]) -> None:
-        """One interval: read, split, journal, add."""
-        usage = Usage(now_s - self._last_s, tree_s, busy_s, self._cpus, self._tree.resident_bytes, self._tree.pids)
-        samples = self._samples(usage)
-        start_s, end_s = self._wall(self._last_s), self._wall(now_s)
-        self._last_s = now_s
-        if self._journal is not None:
-            flags += self._written(start_s, end_s, samples, flags)
-        for recorder in self._recorders:
-            recorder.add(start_s, end_s, samples, flags)
 
     def _samples(self, usage: Usage) -> tuple[Sample, ...]:
         samples = []
@@ -183,17 +215,6 @@ class Session:
 
     def _sum(self, recorder: Recorder) -> Measurement:
         return recorder.measurement(self._journal_path, sum(pace.edge_j for pace in self._paces.values()))
-
-    def _written(
-        self, start_s: float, end_s: float, samples: tuple[Sample, ...], flags: tuple[str, ...]
-    ) -> tuple[str, ...]:
-        """A disk that has no room must not end a measurement: it is flagged."""
-        assert self._journal is not None
-        try:
-            self._journal.lap(start_s, end_s, samples, flags)
-        except OSError as error:
-            return (f"samples are missing in the journal: {error.strerror}",)
-        return ()
 
     def _clock_flags(self, end_s: float) -> tuple[str, ...]:
         drift_s = time.time() - end_s

@@ -19,6 +19,10 @@ class Part(NamedTuple):
     others_j: float
     idle_j: float
 
+    @property
+    def node_j(self) -> float:
+        return self.mine_j + self.others_j + self.idle_j
+
 
 def split(energy_j: float, idle_j: float, weights: Mapping[str, float]) -> dict[str, float]:
     """`energy_j` less the idle part, by weight; with no weight at all, everything is idle."""
