@@ -33,7 +33,6 @@ DATA = Path(__file__).parents[1] / "../shared/data/grid"
 YEAR = DATA / "intensity_2022_hourly.csv"
 OWN = partial(fit_own, recall=FITS)
 GRIDS = ("CISO", "PJM", "DE")
-REACH_H = 48  # of the longest job with its slack
 OCTOBER_H = 273 * DAY
 MONTH_BEFORE_DE = 31 * DAY  # German forecasts begin with the window: its first month is only learnt from
 
@@ -151,7 +150,7 @@ def _day_ahead(grids: tuple[str, ...], quick: bool) -> Iterator[Row]:
         end = begin + len(dacf)
         if quick:
             start = end - 28 * DAY
-        fit = once_each(partial(sources.fit, published=published, recall=FITS), REACH_H)
+        fit = once_each(partial(sources.fit, published=published, recall=FITS), kept.REACH_H)
         rolled = roll(series.values, series.hour0, start, end, np.arange(24), every=24, fit=fit)
         hours = rolled.issues[:, None] + rolled.horizons
         truth = series.values[hours]
@@ -188,7 +187,7 @@ def _day_ahead(grids: tuple[str, ...], quick: bool) -> Iterator[Row]:
 def _saved(series: Hourly, start: int, end: int, fit: Fit) -> tuple[tuple[float, float], tuple[float, float]]:
     """(kept, possible) saving: with the hour that is about to run forecast too, and with its intensity known."""
     actual = series.values[start:end]
-    forecasts = hourly(series.values, series.hour0, start, end, REACH_H, fit)
+    forecasts = hourly(series.values, series.hour0, start, end, kept.REACH_H, fit)
     strict = kept.savings(actual, forecasts)
     forecasts[:, 0] = actual
     return strict, kept.savings(actual, forecasts)

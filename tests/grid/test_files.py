@@ -93,6 +93,42 @@ def test_naive_times_are_utc_with_a_flag(tmp_path):
     assert "UTC" in signal.quality.flags[0]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_are_seen_in_the_header(tmp_path, separator):
+    path = wide(tmp_path / "g.csv")
+    path.write_text(path.read_text().replace(",", separator))
+    assert read(path).values.tolist() == VALUES
+
+
+def test_text_that_is_not_utf8_names_the_way_out(tmp_path):
+    path = wide(tmp_path / "g.csv")
+    path.write_text(path.read_text(), encoding="utf-16")
+    with pytest.raises(InvalidInput, match=r"g\.csv: no text") as fault:
+        read(path)
+    assert "UTF-8" in fault.value.hint
+
+
+def test_decimal_commas_are_refused_with_a_hint(tmp_path):
+    path = wide(tmp_path / "g.csv")
+    path.write_text(path.read_text().replace(",", ";").replace(".0", ",0"))
+    with pytest.raises(InvalidInput, match=r"g\.csv:2: DE: not a number") as fault:
+        read(path)
+    assert "point" in fault.value.hint
+
+
+@pytest.mark.parametrize(("step", "said"), [(7200, "do not divide the hour"), (86400, "mostly 86400 s")])
+def test_steps_that_make_no_hours_are_refused(tmp_path, step, said):
+    with pytest.raises(InvalidInput, match=said):
+        read(wide(tmp_path / "g.csv", step=step))
+
+
+def test_a_time_off_its_step_names_its_line(tmp_path):
+    path = edit(wide(tmp_path / "g.csv"), 9, "2026-03-01T07:07:00Z,1")
+    with pytest.raises(InvalidInput, match=r"g\.csv:9: time: a time off its step") as fault:
+        read(path)
+    assert fault.value.cause == "found '2026-03-01T07:07:00Z'; allowed: whole steps of 60 min from the hour on"
+
+
 def edit(path, line, text):
     lines = path.read_text().splitlines()
     if text is None:

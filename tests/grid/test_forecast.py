@@ -278,7 +278,7 @@ def test_the_dacf_layout_is_read_and_its_window_cut(tmp_path):
     path.write_text(path.read_text().replace("time,", "UTC time,", 1).replace("T", " ").replace("Z,", ","))
     path.write_text(path.read_text().replace("U C time", "UTC time"))
     start = (HOUR0 + 70 * 24) * 3600
-    score = replay.score(path, "DE", start_s=start, end_s=start + 20 * 86400, source_file=path)
+    score = replay.score(path, "DE", start_s=start, end_s=start + 20 * 86400, source_file=path).score
     assert score.zone == "DE"
     assert score.hours == 20 * 24
     assert score.mape < score.yesterday_mape
@@ -288,9 +288,30 @@ def test_a_window_can_be_chosen_and_yesterday_is_a_model(tmp_path):
     path = series_file(tmp_path / "s.csv", {"DE": weather()})
     score = replay.score(
         path, "DE", start_s=(HOUR0 + START) * 3600, end_s=(HOUR0 + START + 240) * 3600, model="yesterday", horizon_h=24
-    )
+    ).score
     assert score.mape == score.yesterday_mape
     assert score.hours == 37 * 24
+
+
+def test_what_was_made_of_a_file_is_said(tmp_path):
+    path = series_file(tmp_path / "s.csv", {"DE": weather(hours=100 * 24)})
+    lines = path.read_text().replace("Z,", ",").splitlines()
+    del lines[50:52]
+    path.write_text("\n".join(lines))
+    found = replay.score(path, "DE", model="yesterday")
+    assert found.notes == ("times without a zone were read as UTC", "2 h filled from their neighbours")
+    short = series_file(tmp_path / "t.csv", {"DE": weather(hours=40 * 24)})
+    assert replay.score(short, "DE").notes == (
+        "30 days before the window are too few to learn from: at first yesterday repeats",
+    )
+
+
+@pytest.mark.parametrize("values", [np.zeros(100 * 24), np.tile([0.0, 50.0], 50 * 24)])
+def test_a_grid_that_is_often_free_of_carbon_has_an_error_that_means_something(tmp_path, values):
+    """A percentage of nothing would be endless: hours under 1 % of the mean count as that much."""
+    found = replay.score(series_file(tmp_path / "s.csv", {"XX": values}), "XX")
+    assert found.score.mape < 200
+    assert found.score.yesterday_mape == 0
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 from heliotrope.errors import InvalidInput
 from heliotrope.grid.forecast.sources import Published
 from heliotrope.grid.tables import Column, Table
+from heliotrope.grid.wire.points import filled_note
 from heliotrope.model import CARBON, Quantity, SignalKind
 from heliotrope.units import S_PER_HOUR
 
@@ -29,20 +30,21 @@ ANY_NUMBER = SignalKind(Quantity.TEMPERATURE, "")
 
 
 class Hourly(msgspec.Struct, frozen=True, eq=False):
-    """`values[i]` is epoch hour `hour0 + i`; `filled` hours were interpolated."""
+    """`values[i]` is epoch hour `hour0 + i`; `flags` say what was made of the file to get there."""
 
     zone: str
     values: FloatArray
     hour0: int
-    filled: int
+    flags: tuple[str, ...] = ()
 
 
 def read(path: Path, zone: str, kind: SignalKind = CARBON) -> Hourly:
     """The whole series of a zone; a file of one grid answers to any name."""
     table = Table(path, kind)
     name = zone if zone in table.zones else next((one for one in ONE_GRID if one in table.zones), zone)
-    hour0, values, filled = _whole(table.column(name))
-    return Hourly(zone, values, hour0, filled)
+    column = table.column(name)
+    hour0, values, filled = _whole(column)
+    return Hourly(zone, values, hour0, (*column.flags, *filled_note(filled)))
 
 
 def zones(path: Path) -> tuple[str, ...]:

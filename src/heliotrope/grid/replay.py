@@ -5,15 +5,24 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from heliotrope.errors import InvalidInput, UnknownName, nearest
 from heliotrope.grid import hourly
-from heliotrope.grid.forecast import across, sources
+from heliotrope.grid.forecast import across, kept, ridge, sources
 from heliotrope.grid.forecast.backtest import Fit, Score, backtest, fit_own, fit_yesterday
 from heliotrope.grid.forecast.features import DAY
 from heliotrope.grid.forecast.recall import Recall, afresh
 from heliotrope.units import S_PER_HOUR
 
 MODELS = ("builtin", "own", "across", "yesterday")
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """`notes`: what was made of the file, and what a reader of the score must know besides."""
+
+    score: Score
+    notes: tuple[str, ...]
 
 
 def score(
@@ -27,7 +36,7 @@ def score(
     every_h: int | None = None,
     model: str = "builtin",
     recall: Recall = afresh,
-) -> Score:
+) -> Replayed:
     """`builtin` looks at published forecasts where there are some, else at the zone's own history."""
     if model not in MODELS:
         raise UnknownName(f"no forecast model named {model}", field="--model", hint=nearest(model, MODELS))
@@ -38,7 +47,7 @@ def score(
     every = every_h or (DAY if source_file else 6)
     if source_file and start_s is None:
         start = -(-(start + series.hour0) // DAY) * DAY - series.hour0
-    return backtest(
+    found = backtest(
         zone,
         series.values[:end],
         series.hour0,
@@ -48,6 +57,16 @@ def score(
         every=every,
         fit=_fit(model, series_file, series, source_file, recall),
     )
+    return Replayed(found, (*series.flags, *_notes(found, start, max(horizon_h, kept.REACH_H), model)))
+
+
+def _notes(found: Score, start: int, reach_h: int, model: str) -> list[str]:
+    notes = []
+    if model != "yesterday" and not ridge.enough(start, reach_h):
+        notes.append(f"{start // DAY} days before the window are too few to learn from: at first yesterday repeats")
+    if found.kept_share is None:
+        notes.append("no kept share: the window is too short for plans, or even foresight saves nothing in it")
+    return notes
 
 
 def _window(series: hourly.Hourly, start_s: int | None, end_s: int | None) -> tuple[int, int]:

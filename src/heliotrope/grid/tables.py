@@ -38,6 +38,8 @@ UNITS = {
     "fraction": {"fraction": 1.0, "%": 0.01},
 }
 _UNIT = re.compile(r"^(?P<name>.*?)\s*[\[(](?P<unit>[^\])]+)[\])]\s*$")
+STEPS = "60 min, or 30, 15, 10, 5"
+SEPARATORS = ",;\t"
 UTC_HINT = "times must be UTC: a local clock repeats an hour each autumn and skips one each spring"
 
 
@@ -125,6 +127,7 @@ class Table:
 
         flags: list[str] = []
         at_s: list[int] = []
+        lines: list[int] = []
         values: list[float] = []
         blank_lines: dict[int, int] = {}
         unit_seen: str | None = None
@@ -133,7 +136,8 @@ class Table:
             instant = self._instant(line, time_text, flags)
             if instant <= last_time:
                 what = f"appears twice (also on line {last_line})" if instant == last_time else "goes back"
-                raise self._bad(f"the time {time_text.strip()} {what}", line, "time", hint=UTC_HINT)
+                hint = UTC_HINT if instant == last_time else f"sort the lines by time; {UTC_HINT}"
+                raise self._bad(f"the time {time_text.strip()} {what}", line, "time", hint=hint)
             last_time, last_line = instant, line
             if unit_seen not in {None, unit}:
                 raise SignalMismatch(
@@ -147,17 +151,26 @@ class Table:
             unit_seen = unit
             if value_text.strip():
                 at_s.append(instant)
+                lines.append(line)
                 values.append(self._value(line, zone, value_text, self._factor(line, zone, unit)))
             else:
                 blank_lines[instant] = line
         if len(at_s) < 2:
             raise self._bad("fewer than two values", None, zone, found=len(at_s))
         instants = np.asarray(at_s, dtype=np.int64)
-        gaps = np.diff(instants)
-        step_s = int(Counter(gaps.tolist()).most_common(1)[0][0])
-        if S_PER_HOUR % step_s or (gaps % step_s).any():
+        step_s = int(Counter(np.diff(instants).tolist()).most_common(1)[0][0])
+        if S_PER_HOUR % step_s:
             raise self._bad(
-                "times must be even steps that divide the hour", None, "time", found=f"{step_s} s between most values"
+                "steps that do not divide the hour", None, "time", found=f"mostly {step_s} s", allowed=STEPS
+            )
+        uneven = np.flatnonzero(instants % step_s)
+        if len(uneven):
+            raise self._bad(
+                "a time off its step",
+                lines[uneven[0]],
+                "time",
+                found=f"{from_epoch(at_s[uneven[0]]):%Y-%m-%dT%H:%M:%SZ}",
+                allowed=f"whole steps of {step_s // 60} min from the hour on",
             )
         return Column(
             self.path.name, zone, instants, np.asarray(values), blank_lines, step_s, tuple(dict.fromkeys(flags))
@@ -212,8 +225,9 @@ class Table:
         try:
             value = float(text) * factor
         except ValueError:
+            hint = "write decimals with a point" if "," in text else "leave a cell empty where nothing is known"
             raise self._bad(
-                "not a number", line, zone, found=text, allowed="a number; units go in the header"
+                "not a number", line, zone, found=text, allowed="a number; units go in the header", hint=hint
             ) from None
         if not math.isfinite(value):
             raise self._bad(
@@ -264,11 +278,15 @@ def _read(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
         return _read_parquet(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
+            header = text.readline()
+            text.seek(0)
+            reader = csv.reader(text, delimiter=max(SEPARATORS, key=header.count), strict=True)
             rows = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
         raise InvalidInput("no such file", file=str(path), hint="check grid.files") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise InvalidInput("no text", file=str(path), cause=str(error), hint="save it as CSV in UTF-8") from error
+    except (OSError, csv.Error) as error:
         raise InvalidInput("cannot be read as CSV", file=str(path), cause=str(error)) from error
     if len(rows) < 2:
         raise InvalidInput("no data", file=str(path), allowed="a header and one line a time step")

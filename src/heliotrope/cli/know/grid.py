@@ -242,7 +242,7 @@ def backtest(
     """
     from heliotrope.grid import replay, shelf
 
-    score = replay.score(
+    replayed = replay.score(
         Path(series_file),
         zone,
         start_s=epoch_s(parse_instant(start_text, field="--from")) if start_text else None,
@@ -253,6 +253,9 @@ def backtest(
         model=model_name,
         recall=shelf.at(context.settings.home_path).recall,
     )
+    score = replayed.score
+    for note in replayed.notes:
+        say(note)
     if context.json:
         print_json(score)
         return

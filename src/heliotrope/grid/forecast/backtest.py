@@ -140,7 +140,7 @@ def backtest(
     every: int = 6,
     fit: Fit = fit_own,
 ) -> Score:
-    """Scores [start, end): percentage errors count hours whose value is under 1 % of the median as that much."""
+    """Scores [start, end); an hour under 1 % of the mean before the window counts as that much in a percentage."""
     began = time.process_time()
     horizons = np.arange(horizon_h)
     least = REACH + horizon_h
@@ -152,11 +152,11 @@ def backtest(
             allowed=f"at least {least} h before it and more than {horizon_h} h in it",
             hint="choose a later --from, or a longer series",
         )
-    fit = once_each(fit, max(horizon_h, max(kept.LENGTHS_H) + kept.SLACK_H))
+    fit = once_each(fit, max(horizon_h, kept.REACH_H))
     rolled = roll(values, hour0, start, end, horizons, every=every, fit=fit)
     actual = values[rolled.issues[:, None] + horizons]
     plain = np.stack([values[rolled.issues + h - DAY * (h // DAY + 1)] for h in horizons.tolist()], axis=1)
-    size = np.maximum(np.abs(actual), 0.01 * float(np.median(np.abs(values[:start]))) or 1e-9)
+    size = np.maximum(np.abs(actual), 0.01 * float(np.mean(np.abs(values[:start]))) or 1e-9)
     share = kept_share(values, hour0, start, end, fit)
     return Score(
         zone=zone,
@@ -188,10 +188,9 @@ def kept_share(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -
 
 def savings(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -> tuple[float, float]:
     """(kept, possible) with plans made anew every hour of [start, end), each on the forecast of that hour."""
-    reach = max(kept.LENGTHS_H) + kept.SLACK_H
-    if end - start < 2 * reach:
+    if end - start < 2 * kept.REACH_H:
         return 0.0, 0.0
-    return kept.savings(values[start:end], hourly(values, hour0, start, end, reach, fit))
+    return kept.savings(values[start:end], hourly(values, hour0, start, end, kept.REACH_H, fit))
 
 
 def hourly(values: FloatArray, hour0: int, start: int, end: int, reach: int, fit: Fit) -> FloatArray:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LENGTHS_H = (4, 8, 24)
 SLACK_H = 24
+REACH_H = max(LENGTHS_H) + SLACK_H  # of the longest job with its slack
 
 
 def savings(actual: FloatArray, forecasts: FloatArray, *, lengths: Sequence[int] = LENGTHS_H) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import msgspec
 from heliotrope.errors import ConfigError, InvalidInput, SignalGap
 from heliotrope.grid.providers import Setup
 from heliotrope.grid.tables import Column, Table
+from heliotrope.grid.wire.points import filled_note
 from heliotrope.grid.zones import Zone
 from heliotrope.model import Quality, QualityKind, Signal, SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
@@ -110,7 +111,7 @@ class FileProvider:
         first = start_s // S_PER_HOUR * S_PER_HOUR
         last = -(-end_s // S_PER_HOUR) * S_PER_HOUR
         values, filled = column.hours(first, last, fill_hours=self.options.fill_hours)
-        flags = column.flags + ((f"{filled} h filled from their neighbours",) if filled else ())
+        flags = (*column.flags, *filled_note(filled))
         return Signal(
             self.kind,
             zone.name,
