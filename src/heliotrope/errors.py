@@ -21,6 +21,7 @@ HelioError                       what went wrong, why, and what to do about it
 │   ├── StaleRequest             said before something that was heard already
 │   ├── SignInRefused            nobody known: no token, or one that is wrong, too old or taken back
 │   ├── NotAllowed               somebody known, and not theirs to do
+│   ├── QuotaReached             an organisation that has as many jobs as it may
 │   ├── Deposed                  another controller leads now
 │   └── IllegalTransition        the life cycle has no such step
 ├── StoreError                   the durable store
@@ -164,6 +165,10 @@ class SignInRefused(RunError):
 
 
 class NotAllowed(RunError):
+    pass
+
+
+class QuotaReached(RunError):
     pass
 
 

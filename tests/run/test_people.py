@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -18,18 +22,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.cli.root import helio
-from heliotrope.errors import InvalidInput, NotAllowed, SignInRefused, UnknownName, UsageError
-from heliotrope.model import RunState
+from heliotrope.errors import InvalidInput, NotAllowed, QuotaReached, SignInRefused, UnknownName, UsageError
+from heliotrope.fleet.shares import Organisation, Project, Quota, Sharing
+from heliotrope.model import Length, RunState
 from heliotrope.prove import verify_receipt
+from heliotrope.run.agents import wire
 from heliotrope.run.people.client import Elsewhere
 from heliotrope.run.people.members import Members
 from heliotrope.run.people.policy import Act, Person, Role, Work, may, within
 from heliotrope.run.people.reception import Visit
 from heliotrope.run.people.refusals import Refusals
 from heliotrope.run.people.wire import JOBS, Submission
-from heliotrope.store import Store, people
-from heliotrope.web import neighbour
-from heliotrope.web.memberapi import DOORS
+from heliotrope.store import Store, people, runs
+from heliotrope.units import from_epoch
+from heliotrope.web import api, bodies, neighbour
+from heliotrope.web.app import make_app
+from heliotrope.web.memberapi import DOORS, HOME
+from heliotrope.web.pages.html import PAGES
 from houses import Hub
 from work_stories import PYTHON
 
@@ -261,6 +270,133 @@ def test_what_is_wrong_with_a_submission_is_said(house, members):
             house.house.reception.submit(visit, body)
         assert told in str(wrong.value), body[:60]
     assert house.house.reception.jobs(visit, 10) == ()
+    assert list((house.house.home / "work").iterdir()) == [], "being refused leaves nothing behind"
+
+
+def test_an_organisation_has_no_more_unfinished_jobs_than_its_quota(house, at):
+    shares = Sharing((Organisation("lab", quota=Quota(jobs=2), projects=(Project("vision", Quota(jobs=1)),)),))
+    house.controller.fleet = msgspec.structs.replace(house.controller.fleet, sharing=shares)
+    ann, vision, bob = at("ann", "lab"), at("vi", "lab/vision"), at("bob", "firm")
+    later = says("x", not_before=from_epoch(4e9), deadline=from_epoch(4e9 + 36000), key="mine")
+    later = msgspec.structs.replace(later, at_once=False, length=Length.known(60))
+    waits = vision.submit(later).job
+    with pytest.raises(QuotaReached, match="lab/vision has as many jobs as it may") as full:
+        vision.submit(says("y"))
+    assert full.value.cause == "1 are not over, and its quota is 1"
+    done = ann.submit(says("x")).job
+    with pytest.raises(QuotaReached, match="lab has as many jobs as it may"):
+        ann.submit(says("y"))
+    assert vision.submit(later).job == waits, "what was taken in before is no new job"
+    assert bob.submit(says("z")).job, "others go on"
+    house.step_until(lambda: house.state(done) is RunState.DONE)
+    assert ann.submit(says("y")).job, "one ended, and made room for another"
+    with house.house.store.read() as tx:
+        assert (runs.open_jobs(tx, "lab"), runs.open_jobs(tx, "lab/vision"), runs.open_jobs(tx, "la")) == (2, 1, 0)
+
+
+# Every way in, as somebody who should not be there
+
+
+class Way(NamedTuple):
+    """Who a route is for, and what it says to whoever is not that: `owner`, `member`, `agent`, or `all` who ask."""
+
+    whom: str
+    refused: int = 0
+
+
+WAYS = (
+    {("GET", path): Way("owner", 401) for path in (*PAGES, "/runs/{name}/page.html", "/events", "/static/{name}")}
+    | {("GET", route.path): Way("owner", 401) for route in api.ROUTES}
+    | {("GET", "/api/"): Way("owner", 401), ("GET", HOME): Way("all")}
+    | {(door.method.upper(), door.path): Way("member", 401) for door in DOORS}
+    | {("POST", wire.JOIN): Way("agent", 400), ("POST", wire.SYNC): Way("agent", 400), ("POST", wire.STATE): Way("agent", 400)}
+)  # fmt: skip
+NAMES_THAT_LEAD_AWAY = (
+    "nothing",
+    "..%2f..%2fhelio.db",
+    "%2e%2e",
+    "a%00b",
+    "x" * 3000,
+    "%F0%9F%8C%BB",
+    "'%20OR%201=1%20--",
+)
+
+
+def test_no_way_in_lets_in_whoever_it_is_not_for(house, members, monkeypatch):
+    """Of every route there is: one that nobody thought of fails here."""
+    routes = {(route.method, route.resource.canonical) for route in make_app(house.house).router.routes()}
+    assert {way for way in routes if way[0] != "HEAD"} == set(WAYS)
+    monkeypatch.setattr("heliotrope.web.people.is_owner", lambda *_: False)
+    token, url = members("mallory", "firm"), urlsplit(house.server.url)
+
+    def status(method, path, **headers):
+        link = http.client.HTTPConnection(url.hostname, url.port, timeout=20)
+        try:
+            link.request(method, path, b"{}" if method == "POST" else None, headers)
+            answer = link.getresponse()
+            answer.read()
+            return answer.status
+        finally:
+            link.close()
+
+    known = {"Authorization": f"Bearer {token}"}
+    for (method, path), way in sorted(WAYS.items()):
+        there = path.replace("{name}", "nothing")
+        them = strangers(token) if way.whom == "member" else (*strangers(token), known)
+        told = {status(method, there, **headers) for headers in them}
+        assert told == {200} if way.whom == "all" else told <= {way.refused, 404}, (there, told)
+        for name in NAMES_THAT_LEAD_AWAY if path != there else ():
+            found = status(method, path.replace("{name}", name), **known)
+            assert found in ({400, 404} if way.whom == "member" else {401, 404}), (path, name, found)
+
+
+def strangers(token):
+    """The last of them would be let in if a token counted wherever it stands."""
+    return (
+        {},
+        {"Authorization": "Bearer helio-guess"},
+        {"Authorization": "Bearer "},
+        {"Authorization": f"Basic {token}"},
+        {"Cookie": f"token={token}; Authorization=Bearer {token}"},
+    )
+
+
+def test_a_body_is_read_no_further_than_it_may_be_long(house, members, monkeypatch):
+    """Long ones, ones that hide how long they are, and ones that never end."""
+    monkeypatch.setattr(bodies, "PATIENCE_S", 0.5)
+    token, url = members("ann", "lab"), urlsplit(house.server.url)
+
+    def answered(head, *parts, path=JOBS):
+        with socket.create_connection((url.hostname, url.port), timeout=20) as link:
+            lines = (f"POST {path} HTTP/1.1", f"Host: {url.netloc}", f"Authorization: Bearer {token}", *head, "", "")
+            link.sendall("\r\n".join(lines).encode())
+            with suppress(ConnectionError):
+                for part in parts:
+                    link.sendall(part)
+            return int(link.makefile("rb").readline().split()[1])
+
+    chunk = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+    for path, many in ((JOBS, 2), (f"{JOBS}/x/cancel", 1), (wire.JOIN, 1)):
+        assert answered(("Content-Length: 99999999",), path=path) == 413
+        assert answered(("Transfer-Encoding: chunked",), *[chunk] * many, path=path) == 413
+    for path in (JOBS, wire.JOIN, wire.SYNC):
+        assert answered(("Content-Length: 50",), b"{", path=path) == 408, "it never came to its end"
+
+
+def test_a_word_said_twice_in_one_body_is_judged_as_it_is_carried_out(house, members):
+    """Whichever of the two is meant, the rule is asked of the one that is done."""
+    who = house.house.reception.members.known(members("ann", "lab"), time.time())
+    command = msgspec.json.encode((*PYTHON, "pass")).decode()
+
+    def twice(first, then):
+        return (
+            f'{{"organisation": "{first}", "command": {command}, "organisation": "{then}", "at_once": true}}'.encode()
+        )
+
+    with pytest.raises(NotAllowed):
+        house.house.reception.submit(Visit(who, ""), twice("lab", "firm"))
+    job = house.house.reception.submit(Visit(who, ""), twice("firm", "lab")).job
+    assert house.house.reception.show(Visit(who, ""), job).workload.organisation == "lab"
 
 
 def test_strangers_are_turned_away_before_they_are_read(house, members):

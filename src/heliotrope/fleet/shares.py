@@ -13,8 +13,11 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits, none where not given: devices at once; energy and carbon of any 24 hours."""
+    """Limits, none where not given: jobs that are not over, those that wait too; devices at once; energy and carbon
+    of any 24 hours.
+    """
 
+    jobs: Annotated[int, msgspec.Meta(ge=0)] | None = None
     devices: Annotated[int, msgspec.Meta(ge=0)] | None = None
     energy_j_per_day: NonNegative | None = None
     carbon_g_per_day: NonNegative | None = None

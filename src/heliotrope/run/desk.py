@@ -67,6 +67,8 @@ class Desk:
         Its clock runs `factor` times as fast as the wall from here on: planning took none of its time.
         """
         self._check_command(workload)
+        with self.store.read() as tx:
+            sharing.check_open(tx, self.fleet, workload.organisation, more=1)
         now_s = time.time()
         plan, strips = self.plan(workload, now_s, self.fleet, at_once=at_once, clock=Clock(factor))
         drawn = ""
@@ -87,6 +89,7 @@ class Desk:
             runs.put_run(tx, run)
             if also is not None:
                 also(tx)
+            sharing.check_open(tx, self.fleet, workload.organisation, more=0)
             if drawn:
                 runs.add_event(tx, run.id, clock.now_s(), "drawn", drawn)
             runs.add_event(tx, run.id, clock.now_s(), "planned", f"{run.site}, {plan.slots[0].start:%d %b %H:%M} UTC")

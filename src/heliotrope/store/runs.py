@@ -55,10 +55,11 @@ def add_workload(
     tx: Transaction, workload: Workload, factor: float, origin_s: float, home: str, sites: tuple[Site, ...]
 ) -> None:
     tx.execute(
-        "INSERT INTO workload (id, organisation, submitted_s, command, body) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO workload (id, organisation, top, submitted_s, command, body) VALUES (?, ?, ?, ?, ?, ?)",
         (
             workload.id,
             workload.organisation,
+            workload.organisation.partition("/")[0],
             workload.submitted_at.timestamp(),
             _text(workload.command),
             _text(workload),
@@ -139,10 +140,10 @@ def newest_plan(tx: Transaction, name: str) -> Plan | None:
 
 def put_run(tx: Transaction, run: Run) -> None:
     tx.execute(
-        "INSERT INTO run (id, workload, attempt, state, created_s, ended_s, reason, clock_factor, body, seq)"
-        f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_NEXT})"
+        "INSERT INTO run (id, workload, attempt, state, created_s, ended_s, reason, clock_factor, body, open_for, seq)"
+        f" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT top FROM workload WHERE id = ?), {_NEXT})"
         " ON CONFLICT (id) DO UPDATE SET state = excluded.state, ended_s = excluded.ended_s,"
-        " reason = excluded.reason, body = excluded.body, seq = excluded.seq",
+        " reason = excluded.reason, body = excluded.body, open_for = excluded.open_for, seq = excluded.seq",
         (
             run.id,
             run.workload,
@@ -153,10 +154,20 @@ def put_run(tx: Transaction, run: Run) -> None:
             run.reason,
             run.clock_factor,
             _text(run),
+            None if run.state.ended else run.workload,
         ),
     )
     if run.receipt:
         tx.execute("UPDATE footprint SET owed = 0 WHERE run = ? AND owed = 1", (run.id,))
+
+
+def open_jobs(tx: Transaction, organisation: str) -> int:
+    """Not over yet; of an organisation all, of one of its projects, ORGANISATION/PROJECT, that project's."""
+    top, _, project = organisation.partition("/")
+    within = " JOIN workload ON workload.id = run.workload AND organisation = ?" if project else ""
+    values = (organisation, top) if project else (top,)
+    row = tx.one(f"SELECT count(*) FROM run{within} WHERE open_for = ?", values)
+    return int(row[0]) if row else 0
 
 
 def _touch(tx: Transaction, workload_id: str) -> None:

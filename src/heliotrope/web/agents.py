@@ -12,11 +12,12 @@ from aiohttp import web
 from heliotrope.errors import BadSignature, HelioError, InvalidInput, StaleRequest, StoreError
 from heliotrope.run.agents import wire
 from heliotrope.run.agents.office import Office, Told
+from heliotrope.web import bodies
 
 MOST = 256  # syncs that are handled together
 JOIN_BYTES = 64 << 10
 GATHER_S = 0.01  # who comes within that is served together
-PATIENCE_S = 30.0  # for a body to come in: a link that says nothing holds nothing for longer
+LARGE_BYTES, MOST_LARGE = 256 << 10, 4  # of larger ones so many are read at once: nobody is known by then
 
 
 def add_routes(app: web.Application, office: Office) -> None:
@@ -34,9 +35,10 @@ class Counter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="agents")
         self._waiting: list[tuple[Told, asyncio.Future[bytes | HelioError]]] = []
         self._serving: asyncio.Task[None] | None = None
+        self._large = asyncio.Semaphore(MOST_LARGE)
 
     async def join(self, request: web.Request) -> web.StreamResponse:
-        body = await _body(request, JOIN_BYTES)
+        body = await bodies.whole(request, JOIN_BYTES)
         try:
             joined = await asyncio.to_thread(self._office.join, body, time.time(), request.remote or "")
         except HelioError as error:
@@ -46,7 +48,13 @@ class Counter:
         return _said(msgspec.json.encode(joined))
 
     async def sync(self, request: web.Request) -> web.StreamResponse:
-        told = Told(await _body(request, wire.MAX_BYTES), request.headers.get(wire.SIGNATURE, ""), request.remote or "")
+        length = request.content_length
+        if length is None or length > LARGE_BYTES:
+            async with self._large:
+                body = await bodies.whole(request, wire.MAX_BYTES)
+        else:
+            body = await bodies.whole(request, LARGE_BYTES)
+        told = Told(body, request.headers.get(wire.SIGNATURE, ""), request.remote or "")
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((told, answer))
         if self._serving is None or self._serving.done():
@@ -78,20 +86,6 @@ class Counter:
     async def close(self, _: web.Application) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._office.store.close)
         self._thread.shutdown()
-
-
-async def _body(request: web.Request, most: int) -> bytes:
-    if (request.content_length or 0) > most:
-        raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
-    try:
-        # Most are whole already when their headers are read: those need no clock.
-        async with asyncio.timeout(None if request.content.is_eof() else PATIENCE_S):
-            body = await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
-    if len(body) > most:
-        raise web.HTTPRequestEntityTooLarge(most, len(body))
-    return body
 
 
 def _said(body: bytes) -> web.Response:

@@ -8,14 +8,31 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from heliotrope.errors import HelioError, InvalidInput, NotAllowed, SignInRefused, StoreError, UnknownName
+from heliotrope.errors import (
+    HelioError,
+    InvalidInput,
+    NotAllowed,
+    QuotaReached,
+    SignInRefused,
+    StoreError,
+    UnknownName,
+)
 from heliotrope.run.people.reception import Reception
 from heliotrope.run.people.wire import MOST_BYTES
+from heliotrope.web import bodies
 from heliotrope.web.memberapi import DOORS, HOME, Door, description
 from heliotrope.web.neighbour import NAMES, is_owner
 
 AGENTS = "/agent/"
-STATUS = ((SignInRefused, 401), (NotAllowed, 403), (UnknownName, 404), (InvalidInput, 400), (StoreError, 503))
+UNASKED_BYTES = 4096  # a body that no door asked for
+STATUS = (
+    (SignInRefused, 401),
+    (NotAllowed, 403),
+    (UnknownName, 404),
+    (InvalidInput, 400),
+    (QuotaReached, 429),
+    (StoreError, 503),
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,10 +63,9 @@ def _answer(reception: Reception, door: Door) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         # Strangers are turned away before anything of theirs is read.
         visit = await asyncio.to_thread(reception.enter, _token(request), request.remote or "")
-        if (request.content_length or 0) > MOST_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MOST_BYTES, request.content_length or 0)
+        body = await bodies.whole(request, MOST_BYTES if door.takes else UNASKED_BYTES)
         words = {**request.query, **request.match_info}
-        found = await asyncio.to_thread(door.ask, reception, visit, words, await request.read())
+        found = await asyncio.to_thread(door.ask, reception, visit, words, body)
         return _sent(found)
 
     return handle

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from heliotrope.errors import QuotaReached
 from heliotrope.fleet import Fleet
 from heliotrope.fleet.shares import Organisation, Sharing
 from heliotrope.model import Plan, Run, Site, Workload
@@ -51,6 +52,20 @@ def decide(tx: Transaction, cards: Sequence[Card], fleet: Fleet, now_s: float) -
     latest_s = max((card.clock.at(now_s) for card in asking), default=now_s)
     pools = _pools(tx, asking, fleet)
     return turns(pools, [card.ask for card in asking], fleet.sharing, standing(tx, fleet, latest_s))
+
+
+def check_open(tx: Transaction, fleet: Fleet, organisation: str, *, more: int) -> None:
+    """Refuses what would give an organisation, or one of its projects, more unfinished jobs than its quota lets in."""
+    top, _, project = organisation.partition("/")
+    known = fleet.sharing.organisation(top)
+    quotas = [(top, known.quota), *((f"{top}/{p.name}", p.quota) for p in known.projects if p.name == project)]
+    for name, quota in quotas:
+        if quota.jobs is not None and (found := runs.open_jobs(tx, name)) + more > quota.jobs:
+            raise QuotaReached(
+                f"{name} has as many jobs as it may",
+                cause=f"{found + more - 1} are not over, and its quota is {quota.jobs}",
+                hint="wait until one ends, or cancel one: helio jobs lists them; the fleet file sets quota.jobs",
+            )
 
 
 def turn_of(run_id: str, said: Turns) -> Turn:

@@ -16,6 +16,7 @@ from heliotrope.errors import (
     NotAllowed,
     ProviderDown,
     ProviderGarbled,
+    QuotaReached,
     RunError,
     SignInRefused,
     UnknownName,
@@ -33,7 +34,13 @@ ANSWER_S = 60.0  # planning among many jobs and sites takes its time
 TRIES = 3
 BETWEEN_S = 1.0
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
-KINDS: dict[int, type[HelioError]] = {400: InvalidInput, 401: SignInRefused, 403: NotAllowed, 404: UnknownName}
+KINDS: dict[int, type[HelioError]] = {
+    400: InvalidInput,
+    401: SignInRefused,
+    403: NotAllowed,
+    404: UnknownName,
+    429: QuotaReached,
+}
 
 
 class _Fault(msgspec.Struct, frozen=True):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -75,7 +77,6 @@ class Reception:
         work = self._work_of(visit, asked)
         if asked.key and (before := self._before(visit, asked.key)):
             return before
-        Path(work.working_directory).mkdir(parents=True, exist_ok=True)
 
         def by(tx: Transaction) -> None:
             if asked.key and people.by_key(tx, visit.who.name, asked.key):
@@ -83,7 +84,8 @@ class Reception:
             people.put_submitter(tx, work.id, visit.who.name, asked.key or None)
 
         try:
-            plan, _ = self.desk.submit(work, at_once=asked.at_once, also=by)
+            with _folder(Path(work.working_directory)):
+                plan, _ = self.desk.submit(work, at_once=asked.at_once, also=by)
         except _AskedBefore:
             before = self._before(visit, asked.key)
             assert before is not None, "what was found in the transaction stays"
@@ -174,6 +176,19 @@ class Reception:
             job = people.by_key(tx, visit.who.name, key)
             plan = runs.newest_plan(tx, job) if job else None
         return _accepted(job, plan) if job and plan else None
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """There when the work is taken in, and gone again where it was not: being refused fills nothing."""
+    fresh = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if fresh:
+            path.rmdir()
+        raise
 
 
 def _accepted(job: str, plan: Plan) -> Accepted:
