@@ -35,6 +35,7 @@ from heliotrope.model import (
     Flexibility,
     Measurement,
     PauseBy,
+    Reading,
     RunState,
 )
 from heliotrope.run.agents import here, mirror, tails, wire
@@ -532,18 +533,34 @@ def test_a_clock_that_is_wrong_bills_the_right_hours(hub):
     assert any("the clock of north was +7200 s off" in flag for flag in view.measurement.flags)
 
 
+HANDED_S, NOW_S = 1_000_000.0, 1_003_600.0
+
+
+def of_an_hour(watts, seconds=10.0, start_s=HANDED_S, reading_s=None):
+    found = measured(watts, seconds, start_s)
+    at_s = start_s if reading_s is None else reading_s
+    return msgspec.structs.replace(found, readings=(Reading("rapl", "package", at_s, at_s + 1.0, 1.0),))
+
+
 @pytest.mark.parametrize(
-    ("measurement", "longest_s", "told"),
+    ("measurement", "told"),
     [
-        (measured(-1.0), 10, "below nothing"),
-        (measured(10.0, seconds=500), 10, "it ran for 500 s, 10 s after"),
-        (measured(10.0, seconds=-5), 10, "ended before it began"),
-        (measured(300.0), 10, "300 W on average"),
-        (measured(240.0), 10, ""),
+        (of_an_hour(-1.0), "below nothing"),
+        (of_an_hour(10.0, seconds=5000), "it ran for 5000 s, 3600 s after"),
+        (of_an_hour(10.0, seconds=-5), "ended before it began"),
+        (of_an_hour(300.0), "300 W on average"),
+        (of_an_hour(10.0, start_s=HANDED_S - 7200), "before it was handed out"),
+        (of_an_hour(10.0, start_s=NOW_S + 7200), "still to come"),
+        (of_an_hour(10.0, start_s=1e300), "still to come"),
+        (of_an_hour(10.0, reading_s=HANDED_S - 7200), "hours in which it did not run"),
+        (of_an_hour(10.0, reading_s=NOW_S + 7200), "hours in which it did not run"),
+        (of_an_hour(240.0), ""),
+        (of_an_hour(240.0, seconds=3600), ""),
     ],
 )
-def test_what_is_believed(measurement, longest_s, told):
-    found = impossible(measurement, (Device("c", "any", max_w=200.0),), longest_s)
+def test_what_is_believed(measurement, told):
+    """Watts that its devices draw, in the hours that it had: else grams could be put where the grid is clean."""
+    found = impossible(measurement, (Device("c", "any", max_w=200.0),), HANDED_S, NOW_S)
     assert told in found
     assert bool(told) == bool(found)
 

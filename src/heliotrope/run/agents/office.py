@@ -244,11 +244,11 @@ class Office:
         ended = msgspec.json.encode(exit_).decode() if exit_ else None
         if report.measurement is None:
             return Ending(ended)
-        why = impossible(report.measurement, heard.agent.devices, now_s - sent_s)
+        measured = _on_our_clock(report.measurement, now_s - heard.said.at_s, heard.agent.site)
+        why = impossible(measured, heard.agent.devices, sent_s, now_s)
         if why:
             self.refusals.note("report a reading", why, who=heard.agent.site, about=report.name)
             return Ending(ended, refused=f"{heard.agent.site}: {why}")
-        measured = _on_our_clock(report.measurement, now_s - heard.said.at_s, heard.agent.site)
         return Ending(ended, msgspec.json.encode(measured).decode())
 
     def _signed(self, said: Sync, told: Told, now_s: float) -> Agent:
