@@ -71,9 +71,9 @@ def run(**changes):
     return msgspec.structs.replace(made, **changes)
 
 
-def story(*, measurement=MEASUREMENT, carbon=None, lie=lambda f: f, now_times=1.0, plan=PLAN, training=None):
+def story(*, measurement=MEASUREMENT, carbon=None, lie=lambda f: f, now_times=1.0, plan=PLAN, training=None, site=LYON):
     carbon = carbon or SIGNALS[0]
-    made = lie(footprint.compute(measurement, LYON, carbon))
+    made = lie(footprint.compute(measurement, site, carbon))
     now = footprint.compute(footprint.at_once(measurement, START_S), HOME, SIGNALS[1]).carbon_g * now_times
     return run_statement(
         WORKLOAD,
@@ -84,7 +84,7 @@ def story(*, measurement=MEASUREMENT, carbon=None, lie=lambda f: f, now_times=1.
         now,
         [carbon, SIGNALS[1]],
         clock_factor=1.0,
-        site=LYON,
+        site=site,
         home=HOME,
         training=training,
     )

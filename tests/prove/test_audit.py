@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope import footprint
-from heliotrope.config import ProveSettings
+from heliotrope.config import GridSettings, ProveSettings
 from heliotrope.errors import BadNote, HelioError, ProofError, ProviderDown, SplitView
+from heliotrope.grid import Grid
 from heliotrope.model import Estimate, Provenance
 from heliotrope.prove import Ledger, plan_statement, run_statement, verify_receipt
 from heliotrope.prove.audit.attestation import Attestation
@@ -27,7 +28,7 @@ from heliotrope.prove.log.export import export
 from heliotrope.prove.overview import overview
 from heliotrope.prove.records import record
 from heliotrope.store import Store
-from prove_stories import ENERGY, LYON, MEASUREMENT, PLAN, READINGS, SIGNALS, WORKLOAD, half, run, story
+from prove_stories import ENERGY, LYON, MEASUREMENT, PLAN, READINGS, SIGNALS, START_S, WORKLOAD, half, run, story
 
 AUDITOR = SecretKey.generate("auditor-one")
 
@@ -76,6 +77,17 @@ def test_an_honest_run_is_agreed_with_from_plan_to_gram(ledger, tmp_path):
     assert (seen.judged, seen.agreed, seen.unseen) == (2, 2, 0), seen.disagreements
     again = auditor.look(Shown(ledger, ledger.folder), time_s=1_800_000_001)
     assert again.judged == 0, "each entry is judged once"
+
+
+@pytest.mark.parametrize("zone", ["", "fra", "aws/eu-west-3", "gcp/nowhere-1"])
+def test_a_site_may_name_its_zone_as_the_settings_do(ledger, tmp_path, zone):
+    """Nothing at all is the world; the signal bears the zone's own name."""
+    site = msgspec.structs.replace(LYON, zone=zone)
+    carbon = Grid(GridSettings()).history(zone, START_S, START_S + 24 * 3600)
+    assert carbon.zone != zone
+    log(ledger, plan_statement(WORKLOAD, PLAN, clock_factor=1.0), story(site=site, carbon=carbon))
+    _, seen = look(ledger, tmp_path)
+    assert (seen.judged, seen.agreed) == (2, 2), seen.disagreements
 
 
 def flattered(made):

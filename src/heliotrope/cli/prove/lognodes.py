@@ -170,7 +170,8 @@ def audit(
         if context.json:
             print_json({"auditor": str(ring.current.key), **_plain(seen)})
         else:
-            click.echo(f"{seen.origin}: {seen.size} entries, {seen.judged} new; {seen.agreed} agreed")
+            silent = f", {seen.unseen} with nothing shown to judge" if seen.unseen else ""
+            click.echo(f"{seen.origin}: {seen.size} entries, {seen.judged} new; {seen.agreed} agreed{silent}")
             for opinion in seen.disagreements:
                 click.echo(click.style(f"entry {opinion.index} disputed:", fg="red", bold=True))
                 for reason in opinion.reasons:

@@ -11,7 +11,7 @@ from heliotrope.model import Basis, Measurement, Quantity, Signal, Site
 from heliotrope.prove.claims.evidence import Outcome
 from heliotrope.prove.claims.history import Entry, History
 from heliotrope.prove.records import record
-from heliotrope.prove.records.evidence import Evidence, decode
+from heliotrope.prove.records.evidence import Evidence, decode, of_zone
 from heliotrope.units import MICRO
 
 KINDS = ("plan", "run")
@@ -150,7 +150,7 @@ def _computed(evidence: Evidence, measurement: Measurement, site: Site, basis: B
 
 def _signal(signals: Sequence[Signal], zone: str, basis: Basis) -> Signal | None:
     return next(
-        (s for s in signals if s.zone == zone and s.kind.quantity is Quantity.CARBON and s.kind.basis is basis), None
+        (s for s in of_zone(signals, zone) if s.kind.quantity is Quantity.CARBON and s.kind.basis is basis), None
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from heliotrope.errors import BadProof, InvalidInput
+from heliotrope.errors import BadProof, InvalidInput, UnknownZone
 from heliotrope.model import Measurement, Quality, Quantity, Signal, SignalKind, Site
 from heliotrope.prove.records import record
 
@@ -25,7 +25,19 @@ class Evidence(msgspec.Struct, frozen=True):
     submitted_s: float | None = None
 
     def signal(self, zone: str, quantity: Quantity) -> Signal | None:
-        return next((s for s in self.signals if s.zone == zone and s.kind.quantity is quantity), None)
+        return next((s for s in of_zone(self.signals, zone) if s.kind.quantity is quantity), None)
+
+
+def of_zone(signals: Iterable[Signal], zone: str) -> list[Signal]:
+    """Those of a zone, by whatever name: sites may say `deu`, or nothing; signals say `DE`, or `WORLD`."""
+    from heliotrope.grid import zones
+
+    try:
+        names = {zone, zones.find(zone).name}
+    except UnknownZone:
+        # One that only the owner's files know.
+        names = {zone}
+    return sorted((s for s in signals if s.zone in names), key=lambda s: s.zone != zone)
 
 
 def encode(evidence: Evidence) -> bytes:
