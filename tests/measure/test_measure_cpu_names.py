@@ -85,8 +85,8 @@ NAMES = [
     ("Intel(R) Xeon Phi(TM) CPU 7250 @ 1.40GHz", "intel xeon phi", 272),
     ("Intel Core Processor (Haswell, no TSX)", "intel haswell", 28),
     ("Intel Core Processor (Skylake, IBRS)", "intel skylake", 48),
-    ("Intel(R) Xeon(R) Bronze 3204 CPU @ 1.90GHz", "intel cascade lake", 20),
-    ("Intel(R) Xeon(R) Silver 4510", "intel emerald rapids", 64),
+    ("Intel(R) Xeon(R) Bronze 3204 CPU @ 1.90GHz", "intel cascade lake", 6),
+    ("Intel(R) Xeon(R) Silver 4510", "intel emerald rapids", 24),
     ("Intel(R) Xeon(R) CPU Max 9480", "intel sapphire rapids", 112),
     ("Neoverse-V3", "arm neoverse v3", 132),
     ("NVIDIA Vera", "nvidia vera", 176),
@@ -116,8 +116,34 @@ NAMES = [
     ("Standard_NC24ads_A100_v4", "amd milan", 128),
     ("VM.Standard.A1.Flex", "ampere altra", 80),
     ("ecs.g8y.large", "alibaba yitian", 128),
+    ("INTEL(R) XEON(R) PLATINUM 8571N", "intel emerald rapids", 104),
+    ("Intel(R) Xeon(R) 6975P-C", "intel granite rapids", 192),
+    ("Intel Xeon Processor (ClearwaterForest)", "intel sierra forest", 288),
+    ("Montage(R) Jintide(R) C2460", "intel skylake", 48),
+    ("IBM Telum", "ibm z", 16),
+    ("VirtualApple @ 2.50GHz", "apple silicon", 8),
+    ("Intel(R) Processor U300", "intel small", 6),
     ("", "any server", 64),
 ]
+THREADS = {  # what the maker put into it: by the name itself, or by the table of models
+    "AMD EPYC 7V73X 64-Core Processor": 128,
+    "AMD EPYC 9V74 80-Core Processor": 160,
+    "AMD EPYC 7K62 48-Core Processor": 96,
+    "AMD EPYC 4564P 16-Core Processor": 32,
+    "Hygon C86 7285 32-core Processor": 64,
+    "AMD Ryzen Threadripper PRO 7995WX 96-Cores": 192,
+    "AMD Ryzen 9 9950X 16-Core Processor": 32,
+    "AMD FX(tm)-8350 Eight-Core Processor": 8,
+    "Intel(R) Xeon(R) w9-3495X": 112,
+    "Intel(R) Xeon(R) Bronze 3104 CPU @ 1.70GHz": 6,
+    "INTEL(R) XEON(R) GOLD 6548Y+": 64,
+    "Intel(R) Xeon(R) Platinum 8352Y CPU @ 2.20GHz": 64,
+    "Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz": 112,
+    "Intel(R) Xeon(R) CPU E5-2699 v4 @ 2.20GHz": 44,
+    "Intel(R) Xeon(R) CPU E5-2637 v3 @ 3.50GHz": 8,
+    "Intel(R) Xeon(R) D-1541 CPU @ 2.10GHz": 16,
+    "Intel(R) Xeon(R) E-2224 CPU @ 3.40GHz": 4,
+}
 
 
 @pytest.mark.parametrize(("name", "family", "threads"), NAMES)
@@ -131,6 +157,14 @@ def test_a_name_gives_a_share_with_bounds(name, family, threads):
     assert 0.3 < socket.vcpu_w.low < socket.vcpu_w.value < socket.vcpu_w.high < 40
     assert socket.vcpu_w.value < socket.tdp_w.value / 2, "never the whole socket for one vCPU"
     assert socket.exact or socket.flags, "what is not exact is flagged"
+
+
+@pytest.mark.parametrize("name", THREADS)
+def test_threads_that_are_told_are_no_span(name):
+    socket = resolve(name)
+    assert (socket.threads.low, socket.threads.value, socket.threads.high) == (THREADS[name],) * 3
+    assert socket.share.low == 1 / THREADS[name]
+    assert socket.vcpu_w.low < socket.tdp_w.value / THREADS[name] < socket.vcpu_w.high
 
 
 @given(st.text(max_size=60), st.text(max_size=20))

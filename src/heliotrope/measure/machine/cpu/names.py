@@ -10,9 +10,12 @@ from heliotrope.facts import Fact
 
 _NOISE = re.compile(
     r"\((?:r|tm)\)|[®™]|@.*$|\b(?:cpu|processor|processors|arm64|with radeon.*|w/ radeon.*)\b"
-    r"|\b\d+-core\b|\b\d+(?:\.\d+)? ?ghz\b|\baws\b|\bamazon\b|\bgoogle\b|\bazure\b|\bmicrosoft\b",
+    r"|\b\w+-cores?\b|\b\d+(?:\.\d+)? ?ghz\b|\baws\b|\bamazon\b|\bgoogle\b|\bazure\b|\bmicrosoft\b",
     re.IGNORECASE,
 )
+# Makers that put it into the name: AMD EPYC 9V74 80-Core Processor, Threadripper PRO 7995WX 96-Cores
+_COUNTS = {"dual": 2, "triple": 3, "quad": 4, "six": 6, "eight": 8, "twelve": 12, "sixteen": 16}
+_CORES = re.compile(rf"\b(\d+|{'|'.join(_COUNTS)})-cores?\b", re.IGNORECASE)
 # A cloud's name for a machine: m7g.large, n2d-standard-8, Standard_D8s_v5, VM.Standard.E4.Flex, ecs.g7.large
 _INSTANCE = re.compile(
     r"[a-z]+\d+[a-z]*(?:-[a-z]+)?\.(?:\d*x?large|nano|micro|small|medium|metal)|[a-z]\d[a-z]?-[a-z]+|Standard_|VM\.|ecs\.",
@@ -90,39 +93,46 @@ def resolve(name: str, cpuid: str = "") -> Socket:
     text = clean(name)
     family = _family(text, name.strip(), cpuid)
     sku = _sku(text)
-    w_low, w_high = float(family.more["w_low"]), float(family.more["w_high"])
-    per_core = int(family.more["threads_per_core"])
-    cores, fewest, most = (float(family.more[key]) * per_core for key in ("cores", "cores_low", "cores_high"))
-    threads = Span(cores, fewest, most)
+    more = {} if sku is None else sku.more
+    per_core = int(more.get("threads_per_core") or family.more["threads_per_core"])
+    cores = int(more.get("cores") or 0) or _cores_told(name)
     if sku is None:
-        watts = min(max(family.value / threads.value, w_low), w_high)
-        return Socket(
-            text,
-            family.name,
-            False,
-            Span(family.value, *_span(family.value, watts, w_low, w_high)),
-            threads,
-            per_core,
-            Span(watts, w_low, w_high),
-            (family,),
-            (_unknown(name, family),),
-        )
+        return _of_family(text, family, cores * per_core, per_core, _unknown(name, family))
     tdp = Span.exact(sku.value)
-    if sku.more.get("cores"):
-        threads = Span.exact(float(int(sku.more["cores"]) * per_core))
-        watts_per_thread = Span.exact(sku.value / threads.value)
-        return Socket(text, family.name, True, tdp, threads, per_core, watts_per_thread, (sku, family))
-    watts = min(max(sku.value / threads.value, w_low), w_high)
+    if cores:
+        threads = Span.exact(float(cores * per_core))
+        watts = Span.exact(sku.value / threads.value)
+        return Socket(text, family.name, True, tdp, threads, per_core, watts, (sku, family))
+    low, high = float(family.more["w_low"]), float(family.more["w_high"])
+    typical = min(max(sku.value / (float(family.more["cores"]) * per_core), low), high)
+    threads = Span(sku.value / typical, sku.value / high, sku.value / low)
+    flag = f"number of cores of {name!r} is not known: the span of {family.name} is used"
+    return Socket(text, family.name, False, tdp, threads, per_core, Span(typical, low, high), (sku, family), (flag,))
+
+
+def _cores_told(name: str) -> int:
+    """By the name itself; 0 where it says nothing."""
+    found = _CORES.search(name)
+    if found is None:
+        return 0
+    word = found[1].lower()
+    return int(word) if word.isdigit() else _COUNTS[word]
+
+
+def _of_family(text: str, family: Fact, told: int, per_core: int, flag: str) -> Socket:
+    """A model that nobody here knows, of `told` threads, or, where that is 0, as many as its family has."""
+    cores, fewest, most = (float(family.more[key]) * per_core for key in ("cores", "cores_low", "cores_high"))
+    low, high = float(family.more["w_low"]), float(family.more["w_high"])
+    if not told:
+        watts = min(max(family.value / cores, low), high)
+        tdp = Span(family.value, *_span(family.value, watts, low, high))
+        threads = Span(cores, fewest, most)
+        return Socket(text, family.name, False, tdp, threads, per_core, Span(watts, low, high), (family,), (flag,))
+    # The fewer the cores, the faster they run: a socket's power grows about as the root of their number.
+    watts = max(family.value / cores * (cores / told) ** 0.5, low)
+    each = Span(watts, low, max(high, 1.6 * watts))
     return Socket(
-        text,
-        family.name,
-        False,
-        tdp,
-        Span(sku.value / watts, sku.value / w_high, sku.value / w_low),
-        per_core,
-        Span(watts, w_low, w_high),
-        (sku, family),
-        (f"number of cores of {name!r} is not known: the span of {family.name} is used",),
+        text, family.name, False, each.times(told), Span.exact(float(told)), per_core, each, (family,), (flag,)
     )
 
 
