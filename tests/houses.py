@@ -26,13 +26,13 @@ def told(office, body, signature, now_s):
 class Hub:
     """A house whose server runs on a thread, so that agents may be real processes."""
 
-    def __init__(self, home, fleet, lease_s=3600.0):
+    def __init__(self, home, fleet, lease_s=3600.0, web=WebSettings(port=0)):  # noqa: B008
         self.settings = Settings(
             home=str(home),
             fleet=str(fleet),
             measure=MeasureSettings(interval_s=0.1),
             agents=AgentSettings(sync_s=0.1, lease_s=lease_s),
-            web=WebSettings(port=0),
+            web=web,
         )
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)

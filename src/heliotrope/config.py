@@ -88,10 +88,12 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Loopback unless told otherwise."""
+    """Loopback unless told otherwise. `cert`, `key`: PEM files; with both it speaks TLS, and nothing else."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8550
+    cert: str = ""
+    key: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
-from heliotrope import __version__
-from heliotrope.errors import HelioError, UnknownName
+from heliotrope import __version__, tls
+from heliotrope.config import WebSettings
+from heliotrope.errors import ConfigError, HelioError, UnknownName
 from heliotrope.run.agents.wire import MAX_BYTES
 from heliotrope.web import api, gather, people, states
 from heliotrope.web.agents import add_routes
@@ -168,6 +171,16 @@ def _problem(request: web.Request, status: int, what: str, cause: str, hint: str
     return answer
 
 
+def _shown(settings: WebSettings) -> ssl.SSLContext | None:
+    if not settings.cert and not settings.key:
+        return None
+    if not settings.cert or not settings.key:
+        raise ConfigError(
+            "TLS needs a certificate and its key", hint="set both: web.cert and web.key, or --cert, --key"
+        )
+    return tls.showing(Path(settings.cert).expanduser(), Path(settings.key).expanduser())
+
+
 class Server:
     """A running dashboard; `url` says where."""
 
@@ -178,9 +191,10 @@ class Server:
 
     async def start(self) -> None:
         settings = self.house.settings.web
+        shown = _shown(settings)
         self._runner = web.AppRunner(make_app(self.house), access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.host, settings.port)
+        site = web.TCPSite(self._runner, settings.host, settings.port, ssl_context=shown)
         try:
             await site.start()
         except OSError as error:
@@ -191,7 +205,7 @@ class Server:
                 hint="another one may be running: set web.port, or 0 for any free port",
             ) from error
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        self.url = f"http{'s' if shown else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
 
     async def stop(self) -> None:
         runner, self._runner = self._runner, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -51,10 +52,11 @@ def _office(context: Context, fleet: str | None) -> Office:
 @site.command()
 @click.argument("url")
 @click.option("--token", metavar="TOKEN", help="From `helio site token`; needed the first time.")
+@click.option("--ca", metavar="FILE", type=click.Path(path_type=Path), help="Believe this authority (PEM) alone.")
 @click.option("--engine", default="local", show_default=True, help="What runs things here.")
 @click.option("--option", "options", metavar="KEY=VALUE", multiple=True, help="Of the engine, as in a fleet file.")
 @shared_options
-def join(context: Context, url: str, token: str | None, engine: str, options: tuple[str, ...]) -> None:
+def join(context: Context, url: str, token: str | None, ca: Path | None, engine: str, options: tuple[str, ...]) -> None:
     """Start an agent: it asks URL for work, runs it here, and reports. Nothing here listens.
 
     Its home is --home: give it one of its own. It goes on with what it has when it is cut off; Ctrl-C stops the agent
@@ -63,6 +65,7 @@ def join(context: Context, url: str, token: str | None, engine: str, options: tu
     from heliotrope.run.agents.agent import Agent
     from heliotrope.run.agents.agent import join as joined_by
     from heliotrope.run.agents.here import this_site
+    from heliotrope.tls import authority
 
     here = this_site(context.settings.zone, engine, options)
     home = context.settings.home_path
@@ -72,7 +75,7 @@ def join(context: Context, url: str, token: str | None, engine: str, options: tu
             hint=f"give the agent another: helio site join {url} --home ~/.heliotrope-agent …",
         )
     if token:
-        met = asyncio.run(joined_by(home, url, token, here))
+        met = asyncio.run(joined_by(home, url, token, here, authority(ca) if ca else ""))
         say(f"joined as {met.site}")
     agent = Agent(home, here, say)
     asyncio.run(_until_told(agent, as_json=context.json))

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 @click.option("--fleet", metavar="FILE", help="A fleet file, or `example`.")
 @click.option("--zone", metavar="ZONE", help="Grid zone of this machine, where there is no fleet.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Where the dashboard listens; 0 for any free port.")
+@click.option("--cert", metavar="FILE", help="Speak TLS with this certificate (PEM).")
+@click.option("--key", metavar="FILE", help="The certificate's key (PEM).")
 @shared_options
-def up(context: Context, fleet: str | None, zone: str | None, port: int | None) -> None:
+def up(
+    context: Context, fleet: str | None, zone: str | None, port: int | None, cert: str | None, key: str | None
+) -> None:
     """Start the controller and the dashboard.
 
     It says the dashboard's address on stdout, and stops on Ctrl-C; what runs goes on without it.
@@ -33,7 +37,8 @@ def up(context: Context, fleet: str | None, zone: str | None, port: int | None) 
     from heliotrope.web.house import House
 
     settings = context.settings
-    web = settings.web if port is None else msgspec.structs.replace(settings.web, port=port)
+    said = {"port": port, "cert": cert, "key": key}
+    web = msgspec.structs.replace(settings.web, **{name: one for name, one in said.items() if one is not None})
     settings = msgspec.structs.replace(settings, fleet=fleet or settings.fleet, zone=zone or settings.zone, web=web)
     house = House(settings)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -58,13 +58,10 @@ class Agent:
         self._wanted: tuple[Wanted, ...] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
-        import aiohttp
-
         await asyncio.to_thread(warden.introduce, self.home, self.site)
-        patience, longer = aiohttp.ClientTimeout(total=ANSWER_S), aiohttp.ClientTimeout(total=PIECE_S)
         async with (
-            aiohttp.ClientSession(self.membership.url, timeout=patience) as session,
-            aiohttp.ClientSession(self.membership.url, timeout=longer) as freight,
+            wire.session(self.membership.url, self.membership.ca, ANSWER_S) as session,
+            wire.session(self.membership.url, self.membership.ca, PIECE_S) as freight,
         ):
             self.porter = Porter(self.home, Line(self.membership, freight, asyncio.get_running_loop()))
             try:
@@ -234,8 +231,8 @@ class Agent:
         )
 
 
-async def join(home: Path, url: str, token: str, site: Site) -> Joined:
-    """Makes a key, shows the token for it, and remembers who it is now."""
+async def join(home: Path, url: str, token: str, site: Site, ca: str = "") -> Joined:
+    """Makes a key, shows the token for it, and remembers who it is now. `ca`: as Membership has it."""
     import aiohttp
     from nacl.signing import SigningKey
 
@@ -243,7 +240,7 @@ async def join(home: Path, url: str, token: str, site: Site) -> Joined:
     body = msgspec.json.encode(Join(token, b64encode(bytes(key.verify_key)).decode(), site.devices))
     try:
         async with (
-            aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session,
+            wire.session(url, ca, ANSWER_S) as session,
             session.post(wire.JOIN, data=body) as answer,
         ):
             said = await answer.read()
@@ -252,7 +249,8 @@ async def join(home: Path, url: str, token: str, site: Site) -> Joined:
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ProviderDown(f"{url} cannot be reached", cause=str(error) or type(error).__name__) from error
     joined = wire.decoded(said, Joined)
-    await asyncio.to_thread(_remember, home, Membership(url, joined.site, bytes(key), joined.lease_s, joined.sync_s))
+    member = Membership(url, joined.site, bytes(key), joined.lease_s, joined.sync_s, ca)
+    await asyncio.to_thread(_remember, home, member)
     return joined
 
 

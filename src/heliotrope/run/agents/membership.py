@@ -10,13 +10,17 @@ GRACE_S = 10.0  # to save and leave, when the lease is over
 
 
 class Membership(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """HOME/agent.json, its owner's alone: who it is to which office. `seed` signs."""
+    """HOME/agent.json, its owner's alone: who it is to which office. `seed` signs.
+
+    `ca`: PEM of the authority whose certificates are believed; empty for those that the machine believes.
+    """
 
     url: str
     site: str
     seed: bytes
     lease_s: float
     sync_s: float
+    ca: str = ""
 
 
 class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

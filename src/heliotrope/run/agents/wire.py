@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
+from heliotrope import tls
 from heliotrope.errors import BadSignature, InvalidInput
 from heliotrope.model import Device, Measurement
 from heliotrope.run.engines.protocol import Task
@@ -17,6 +18,7 @@ from heliotrope.run.lifecycle import Seen
 from heliotrope.run.working.folder import Exit
 
 if TYPE_CHECKING:
+    from aiohttp import ClientSession
     from nacl.signing import VerifyKey
 
 T = TypeVar("T")
@@ -148,6 +150,14 @@ class Came(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     began_s: float
     ended_s: float | None
     at_s: float
+
+
+def session(url: str, ca: str, patience_s: float) -> ClientSession:
+    """An agent's link to the office. `ca`: PEM of whom it believes, empty for whom the machine does."""
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(ssl=tls.believing(ca))
+    return aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(total=patience_s))
 
 
 def decoded(body: bytes, kind: type[T]) -> T:

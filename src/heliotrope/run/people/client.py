@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from heliotrope import tls
 from heliotrope.errors import (
     HelioError,
     InvalidInput,
@@ -50,20 +51,24 @@ class _Fault(msgspec.Struct, frozen=True):
 
 
 class Elsewhere:
-    """`url` is the house's; one connection, kept. A lost answer is asked for again: every call may be."""
+    """`url` is the house's; one connection, kept. A lost answer is asked for again: every call may be.
 
-    def __init__(self, url: str, token: str) -> None:
+    `ca`: PEM of the authority whose certificate it has; empty for those that the machine believes.
+    """
+
+    def __init__(self, url: str, token: str, ca: str = "") -> None:
         place = urlsplit(url)
         if place.scheme not in {"http", "https"} or not place.hostname:
             raise UsageError(f"not the address of a house: {url}", hint="as in https://control.example")
         if place.scheme == "http" and place.hostname not in LOCAL:
             raise UsageError(
                 f"{url} would send the token for everybody on the way to read",
-                hint="give the house a certificate (a proxy with TLS), or reach it over ssh -L",
+                hint="give the house a certificate (helio up --cert --key), or reach it over ssh -L",
             )
         if not token:
             raise UsageError("no token to show", hint="HELIO_TOKEN is to hold what `helio member add` printed")
         self.url = url.rstrip("/")
+        self._ca = ca
         self._headers = {"Authorization": f"Bearer {token}"}
         self._runner = asyncio.Runner()
         self._session: aiohttp.ClientSession | None = None
@@ -117,7 +122,8 @@ class Elsewhere:
 
         if self._session is None:
             patience = aiohttp.ClientTimeout(total=ANSWER_S)
-            self._session = aiohttp.ClientSession(timeout=patience, headers=self._headers)
+            connector = aiohttp.TCPConnector(ssl=tls.believing(self._ca))
+            self._session = aiohttp.ClientSession(connector=connector, timeout=patience, headers=self._headers)
         try:
             # A redirection would show the token to whoever it names.
             async with self._session.request(method, self.url + path, data=body, allow_redirects=False) as answer:
