@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from services.fixtures import agent_site, kube, postgres, ray_cluster, slurm, ssh, store_settings
+from services.fixtures import agent_site, kube, postgres, ray_cluster, s3_server, slurm, ssh, store_settings
 
-__all__ = ["agent_site", "kube", "postgres", "ray_cluster", "slurm", "ssh", "store_settings"]
+__all__ = ["agent_site", "kube", "postgres", "ray_cluster", "s3_server", "slurm", "ssh", "store_settings"]
 ROOT = Path(__file__).parents[1]
 
 # Tests wait for the disk a hundred thousand times (everything here is durable): memory answers at once where there is

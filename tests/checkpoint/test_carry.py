@@ -238,7 +238,13 @@ def _over_ssh(service, kept, monkeypatch):
     return depot(service.url(kept))
 
 
-@pytest.mark.parametrize("kind", ["path", "file", "ssh", "local", "memory"])
+def _over_s3(service, monkeypatch):
+    for name, value in service.settings.items():
+        monkeypatch.setenv(name, value)
+    return depot("s3://states/of/w")
+
+
+@pytest.mark.parametrize("kind", ["path", "file", "ssh", "local", "memory", "s3"])
 def test_every_depot_keeps_the_same_promises(tmp_path, kind, request, monkeypatch):
     there, here = laid(tmp_path / "there" / "w", {"a": os.urandom(300), "b/c": b"same" * 50}), tmp_path / "here" / "w"
     kept = tmp_path / "a depot"
@@ -247,6 +253,7 @@ def test_every_depot_keeps_the_same_promises(tmp_path, kind, request, monkeypatc
         "file": lambda: depot(f"file://{kept}"),
         "ssh": lambda: _over_ssh(request.getfixturevalue("ssh"), kept, monkeypatch),
         "local": lambda: depot(f"local://{kept}"),
+        "s3": lambda: _over_s3(request.getfixturevalue("s3_server"), monkeypatch),
         "memory": lambda: depot(f"memory://{kept.name}/{tmp_path.name}"),
     }[kind]()
     names = list(survey(there)[0].sizes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heliotrope.config import StoreSettings
-from services import agentsite, kubeapi, raycluster, sshd
+from services import agentsite, kubeapi, raycluster, s3, sshd
 from services import postgres as postgres_service
 from services import slurm as slurm_service
 
@@ -72,5 +72,13 @@ def ssh(tmp_path_factory):
     if reason := sshd.missing():
         pytest.skip(reason)
     service = sshd.SshService(tmp_path_factory.mktemp("ssh"))
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """What speaks S3."""
+    service = s3.S3Service(tmp_path_factory.mktemp("s3"))
     yield service
     service.stop()
