@@ -44,7 +44,7 @@ def anvil_node():
 
 @needs_anvil
 def test_three_chains_one_state(tmp_path):
-    stores = [Store(tmp_path / f"{name}.db") for name in ("embedded", "pyrevm", "anvil")]
+    stores = [Store(tmp_path / name / "helio.db") for name in ("embedded", "pyrevm", "anvil")]
     embedded = Embedded(stores[0], now_s=lambda: NOW_S)
     with anvil(chain_id=embedded.chain_id, rich=(ALICE.address, BOB.address)) as (node, _):
         nodes = (embedded, Revm(chain_id=embedded.chain_id), node)
