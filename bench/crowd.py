@@ -31,8 +31,9 @@ from heliotrope.run.clock import Clock
 from heliotrope.run.desk import attempt_of
 from heliotrope.run.engines import Task
 from heliotrope.run.lifecycle import Seen
-from heliotrope.run.working.folder import Exit, Folder
-from heliotrope.store import Store, agents, runs
+from heliotrope.run.working.folder import Exit
+from heliotrope.store import Store, agents, reports, runs
+from heliotrope.store.reports import Ending
 from heliotrope.units import from_epoch
 from table import Row
 
@@ -170,9 +171,7 @@ def _measure(home: str, fleet_file: str, submits: int) -> dict[str, float]:
         for card in held[turn * 100 : turn * 100 + 100]:
             with controller.store.write() as tx:
                 agents.report(tx, f"{card.run}/0", Seen.EXITED, "", time.time(), there=True, over=True)
-            folder = Folder(Path(home) / "runs" / card.run / "0")
-            folder.path.mkdir(parents=True)
-            folder.write("exit", Exit(0, time.time()))
+                reports.end(tx, f"{card.run}/0", Ending(msgspec.json.encode(Exit(0, time.time())).decode()))
         cycles.append(cpu_s(controller.step))
     spent = [cpu_s(lambda i=i: controller.submit(_job(f"new{i}", time.time()))) * 1e3 for i in range(submits + 3)][3:]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

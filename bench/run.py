@@ -36,7 +36,7 @@ def rows(quick: bool) -> Iterator[Row]:
         )
         yield Row("start-to-running overhead over the bare engine", kept - bare, "s", "<= 1", how="the difference")
         yield from _controller(folder / "home", 30 if quick else 200)
-        size = {"jobs": 4000, "sites": 100, "syncs": 1000, "submits": 30}
+        size = {"jobs": 4000, "sites": 100, "syncs": 2000, "submits": 30}
         large = {"jobs": 100_000, "sites": 1000, "syncs": 10_000, "submits": 200}
         yield from crowd.rows(folder, **(size if quick else large))
         yield from _kills(folder, 6 if quick else 100)
