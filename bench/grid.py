@@ -15,13 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from heliotrope.grid import hourly as series_files
 from heliotrope.grid import zones
-from heliotrope.grid.forecast import across, boost, kept, sources
-from heliotrope.grid.forecast.backtest import Fit, Rolled, backtest, fit_own, hourly, once_each, roll
-from heliotrope.grid.forecast.features import DAY, scale
-from heliotrope.grid.forecast.ridge import fit as fit_ridge
-from heliotrope.grid.hourly import Hourly
+from heliotrope.grid.files import hourly as series_files
+from heliotrope.grid.files.hourly import Hourly
+from heliotrope.grid.forecast.inputs.features import DAY, scale
+from heliotrope.grid.forecast.judging import kept
+from heliotrope.grid.forecast.judging.backtest import Rolled, backtest, hourly, roll
+from heliotrope.grid.forecast.models import across, boost, sources
+from heliotrope.grid.forecast.models.fit import Fit, fit_own, once_each
+from heliotrope.grid.forecast.models.ridge import fit as fit_ridge
 from heliotrope.grid.providers import model
 from heliotrope.grid.shelf import Shelf
 from heliotrope.model import CARBON

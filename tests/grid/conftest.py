@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliotrope.grid.forecast import across, near
+from heliotrope.grid.forecast.models import across, near
 from heliotrope.grid.wire import client
 from twins import serving
 

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.grid import replay
-from heliotrope.grid.forecast import across, boost, drivers, interval, kept, ridge, sources
-from heliotrope.grid.forecast.backtest import backtest, fit_own, fit_yesterday, kept_share, roll
-from heliotrope.grid.forecast.features import REACH, scale
+from heliotrope.grid.forecast.inputs import drivers
+from heliotrope.grid.forecast.inputs.features import REACH, scale
+from heliotrope.grid.forecast.judging import interval, kept
+from heliotrope.grid.forecast.judging.backtest import backtest, kept_share, roll
+from heliotrope.grid.forecast.models import across, boost, ridge, sources
+from heliotrope.grid.forecast.models.fit import fit_own, fit_yesterday
 from heliotrope.units import from_epoch
 
 HOURS = 200 * 24

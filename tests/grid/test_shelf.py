@@ -8,8 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-from heliotrope.grid.forecast import across, boost, ridge, sources
-from heliotrope.grid.forecast.features import scale
+from heliotrope.grid.forecast.inputs.features import scale
+from heliotrope.grid.forecast.models import across, boost, ridge, sources
 from heliotrope.grid.forecast.recall import afresh
 from heliotrope.grid.shelf import Shelf
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heliotrope.grid.forecast import near
+from heliotrope.grid.forecast.models import near
 from heliotrope.simulate import beliefs
 
 HOURS = 24 * 50

@@ -13,10 +13,12 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import SignalGap
-from heliotrope.grid.forecast import backtest, ridge, sources
-from heliotrope.grid.forecast.features import DAY, REACH, WEEK, scale
+from heliotrope.grid.forecast.inputs.features import DAY, REACH, WEEK, scale
+from heliotrope.grid.forecast.judging import backtest
+from heliotrope.grid.forecast.models import ridge, sources
+from heliotrope.grid.forecast.models.fit import Fit, Yesterday, fit_own
+from heliotrope.grid.forecast.models.sources import Published
 from heliotrope.grid.forecast.recall import Recall, afresh
-from heliotrope.grid.forecast.sources import Published
 from heliotrope.grid.wire.points import POSSIBLE
 from heliotrope.model import Quality, QualityKind, Signal
 from heliotrope.units import S_PER_HOUR, hour_floor
@@ -159,7 +161,7 @@ def _forecast(
     hour0 = history.start_s // S_PER_HOUR
     cuts = _cuts(known, hour0, hours)
     if cuts:
-        fit: backtest.Fit = partial(backtest.fit_own, recall=recall)
+        fit: Fit = partial(fit_own, recall=recall)
         flags: tuple[str, ...] = ()
         if published is not None:
             fit = partial(sources.fit, published=published, recall=recall)
@@ -168,7 +170,7 @@ def _forecast(
         return rolled.forecast[0], rolled.low[0], rolled.high[0], flags
     series = scale(padded, hour0, known)
     issue = np.array([known])
-    x = backtest.Yesterday().predict(series, issue, horizons)[0]
+    x = Yesterday().predict(series, issue, horizons)[0]
     band = BAND_WITHOUT_ERRORS * float(series.spread(issue)[0])
     flag = f"short history ({known // DAY} days): yesterday repeats, with a wide interval"
     return series.back(x), series.back(x - band), series.back(x + band), (flag,)

@@ -8,10 +8,12 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import InvalidInput, UnknownName, nearest
-from heliotrope.grid import hourly
-from heliotrope.grid.forecast import across, kept, ridge, sources
-from heliotrope.grid.forecast.backtest import Fit, Score, backtest, fit_own, fit_yesterday
-from heliotrope.grid.forecast.features import DAY
+from heliotrope.grid.files import hourly
+from heliotrope.grid.forecast.inputs.features import DAY
+from heliotrope.grid.forecast.judging import kept
+from heliotrope.grid.forecast.judging.backtest import Score, backtest
+from heliotrope.grid.forecast.models import across, ridge, sources
+from heliotrope.grid.forecast.models.fit import Fit, fit_own, fit_yesterday
 from heliotrope.grid.forecast.recall import Recall, afresh
 from heliotrope.units import S_PER_HOUR
 

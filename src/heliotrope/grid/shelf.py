@@ -129,6 +129,6 @@ def digest(*parts: object) -> str:
 def _code() -> bytes:
     """The models' own text, numpy's version, and whether there are trees: other code makes other fits."""
     text = hashlib.blake2b(f"{np.__version__} {find_spec('lightgbm') is not None}".encode())
-    for path in sorted(Path(forecast.__file__).parent.glob("*.py")):
+    for path in sorted(Path(forecast.__file__).parent.rglob("*.py")):
         text.update(path.read_bytes())
     return text.digest()[:32]

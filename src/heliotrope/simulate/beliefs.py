@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from heliotrope.errors import InvalidInput
-from heliotrope.grid.forecast import backtest, sources
-from heliotrope.grid.forecast.features import Scaled
+from heliotrope.grid.forecast.inputs.features import Scaled
+from heliotrope.grid.forecast.judging import backtest
+from heliotrope.grid.forecast.models import sources
+from heliotrope.grid.forecast.models.fit import Predictor, fit_own
 from heliotrope.plan.kernels.shapes import Curves, Floats
 from heliotrope.plan.kernels.world import Belief
 from heliotrope.simulate import gridfile
@@ -58,7 +60,7 @@ def own(actual: Floats, hour0: int, first: int) -> Floats:
     table = naive(actual)
     start = max(first, HISTORY)
     if steps - start > LEAD:
-        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, backtest.fit_own)
+        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, fit_own)
     return table
 
 
@@ -69,7 +71,7 @@ def learnt(table: Floats, actual: Floats, given: Floats, hour0: int, first: int)
     if steps - start > LEAD:
         published = sources.Published(given[:, None], ("carbon",))
 
-        def fit(series: Scaled, known: int, horizons: IntArray) -> backtest.Predictor:
+        def fit(series: Scaled, known: int, horizons: IntArray) -> Predictor:
             return sources.fit(series, known, horizons, published)
 
         table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, fit)

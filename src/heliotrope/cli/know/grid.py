@@ -162,7 +162,7 @@ def providers(context: Context) -> None:
 @shared_options
 def twin(context: Context, series_file: str | None, host: str, port: int, fault_names: tuple[str, ...]) -> None:
     """Serve a loopback twin of the grid APIs, with faults on demand."""
-    from heliotrope.grid import hourly
+    from heliotrope.grid.files import hourly
     from heliotrope.grid.twin import app, faults
 
     series = (

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import ConfigError, InvalidInput, SignalGap
+from heliotrope.grid.files.tables import Column, Table
 from heliotrope.grid.providers import Setup
-from heliotrope.grid.tables import Column, Table
 from heliotrope.grid.wire.points import filled_note
 from heliotrope.grid.zones import Zone
 from heliotrope.model import Quality, QualityKind, Signal, SignalKind

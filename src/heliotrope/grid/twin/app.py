@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 
 from heliotrope.errors import HelioError
-from heliotrope.grid.hourly import Hourly
+from heliotrope.grid.files.hourly import Hourly
 from heliotrope.grid.twin import apis, faults
 from heliotrope.grid.twin.apis import APIS, KEY
 from heliotrope.grid.twin.faults import Fault

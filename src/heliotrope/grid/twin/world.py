@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 from heliotrope.grid import zones
-from heliotrope.grid.hourly import Hourly
+from heliotrope.grid.files.hourly import Hourly
 from heliotrope.grid.providers import model
 from heliotrope.model import SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR

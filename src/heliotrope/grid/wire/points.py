@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from heliotrope.errors import ProviderGarbled, SignalGap
-from heliotrope.grid.tables import ABSURD_G_PER_KWH
+from heliotrope.grid.files.tables import ABSURD_G_PER_KWH
 from heliotrope.model import Quantity, SignalKind
 from heliotrope.units import S_PER_HOUR, from_epoch
 

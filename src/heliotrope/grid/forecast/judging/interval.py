@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from heliotrope.grid.forecast.features import DAY
+from heliotrope.grid.forecast.inputs.features import DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

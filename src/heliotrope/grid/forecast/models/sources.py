@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from heliotrope.grid.forecast import drivers, far, near, ridge
-from heliotrope.grid.forecast.drivers import Drivers
-from heliotrope.grid.forecast.features import DAY, Scaled
+from heliotrope.grid.forecast.inputs import drivers
+from heliotrope.grid.forecast.inputs.drivers import Drivers
+from heliotrope.grid.forecast.inputs.features import DAY, Scaled
+from heliotrope.grid.forecast.models import far, near, ridge
 from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from heliotrope.grid.forecast import boost
-from heliotrope.grid.forecast.boost import Boost
-from heliotrope.grid.forecast.drivers import HALF_LIFE_H, Drivers
-from heliotrope.grid.forecast.features import DAY, NAMES, REACH, WEEK, Scaled, at_issue, matrix
-from heliotrope.grid.forecast.ridge import LEAST_ROWS, MOST_CHANGE, PENALTY, Linear, Ridge, fit_linear
+from heliotrope.grid.forecast.inputs.drivers import HALF_LIFE_H, Drivers
+from heliotrope.grid.forecast.inputs.features import DAY, NAMES, REACH, WEEK, Scaled, at_issue, matrix
+from heliotrope.grid.forecast.linear import PENALTY, Linear, fit_linear
+from heliotrope.grid.forecast.models import boost
+from heliotrope.grid.forecast.models.boost import Boost
+from heliotrope.grid.forecast.models.ridge import LEAST_ROWS, MOST_CHANGE, Ridge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from heliotrope.grid.forecast import ridge
-from heliotrope.grid.forecast.features import DAY, WEEK, Scaled
-from heliotrope.grid.forecast.ridge import Linear, least_squares
+from heliotrope.grid.forecast.inputs.features import DAY, WEEK, Scaled
+from heliotrope.grid.forecast.linear import ROUNDS, Linear, least_squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +120,7 @@ def fit_mix(series: Scaled, drivers: Drivers, known: int) -> Mix:
     X = drivers.shares[hours]
     value = series.back(series.x[hours])
     ours = least_squares(X, value, importance, PENALTY)
-    for _ in range(ridge.ROUNDS):
+    for _ in range(ROUNDS):
         size = np.maximum(np.abs(ours.predict(X) - value), 0.02 * np.abs(value) + 1e-9)
         relative = np.abs(value) + 1e-9 if series.is_log else 1.0
         ours = least_squares(X, value, importance / size / relative, PENALTY)

@@ -6,16 +6,16 @@ Every number a forecast uses (values, fits, scale, errors of its own) is from be
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from heliotrope.errors import InvalidInput
-from heliotrope.grid.forecast import interval, kept, ridge
-from heliotrope.grid.forecast.features import DAY, REACH, Scaled, scale, yesterday
-from heliotrope.grid.forecast.recall import Recall, afresh
+from heliotrope.grid.forecast.inputs.features import DAY, REACH, scale
+from heliotrope.grid.forecast.judging import interval, kept
+from heliotrope.grid.forecast.models.fit import Fit, fit_own, once_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 REFIT_H = 28 * DAY
 WARM_UP_H = 60 * DAY  # forecasts before the window, so that intervals know the model's errors
 PINBALL = (0.05, 0.5, 0.95)
-
-
-class Predictor(Protocol):
-    def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
-        """(issue, horizon) in the scale of `series`, from nothing at or after each issue."""
-
-
-# (series, hours known, horizons) → something that predicts
-Fit = Callable[[Scaled, int, "IntArray"], Predictor]
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -59,38 +50,6 @@ class Rolled(msgspec.Struct, frozen=True, eq=False):
     forecast: FloatArray
     low: FloatArray
     high: FloatArray
-
-
-class Yesterday:
-    """The peer: the same hour on the last known day."""
-
-    def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
-        return np.stack([yesterday(series, issues, h) for h in horizons.tolist()], axis=1)
-
-
-def fit_yesterday(_series: Scaled, _known: int, _horizons: IntArray) -> Predictor:
-    return Yesterday()
-
-
-def fit_own(series: Scaled, known: int, horizons: IntArray, recall: Recall = afresh) -> Predictor:
-    """From the series' own history; from yesterday where that is too short."""
-    if not ridge.enough(known, int(horizons[-1])):
-        return Yesterday()
-    return ridge.recalled(recall, series, known, horizons)
-
-
-def once_each(fit: Fit, reach: int) -> Fit:
-    """Fits once at each cut-off, for every horizon that the scores and the plans of one backtest ask for."""
-    fitted: dict[int, Predictor] = {}
-
-    def remembered(series: Scaled, known: int, horizons: IntArray) -> Predictor:
-        if not ridge.enough(known, reach):
-            return fit(series, known, horizons)
-        if known not in fitted:
-            fitted[known] = fit(series, known, np.arange(reach))
-        return fitted[known]
-
-    return remembered
 
 
 def roll(

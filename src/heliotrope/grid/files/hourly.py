@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import InvalidInput
-from heliotrope.grid.forecast.sources import Published
-from heliotrope.grid.tables import Column, Table
+from heliotrope.grid.files.tables import Column, Table
+from heliotrope.grid.forecast.models.sources import Published
 from heliotrope.grid.wire.points import filled_note
 from heliotrope.model import CARBON, Quantity, SignalKind
 from heliotrope.units import S_PER_HOUR

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from heliotrope.grid.forecast.features import DAY, REACH, WEEK, Scaled, at_issue, matrix
-from heliotrope.grid.forecast.near import corrected
-from heliotrope.grid.forecast.ridge import HALF_LIFE_H, LEAST_ROWS, MEMORY_H, MOST_CHANGE, Linear, fit_linear
+from heliotrope.grid.forecast.inputs.features import DAY, REACH, WEEK, Scaled, at_issue, matrix
+from heliotrope.grid.forecast.linear import Linear, fit_linear
+from heliotrope.grid.forecast.models.near import corrected
+from heliotrope.grid.forecast.models.ridge import HALF_LIFE_H, LEAST_ROWS, MEMORY_H, MOST_CHANGE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from heliotrope.grid.forecast.drivers import Drivers
+    from heliotrope.grid.forecast.inputs.drivers import Drivers
 
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from heliotrope.grid.forecast import boost, ridge
-from heliotrope.grid.forecast.backtest import Fit, Predictor, fit_own
-from heliotrope.grid.forecast.features import DAY, REACH, Scaled, at_issue, matrix, scale, yesterday
+from heliotrope.grid.forecast.inputs.features import DAY, REACH, Scaled, at_issue, matrix, scale, yesterday
+from heliotrope.grid.forecast.models import boost, ridge
+from heliotrope.grid.forecast.models.fit import Fit, Predictor, fit_own
 from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:
