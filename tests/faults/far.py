@@ -1,4 +1,7 @@
-"""A site's agent in virtual time, before the real office: cut off, late, heard twice, killed, lying, or not itself."""
+"""A site's agent in virtual time, before the real office: cut off, late, heard twice, killed, lying, or not itself.
+
+Its warden is the real one: what it does when the agent is gone for longer than its lease is what it does anywhere.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ import msgspec
 import pytest
 from nacl.signing import SigningKey
 
-from faults.cluster import Cluster
 from heliotrope.errors import BadSignature, EngineError, StaleRequest
 from heliotrope.run.agents import wire
+from heliotrope.run.agents.membership import Orders
+from heliotrope.run.agents.warden import Reach, Warden
 from heliotrope.run.agents.wire import Join, Report, Sync, Wish
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.working.folder import Exit, Folder
+from heliotrope.run.working.processes import Identity
 from houses import told
 
 
@@ -23,8 +28,9 @@ class FarSite:
     def __init__(self, world, site) -> None:
         self.world, self.site = world, site
         self.home = world.home.parent / site
-        self.cluster = Cluster(world, site)
+        self.cluster = world.there
         self.orders: tuple[wire.Errand, ...] = ()
+        self.told = Orders(world.now_s(), 0)
         self.heard_s = world.elapsed_s
         self.number = 0
         self.alive = self.linked = True
@@ -35,13 +41,17 @@ class FarSite:
         self.token = world.office.token(site, valid_s=1e9, now_s=world.now_s())
         said = Join(self.token, b64encode(bytes(self.key.verify_key)).decode())
         self.joined = world.office.join(msgspec.json.encode(said), world.now_s())
+        self.home.mkdir(parents=True)
+        Folder(self.home).write("engine", Reach("virtual", {}, Identity(0, 0, "")))
+        self.warden = Warden(self.home)
 
     def is_busy(self) -> bool:
         """Otherwise it would only say that it is there; now and then it does."""
         return bool(self.orders) or self.world.elapsed_s - self.heard_s > 20
 
     def tick(self) -> None:
-        """What an agent does at each look: carries out what it was told, reports, asks."""
+        """What an agent does at each look: carries out what it was told, reports, asks. Its warden looks, too."""
+        self.warden.look(self.told, self.joined.lease_s)
         if not self.alive:
             return
         alone_s = self.world.elapsed_s - self.heard_s
@@ -100,6 +110,7 @@ class FarSite:
 
     def _told(self, answer, asked_s) -> None:
         self.orders, self.heard_s = answer.errands, asked_s
+        self.told = Orders(self.world.now_s(), answer.number, answer.errands)
 
     def _report(self, errand) -> Report:
         handle = self._handle(errand)

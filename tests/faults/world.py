@@ -78,11 +78,13 @@ class World:
         patch.setattr(SqliteSession, "__init__", _without_waiting(SqliteSession.__init__))
         patch.setattr(Store, "write", self._writer(Store.write))
         patch.setattr(engines, "of", self._engine)
+        self.real_engine = engines.engine
+        patch.setattr(engines, "engine", lambda name, **_: self.there if name == "virtual" else self.real_engine(name))
         self.fleet = Fleet(SITES, home="here", sharing=Sharing(ORGANISATIONS, grace_s=30.0, half_life_s=600.0))
         self.settings = Settings(home=str(self.home), zone="DE", agents=AgentSettings(lease_s=300.0, sync_s=5.0))
         self.store = Store.of(self.settings)
         self.controller: Controller | None = None
-        self.here = Cluster(self, "here")
+        self.here, self.there = Cluster(self, "here"), Cluster(self, "north")
         self._open_office()
         self.north = FarSite(self, "north")
 
@@ -119,7 +121,7 @@ class World:
         return write
 
     def _engine(self, site):
-        return self.here if site.engine == "virtual" else engines.engine(site.engine)
+        return self.here if site.engine == "virtual" else self.real_engine(site.engine)
 
     def _open_office(self) -> None:
         self.office = Office(self.store, self.fleet, self.settings.agents)
@@ -134,7 +136,7 @@ class World:
             part()
             self.check_now()
         self.elapsed_s += seconds
-        for cluster in (self.here, self.north.cluster):
+        for cluster in (self.here, self.there):
             cluster.advance(seconds)
 
     def _lead(self) -> None:
@@ -218,7 +220,7 @@ class World:
     def misfortune(self) -> None:
         faults = (
             self._a_killer, self._a_bad_network, self._a_daemon, self._a_node, self._a_signal, self._an_agent, self._a_link,
-            self._a_liar, self._a_clock, self._a_disk, self._a_thief, self._a_change_of_mind,
+            self._a_liar, self._a_clock, self._a_disk, self._a_thief, self._a_change_of_mind, self._a_silence,
         )  # fmt: skip
         fault = self.dice.choice(faults)
         self.met[fault.__name__.replace("_", " ").strip()] += 1
@@ -234,7 +236,7 @@ class World:
         self.here.reachable = not self.here.reachable
 
     def _living(self):
-        clusters = (self.here, self.north.cluster)
+        clusters = (self.here, self.there)
         return [(c, handle) for c in clusters for handle, one in c.attempts.items() if one.seen is Seen.ALIVE]
 
     def _a_node(self):
@@ -250,6 +252,14 @@ class World:
 
     def _a_link(self):
         self.north.linked = not self.north.linked
+
+    def _a_silence(self):
+        """Now and then for longer than a lease, and what that takes to be believed: whatever was begun is over then."""
+        self.north.alive, self.north.linked = self.dice.choice(((False, True), (True, False), (False, False)))
+        if self.dice.random() < 0.15:
+            self.met["a lease that was over"] += 1
+            for _ in range(20):
+                self.go(20.0)
 
     def _a_liar(self):
         self.north.lies = not self.north.lies
@@ -283,7 +293,7 @@ class World:
         used_at: Counter[str] = Counter()
         used_by: Counter[str] = Counter()
         of_job: Counter[str] = Counter()
-        for cluster in (self.here, self.north.cluster):
+        for cluster in (self.here, self.there):
             for one in cluster.attempts.values():
                 job = self.jobs.get(one.workload)
                 if job is None:
@@ -318,7 +328,7 @@ class World:
                 for run in tries:
                     self._check_bill(run, runs.account(tx, run.id), records[run.id])
         self.jobs.clear()
-        for cluster in (self.here, self.north.cluster):
+        for cluster in (self.here, self.there):
             cluster.attempts.clear()
             cluster.energy_j.clear()
         return ends
@@ -344,7 +354,7 @@ class World:
     def _check_bill(self, run, account, records) -> None:
         drawn_j = sum(
             joules
-            for cluster in (self.here, self.north.cluster)
+            for cluster in (self.here, self.there)
             for handle, joules in cluster.energy_j.items()
             if handle.split("/")[-2] == run.id
         )

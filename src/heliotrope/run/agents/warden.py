@@ -69,6 +69,7 @@ class Warden:
         assert reach is not None, "whoever sends a warden says what runs things here"
         self.engine: Engine = engines.engine(reach.engine, **reach.options)
         self._number, self._heard = -1, 0.0
+        self._looked: float | None = None
         self._asked: dict[str, float] = {}
 
     def guard(self) -> None:
@@ -78,17 +79,20 @@ class Warden:
             member, reach = folder.read("agent", Membership), folder.read("engine", Reach)
             if member is None or reach is None:
                 return
-            lives = self._look(folder.read("errands", Orders) or Orders(0.0, 0), member.lease_s)
+            lives = self.look(folder.read("errands", Orders) or Orders(0.0, 0), member.lease_s)
             if lives or alive(reach.agent):
                 idle_since = time.monotonic()
             time.sleep(min(LOOK_S, member.lease_s / 2))
 
-    def _look(self, orders: Orders, lease_s: float) -> bool:
-        """Whether anything lives. The steady clock counts from when the last answer was first seen here."""
-        if orders.number != self._number:
-            self._number = orders.number
-            self._heard = time.monotonic() - max(0.0, time.time() - orders.asked_s)
-        alone_s = time.monotonic() - self._heard
+    def look(self, orders: Orders, lease_s: float) -> bool:
+        """Whether anything lives. By the steady clock: an answer that is new came after the last look, not before."""
+        now = time.monotonic()
+        if self._looked is None:
+            self._heard = now - max(0.0, time.time() - orders.asked_s)
+        elif orders.number != self._number:
+            self._heard = self._looked
+        self._looked, self._number = now, orders.number
+        alone_s = now - self._heard
         lives = False
         for errand in orders.errands:
             handle = str(tails.folder_at(self.home / "runs", errand.name).path)
