@@ -13,21 +13,21 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from itertools import count
+from itertools import count, pairwise
 
 import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from fakemachine import FakeMachine, FakeNvml
 from heliotrope import fleet
 from heliotrope.cli.root import helio
-from heliotrope.config import WebSettings
+from heliotrope.config import AgentSettings, WebSettings
 from heliotrope.errors import BadSignature, InvalidInput, StaleRequest, UnknownName, UnknownZone, UsageError
 from heliotrope.model import (
     Device,
@@ -40,12 +40,13 @@ from heliotrope.model import (
 )
 from heliotrope.run.agents import here, mirror, tails, wire
 from heliotrope.run.agents.belief import impossible
+from heliotrope.run.agents.office import Office, Told
 from heliotrope.run.agents.wire import Join, Report, Sync, Tail
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.views import run_view
 from heliotrope.run.working import logs, segments
 from heliotrope.run.working.folder import Exit, Folder
-from heliotrope.store import Store, reports
+from heliotrope.store import Store, agents, reports
 from heliotrope.web import gather
 from houses import Hub, told
 from work_stories import work
@@ -646,3 +647,72 @@ def test_whoever_keeps_the_house_shuts_an_agent_out(hub, home, fleet_file):
     hub.house.office._agents.clear()
     with pytest.raises(BadSignature, match="no agent of north"):
         site.sync()
+
+
+# Many at once
+
+
+WORDS = st.tuples(
+    st.sampled_from(("east", "west", "nobody")),
+    st.integers(1, 5),
+    st.sampled_from(("own", "own", "own", "another's")),
+    st.sampled_from((None, Seen.ALIVE, Seen.QUEUED, Seen.ABSENT, Seen.EXITED, Seen.GONE)),
+    st.sampled_from(("east-1/0", "west-1/0")),
+)
+
+
+@pytest.fixture(scope="module")
+def keys():
+    return {site: SigningKey.generate() for site in ("east", "west", "nobody")}
+
+
+@pytest.fixture
+def offices(tmp_path_factory, keys):
+    """Two that know the same, each with a store of its own; as often as one asks."""
+    opened = []
+
+    def make():
+        for _ in range(2):
+            store = Store(tmp_path_factory.mktemp("office") / "helio.db")
+            opened.append(store)
+            with store.write() as tx:
+                for site in ("east", "west"):
+                    key = wire.b64encode(bytes(keys[site].verify_key)).decode()
+                    agents.put_agent(tx, agents.Agent(site, key, (), 60.0, 0, 0.0))
+                    agents.add_errand(tx, f"{site}-1/0", site, '{"cpus":1}', "run")
+            yield Office(store, fleet.Fleet((), home=""), AgentSettings())
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.lists(WORDS, min_size=1, max_size=8), cuts=st.lists(st.integers(0, 8), max_size=2))
+def test_those_who_come_together_are_answered_as_if_they_came_one_by_one(offices, keys, said, cuts):
+    """Whoever they are, whatever they say, in whatever handfuls: the same answers, and the same is true afterwards."""
+    told = []
+    for site, number, key, seen, name in said:
+        end = Exit(0, 50.0) if seen is Seen.EXITED else None
+        reports_ = () if seen is None else (Report(name, seen, "", end),)
+        body = msgspec.json.encode(Sync(site, number, 100.0, reports_))
+        signer = keys[site if key == "own" else "nobody"]
+        told.append(Told(body, wire.signed(bytes(signer), body)))
+    together, single = offices()
+    edges = [0, *sorted(min(cut, len(told)) for cut in cuts), len(told)]
+    many = [answer for a, b in pairwise(edges) for answer in together.sync_all(told[a:b], 100.0)]
+    one_by_one = [answer for one in told for answer in single.sync_all([one], 100.0)]
+    assert list(map(shown, many)) == list(map(shown, one_by_one))
+    assert kept(together.store) == kept(single.store)
+
+
+def shown(answer):
+    return answer if isinstance(answer, bytes) else (type(answer), str(answer))
+
+
+def kept(store):
+    with store.read() as tx:
+        return [
+            [tuple(row) for row in tx.all(sql)]
+            for sql in ("SELECT * FROM errand ORDER BY name", "SELECT * FROM ending ORDER BY name")
+        ]

@@ -13,15 +13,20 @@ async def whole(request: web.Request, most: int) -> bytes:
     """The body; refused above `most` bytes, whatever its head says of its length."""
     if (request.content_length or 0) > most:
         raise web.HTTPRequestEntityTooLarge(most, request.content_length or 0)
+    if request.content.is_eof():  # most are whole when their head is read
+        return _within(request.content.read_nowait(), most)
     parts, size = [], 0
     try:
-        # Most are whole already when their head is read: those need no clock.
-        async with asyncio.timeout(None if request.content.is_eof() else PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S):
             async for part in request.content.iter_any():
-                size += len(part)
-                if size > most:
-                    raise web.HTTPRequestEntityTooLarge(most, size)
+                size += len(_within(part, most - size))
                 parts.append(part)
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     return b"".join(parts)
+
+
+def _within(body: bytes, most: int) -> bytes:
+    if len(body) > most:
+        raise web.HTTPRequestEntityTooLarge(most, len(body))
+    return body
