@@ -54,12 +54,7 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         """Whole or not at all: what a full disk took a part of is taken back."""
-        try:
-            whole = os.write(self._fd, data) == len(data)
-        except OSError:
-            os.ftruncate(self._fd, self._bytes)
-            raise
-        if not whole:
+        if os.write(self._fd, data) != len(data):
             os.ftruncate(self._fd, self._bytes)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._bytes += len(data)

@@ -8,7 +8,7 @@ import time
 
 from heliotrope.measure.machine.system import Process, System
 
-LOOK_S = 0.5  # between looks for new children; what they did before is counted when they are seen
+LOOK_S = 1.0  # between looks for new children; what they did before is counted when they are seen
 SCAN_SHARE = 0.0005  # of the time: what looking through all of /proc may cost
 ROUNDING_S = 0.02  # a parent's account of its children is told in whole ticks, for user and for system time
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from heliotrope.measure.reference.calibration import Calibration
     from heliotrope.model import Measurement
 
-RECKON_S = 5.0  # at the longest between two reckonings of what was noted
+RECKON_S = 10.0  # at the longest between two reckonings of what was noted
 SOONER = 0.9  # of the interval: a sample that the thread takes late is still on disk within one interval
 SAME_S = 1e-3  # a window that begins so soon after another ended begins where that one ended
 CLOCK_STEP_S = 1.0  # of the wall clock against the steady one, before it is told
