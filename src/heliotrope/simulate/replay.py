@@ -19,7 +19,7 @@ from heliotrope.errors import Infeasible
 from heliotrope.plan.kernels import helio, solve
 from heliotrope.plan.kernels.calendar import Calendar
 from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Slots
-from heliotrope.plan.kernels.verify import DUST_S, violations
+from heliotrope.plan.kernels.verify import kept
 from heliotrope.plan.kernels.world import Policy, World
 from heliotrope.simulate.bound import Lumps, certified_g
 from heliotrope.simulate.source import Block, Left, Source
@@ -92,21 +92,18 @@ class Meter:
 
 def count(batch: Batch, slots: Slots, world: World, now: Slots | None = None) -> tuple[Totals, Floats]:
     """Totals of one batch, and the grams of each slot. `now`: what running at once came to, if it had to queue."""
-    jobs = len(batch)
     grams = solve.grams(slots, batch, world.curves)
-    wrong, finish = violations(batch, slots)
-    wait = finish - batch.submitted_s - batch.length_s
-    if now is None:
-        now = solve.run_now(batch)
+    found = kept(batch, slots)
+    now_g = solve.run_now_grams(batch, world.curves) if now is None else solve.grams(now, batch, world.curves).sum()
     return Totals(
-        jobs=jobs,
+        jobs=len(batch),
         slots=len(slots),
         carbon_g=float(grams.sum()),
-        run_now_g=float(solve.grams(now, batch, world.curves).sum()),
+        run_now_g=float(now_g),
         bound_g=float(solve.least_grams(batch, world.curves).sum()),
-        wait_s=float(wait.sum()),
-        deadline_misses=int((wait > batch.slack_s + DUST_S).sum()),
-        violations=wrong,
+        wait_s=found.wait_s,
+        deadline_misses=found.missed,
+        violations=found.wrong,
     ), grams
 
 

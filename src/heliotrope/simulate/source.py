@@ -194,9 +194,8 @@ class Source(ABC):
             ids=ids,
         )
         self._fits(block, batch, raw)
-        back = np.diff(submitted) < 0
-        if queues and back.any():
-            raise self.unsorted(_line(block, raw, int(back.argmax()) + 1))
+        if queues:
+            self._in_order(block, submitted, raw)
         late = batch.slack_s < 0
         left.late += int(late.sum())
         left.clipped += int((batch.slack_s < slack).sum()) - int(late.sum())
@@ -244,6 +243,11 @@ class Source(ABC):
                 cause=f"it needs {batch.devices[i]:g}, the largest capacity is {largest[i]:g}",
                 hint=f"--capacity {batch.devices[wrong].max():g} would do",
             )
+
+    def _in_order(self, block: Block, submitted: Floats, raw: Columns) -> None:
+        back = np.diff(submitted) < 0
+        if back.any():
+            raise self.unsorted(_line(block, raw, int(back.argmax()) + 1))
 
     def unsorted(self, line: int) -> InvalidInput:
         return InvalidInput(

@@ -6,19 +6,22 @@ devices a distribution of their own (no correlation was found), arrivals Poisson
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from heliotrope.errors import InvalidInput
-from heliotrope.plan.kernels.shapes import Floats
+from heliotrope.plan.kernels.shapes import Floats, Longs
 from heliotrope.simulate.source import Block, Columns, Frame, Source
+from heliotrope.units import S_PER_DAY
 
 PREFIX = "synthetic:"
 BLOCK_ROWS = 1 << 16
+TICKETS = 1 << 16
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -53,7 +56,7 @@ class Synthetic(Source):
                 found=f"{frame.curves.end_s / 3600:g} h",
                 allowed=f"more than {(frame.curves.end_s - room) / 3600:.0f} h from --start-hour",
             )
-        self._span = room / frame.unit_s
+        self._span_s = room
         super().__init__(spec, ("submitted", "length_s", "devices"), frame, ids=ids)
 
     def blocks(self) -> Iterator[Block]:
@@ -65,36 +68,56 @@ class Synthetic(Source):
         rng = np.random.Generator(np.random.SFC64((self.seed, block.row)))
         count = min(BLOCK_ROWS, self.jobs - block.row)
         low, high = block.row / self.jobs, (block.row + count) / self.jobs
-        gaps = np.cumsum(rng.standard_exponential(count + 1))  # over their sum: uniform, and in order
-        u = gaps[:-1] * ((high - low) / gaps[-1]) + low
-        # Single precision holds every whole second of a length, at a third of the time.
-        weight, median, sigma = np.array(self.profile.lengths, dtype=np.float32).T
-        part = _drawn(rng, weight, count)
-        length = median[part] * np.exp(sigma[part] * rng.standard_normal(count, dtype=np.float32))
-        seconds = np.round(np.clip(length, self.profile.shortest_s, self.profile.longest_s)).astype(np.float64)
-        size, share = np.array(self.profile.devices).T
-        unit = self.frame.unit_s
+        # Gaps over their sum: uniform, and in order. Each number is worked on where it lies.
+        u = np.cumsum(rng.standard_exponential(count + 1, dtype=np.float32), dtype=np.float64)
+        u *= (high - low) / u[-1]
+        u += low
+        length, devices = rng.integers(0, TICKETS, (2, count), dtype=np.uint16)
+        seconds, sizes = _tickets(self.profile)
         return {
-            "submitted": np.round(self._arrival(u) * unit) / unit,
-            "length_s": seconds / unit,
-            "devices": size[_drawn(rng, share, count)],
+            "submitted": self._arrival(u[:-1]),
+            "length_s": seconds[length] / self.frame.unit_s,
+            "devices": sizes[devices],
         }
 
-    def _arrival(self, u: Any) -> Any:
-        """Arrivals in order: the share `u` of all load has come by then, days being of unequal load."""
-        days = max(1, int(np.ceil(self._span * self.frame.unit_s / 86_400)))
-        edges = np.minimum(np.arange(days + 1) * 86_400 / self.frame.unit_s, self._span)
-        load = np.diff(edges) * np.array([self.profile.days[d % 7] for d in range(days)])
-        return np.interp(u, np.concatenate([[0.0], np.cumsum(load) / load.sum()]), edges)
+    def _arrival(self, u: Floats) -> Floats:
+        """Whole seconds, in order: the share `u` of all load has come by then, days being of unequal load."""
+        come, edges = self._days
+        inner = come[1:-1]
+        first, last = np.searchsorted(inner, u[[0, -1]], side="right")
+        parts = np.split(u, np.searchsorted(u, inner[first:last]))
+        for day, of_day in enumerate(parts, start=int(first)):
+            np.subtract(of_day, come[day], out=of_day)
+            np.multiply(of_day, (edges[day + 1] - edges[day]) / (come[day + 1] - come[day]), out=of_day)
+            np.add(of_day, edges[day], out=of_day)
+        return np.asarray(np.rint(u, out=u) / self.frame.unit_s)
+
+    @cached_property
+    def _days(self) -> tuple[Floats, Floats]:
+        """The share of all load that has come when each day begins, and that beginning in seconds; then the end."""
+        days = max(1, math.ceil(self._span_s / S_PER_DAY))
+        edges = np.minimum(np.arange(days + 1.0) * S_PER_DAY, self._span_s)
+        load = np.cumsum([0.0, *(np.diff(edges) * np.resize(self.profile.days, days))])
+        return load / load[-1], edges
 
 
-def _drawn(rng: np.random.Generator, weight: Floats, count: int) -> Any:
-    """Places 0, 1, … in proportion to `weight`. A comparison for each place is faster than a search for few of them."""
-    draw = rng.integers(0, 1 << 16, count, dtype=np.uint16)
-    place = np.zeros(count, dtype=np.uint8)
-    for edge in np.round(np.cumsum(weight) / weight.sum() * (1 << 16))[:-1].astype(np.uint16):
-        place += draw >= edge
-    return place
+@lru_cache(maxsize=4)
+def _tickets(profile: Profile) -> tuple[Floats, Floats]:
+    """Lengths in whole seconds, and devices; each on as many tickets as its share is, so that a draw is a look-up."""
+    x = np.linspace(-8.0, 8.0, 1 << 14)
+    below = np.cumsum(np.exp(-(x**2) / 2))
+    parts = []
+    for (_, median, sigma), held in zip(profile.lengths, _shares([w for w, *_ in profile.lengths]), strict=True):
+        normal = np.interp((np.arange(held) + 0.5) / held, below / below[-1], x)
+        parts.append(median * np.exp(sigma * normal))
+    seconds = np.rint(np.clip(np.concatenate(parts), profile.shortest_s, profile.longest_s))
+    return seconds, np.repeat([size for size, _ in profile.devices], _shares([share for _, share in profile.devices]))
+
+
+def _shares(weights: list[float]) -> Longs:
+    """How many tickets each has."""
+    edges = np.rint(np.cumsum([0.0, *weights]) / sum(weights) * TICKETS)
+    return np.diff(edges).astype(np.int64)
 
 
 def _parsed(spec: str) -> tuple[int, int]:

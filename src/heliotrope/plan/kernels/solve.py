@@ -73,5 +73,10 @@ def grams(slots: Slots, batch: Batch, curves: Curves) -> Floats:
     return out
 
 
+def run_now_grams(batch: Batch, curves: Curves) -> float:
+    """Of all jobs together, without their slots."""
+    return float(pieces.grams_at_once(curves.lines, batch.home, batch.jobs))
+
+
 def run_now(batch: Batch, _world: object = None) -> Slots:
     return Slots.whole(batch, batch.submitted_s)

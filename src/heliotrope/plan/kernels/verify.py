@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
 from heliotrope.plan.kernels.jit import compiled
-from heliotrope.plan.kernels.shapes import Batch, Floats, Jobs, Pieces, Slots
+from heliotrope.plan.kernels.shapes import Batch, Jobs, Pieces, Slots
 
 DUST_S = 1e-3  # to the millisecond
 
 
+class Kept(NamedTuple):
+    """`wrong`: jobs not run as they allow, deadlines apart; `missed`: jobs that end after theirs; waits of all, s."""
+
+    wrong: int
+    missed: int
+    wait_s: float
+
+
 @compiled
-def _check(jobs: Jobs, slots: Pieces, finish: Floats) -> int:
+def _check(jobs: Jobs, slots: Pieces) -> tuple[int, int, float]:
     """Jobs that start early, run twice at once, too long or too short, pause, move or go where they may not."""
     submitted, length, pausable, movable = jobs.submitted, jobs.length, jobs.pausable, jobs.movable
     places, sets, sets_ptr = jobs.places, jobs.sets, jobs.sets_ptr
     job, zone, start, end = slots
     wrong = 0
+    missed = 0
+    waits = 0.0
     i = 0
     for j in range(len(submitted)):
         done = 0.0
@@ -33,13 +43,13 @@ def _check(jobs: Jobs, slots: Pieces, finish: Floats) -> int:
             done += end[i] - start[i]
             before = end[i]
             i += 1
-        finish[j] = before
+        wait = before - submitted[j] - length[j]
+        waits += wait
+        missed += wait > jobs.slack[j] + DUST_S
         if bad or abs(done - length[j]) > DUST_S:
             wrong += 1
-    return wrong + len(job) - i
+    return wrong + len(job) - i, missed, waits
 
 
-def violations(batch: Batch, slots: Slots) -> tuple[int, Floats]:
-    """How many jobs are not run as they allow (deadlines apart), and when each ends."""
-    finish = np.zeros(len(batch))
-    return _check(batch.jobs, Pieces(slots.job, slots.zone, slots.start_s, slots.end_s), finish), finish
+def kept(batch: Batch, slots: Slots) -> Kept:
+    return Kept(*_check(batch.jobs, Pieces(slots.job, slots.zone, slots.start_s, slots.end_s)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heliotrope.plan.kernels.jit import compiled
-from heliotrope.plan.kernels.shapes import Floats, Ints, Lines, Pieces
+from heliotrope.plan.kernels.shapes import Floats, Ints, Jobs, Lines, Pieces
 from heliotrope.units import J_PER_KWH
 
 # Seconds below which nothing is left to run: what rounding leaves over.
@@ -25,6 +25,16 @@ def slot_grams(lines: Lines, zone: Ints, start: Floats, end: Floats, job: Ints, 
     """Grams of each slot: the integral of intensity over it, times its draw."""
     for i in range(len(zone)):
         out[i] = integral(lines, zone[i], start[i], end[i]) * watts[job[i]] / J_PER_KWH
+
+
+@compiled
+def grams_at_once(lines: Lines, home: Ints, jobs: Jobs) -> float:
+    """Grams of all jobs, each at home from the moment it came."""
+    total = 0.0
+    for i in range(len(home)):
+        begin = jobs.submitted[i]
+        total += integral(lines, home[i], begin, begin + jobs.length[i]) * jobs.watts[i]
+    return total / J_PER_KWH
 
 
 @compiled

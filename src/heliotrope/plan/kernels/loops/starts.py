@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from heliotrope.plan.kernels.jit import compiled
 from heliotrope.plan.kernels.loops.pieces import integral
 from heliotrope.plan.kernels.loops.window import TIE
@@ -24,22 +26,34 @@ def lowest_slot(lines: Lines, home: Ints, jobs: Jobs, out: Floats) -> None:
 
 
 @compiled
-def _grams_later(lines: Lines, z: int, start: float, length: float, every: float, cost: Floats) -> None:
-    """Fills cost[k] with the integral of intensity over a job that starts k·every later than `start`."""
-    step = lines.step
-    stride = int(every / step)
-    if stride * step != every:
-        for k in range(len(cost)):
-            cost[k] = integral(lines, z, start + k * every, start + k * every + length)
-        return
-    # The start moves on by whole steps: the parts of a step at either end stay as long as they are.
+def _by_steps(
+    before: Floats, after: Floats, from_start: Floats, to_end: Floats, head: float, tail: float, cost: Floats
+) -> float:
+    """The start moves on by whole steps: the parts of a step at either end stay as long as they are."""
+    least = np.inf
+    for k in range(len(cost)):
+        cost[k] = to_end[k] - from_start[k] + after[k] * tail - before[k] * head
+        least = min(least, cost[k])
+    return least
+
+
+@compiled
+def _grams_later(lines: Lines, z: int, start: float, length: float, every: float, cost: Floats) -> float:
+    """Fills cost[k] with the integral of intensity over a job that starts k·every later than `start`: the least."""
+    values, area, step = lines
     g, h = int(start / step), int((start + length) / step)
     head, tail = start - g * step, start + length - h * step
-    before, after = lines.values[z, g:], lines.values[z, h:]
-    from_start, to_end = lines.area[z, g:], lines.area[z, h:]
+    stride = int(every / step)
+    if every == step:  # apart from the next, so that this one is compiled for numbers that lie side by side
+        return _by_steps(values[z, g:], values[z, h:], area[z, g:], area[z, h:], head, tail, cost)
+    if stride * step == every:
+        by = slice(0, None, stride)
+        return _by_steps(values[z, g:][by], values[z, h:][by], area[z, g:][by], area[z, h:][by], head, tail, cost)
+    least = np.inf
     for k in range(len(cost)):
-        s = k * stride
-        cost[k] = to_end[s] - from_start[s] + after[s] * tail - before[s] * head
+        cost[k] = integral(lines, z, start + k * every, start + k * every + length)
+        least = min(least, cost[k])
+    return least
 
 
 @compiled
@@ -65,14 +79,12 @@ def stepped(
         if now + length > limit:
             continue
         cost = scratch[: min(int(jobs.slack[i] / every), int((limit - now - length) / every)) + 1]
-        _grams_later(lines, home[i], now, length, every, cost)
+        least = _grams_later(lines, home[i], now, length, every, cost)
         if per_time:
-            at_once = cost[0]
+            at_once, least = cost[0], 0.0
             for k in range(len(cost)):
                 cost[k] = (cost[k] - at_once) / (k * every + length)
-        least = cost[0]
-        for k in range(len(cost)):
-            least = min(least, cost[k])
+                least = min(least, cost[k])
         enough = least + TIE * abs(least)
         k = 0
         while cost[k] > enough:
