@@ -105,7 +105,8 @@ def ascend(
     """One pass: every job in `order` answers the prices and pushes up those of the room it takes.
 
     All prices sink by `eta` over the pass, so that they rest where room is used to the full. `mean` becomes the
-    pass's average price, which converges where the last one jitters. `priced`, `curve`: scratch, zeroed.
+    pass's average price, which converges where the last one jitters. `capacity[z, k]` is above 0. `priced`, `curve`:
+    scratch, zeroed.
     """
     n_zones, n_steps = price.shape
     blocks = 0
@@ -122,10 +123,10 @@ def ascend(
             j = order[i]
             _, z, s = answer(area, priced, step, asks, curve, j)
             e = s + asks.length[j]
-            push = eta * asks.width[j] / (capacity[z] * step)
+            push = eta * asks.width[j] / step
             k = int(s / step)
             while k < n_steps and k * step < e:
-                price[z, k] += push * (min(e, (k + 1) * step) - max(s, k * step))
+                price[z, k] += push / capacity[z, k] * (min(e, (k + 1) * step) - max(s, k * step))
                 k += 1
         sink = eta * (until - begin) / len(order)
         for z in range(n_zones):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -14,7 +13,6 @@ from heliotrope.plan.joint.crowd import crowd_in
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
 from heliotrope.plan.joint.program import MOST_COLUMNS, NOTHING, Core, columns, core, cores_of, fit, zones_of
 from heliotrope.plan.joint.repair import repair
-from heliotrope.plan.joint.trade import Scratch, Span, enlist, reseed, trade, wishes
 
 # (weight of prices, how fast those of unused room sink), pass by pass: slowly where that costs little.
 LAST = ((0.9, 0.0), (0.7, 0.0), (0.4, 0.0), (0.0, 0.0), (0.0, 0.0))
@@ -25,14 +23,8 @@ ONCE = ((1.0, 0.3), (0.9, 0.02), (0.0, 0.0))
 SOME, MANY = 20_000, 200_000
 # Rounds of a first plan, rounds times jobs, and how much earlier a job comes that found no seat (log of its bulk).
 MOST_ROUNDS, MOST_ROUNDS_OF_JOBS, EARLIER = 8, 400_000, 2.0
-# Where the time is cut for jobs to change places on either side at once, as a part of all work; what a change may lose
-# at first and at last, in parts of a mean job's grams.
-CUTS = (0.5, 0.35, 0.65, 0.45, 0.55, 0.4, 0.6, 0.3)
-HOT, COLD = 3e-3, 1e-4
 # Jobs and columns of a program that chooses for all jobs at once.
 MOST_CHOSEN = 2000
-# A change looks at all jobs of a zone.
-MOST_SEEN = 5 * 10**7
 # What a job laid by itself counts as having given way: others go first.
 STAYS = 50
 # Each job that makes others give way looks at all jobs; a thousand may, however many there are.
@@ -200,41 +192,3 @@ class Packing:
         self.seating.zone[:], self.seating.start[:] = zone, start
         for j in range(len(zone)):
             seat.take(self.ground, self.seats, j, zone[j], start[j], 1.0)
-
-    def trade(self, price: Floats, enough_g: float, tries: int) -> None:
-        """Jobs change places where that saves grams, in turns, before and after a cut at once."""
-        p, seats = self.problem, self.seats
-        self.ground.priced[:, 1:] = np.cumsum(np.repeat(price, p.per_step, axis=1) * p.cell_s, axis=1)
-        least = np.empty(len(p))
-        wishes(self.ground, seats, least)
-        middle = np.argsort(self.seating.start, kind="stable")
-        done = np.cumsum((seats.width * seats.cells)[middle])
-        mean_g = enough_g / len(p)
-        heat = mean_g * np.geomspace(HOT, COLD, len(CUTS) + 1)
-        for i, part in enumerate(CUTS):
-            if self.grams() <= enough_g:
-                return
-            cut = int(self.seating.start[middle[np.searchsorted(done, part * done[-1])]])
-            seeds = self.rng.integers(2**31, size=2).tolist()
-            with ThreadPoolExecutor(2) as pool:
-                spans = ((0, cut), (cut, self.ground.used.shape[1]))
-                turns = [
-                    pool.submit(self._turn, low, high, least, tries // len(CUTS), heat[i : i + 2], seed)
-                    for (low, high), seed in zip(spans, seeds, strict=True)
-                ]
-                for turn in turns:
-                    turn.result()
-
-    def _turn(self, low: int, high: int, least: Floats, tries: int, heat: Floats, seed: int) -> None:
-        jobs, zones = len(self.problem), len(self.problem.capacity)
-        start = self.seating.start
-        within = np.flatnonzero((start >= low) & (start + self.seats.cells <= high))
-        if len(within) < 2:
-            return
-        reseed(seed)
-        head, after, before = (np.full(n, -1, dtype=np.int64) for n in (zones, jobs, jobs))
-        span = Span(low, high, within, least, head, after, before)
-        enlist(span, self.seating)
-        crowd = np.bincount(self.seating.zone[within]).max()
-        tries = min(tries * len(within) // jobs, MOST_SEEN // int(crowd))
-        trade(tries, heat[0], heat[1], span, Scratch.new(), self.seating, self.ground, self.seats)

@@ -11,6 +11,7 @@ import numpy as np
 
 from heliotrope.errors import Infeasible
 from heliotrope.plan.joint import dual, trade
+from heliotrope.plan.joint.better import improve
 from heliotrope.plan.joint.clash import Clash
 from heliotrope.plan.joint.packing import Packing
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
@@ -20,8 +21,8 @@ from heliotrope.plan.joint.relax import explained, refuse_overload
 FEW, SAMPLE = 20_000, 60_000
 ROUGH_PASSES, FINE_PASSES = 24, 10
 MOST_FINE_PRICES = 200_000
-# Up to so many jobs a second order is tried and jobs change places: single jobs matter there. Tries a job, and in all.
-TRADED_JOBS, TRADES, MOST_TRADES = 80_000, 150, 1_600_000
+# Up to so many jobs a second order is tried and the plan is worked on: single jobs matter there.
+FEWER = 80_000
 
 
 class JointPlan(msgspec.Struct, frozen=True, eq=False):
@@ -48,8 +49,8 @@ def solve(problem: Problem, *, goal: float = 5e-4, seed: int = 0) -> JointPlan:
     refuse_overload(problem)
     problem, price, bound_g = _prices(problem, rng, goal)
     best = _best_plan(problem, price, rng)
-    if len(problem) <= TRADED_JOBS:
-        best.trade(price, bound_g * (1 + goal), min(MOST_TRADES, TRADES * len(problem)))
+    if len(problem) <= FEWER:
+        improve(best, price, bound_g * (1 + goal))
     if best.grams() > bound_g * (1 + goal):
         best.choose_exactly()
     return JointPlan(
@@ -77,7 +78,7 @@ def _best_plan(problem: Problem, price: Floats, rng: np.random.Generator) -> Pac
         return other
 
     with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(again) if len(problem) <= TRADED_JOBS else None
+        second = pool.submit(again) if len(problem) <= FEWER else None
         sure.polish()
         if second is not None:
             with suppress(Infeasible):
@@ -142,7 +143,7 @@ def _pass(problem: Problem, price: Floats, push: float, rng: np.random.Generator
         problem.area,
         price,
         mean,
-        capacity,
+        np.repeat(capacity[:, None], price.shape[1], axis=1),
         problem.step_s,
         push * problem.mean_gram,
         order,
