@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from heliotrope.grid import shelf
 from heliotrope.grid.forecast.models import near
 from heliotrope.simulate import beliefs
 
@@ -42,3 +43,17 @@ def test_what_is_learnt_of_a_file_leaks_nothing_and_beats_believing_it(monkeypat
         return np.abs(rows[issued, np.arange(24)] / truth - 1).mean()
 
     assert error(before) < 0.9 * error(table)
+
+
+def test_what_one_replay_learnt_serves_the_next_bit_for_bit(tmp_path):
+    actual, _ = made_up(5)
+    plain = beliefs.own(actual, HOUR0, HOURS - 24 * 6)
+    first = beliefs.own(actual, HOUR0, HOURS - 24 * 6, beliefs.kept_in(tmp_path))
+    kept = sorted((tmp_path / "grid" / "fits").iterdir())
+
+    def never(make, kind, /, *made_of):
+        return shelf.at(tmp_path).recall(lambda: pytest.fail(f"{kind} was made again"), kind, *made_of)
+
+    assert kept
+    assert np.array_equal(plain, first)
+    assert np.array_equal(plain, beliefs.own(actual, HOUR0, HOURS - 24 * 6, never))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from heliotrope.errors import InvalidInput
-from heliotrope.grid.forecast.inputs.features import Scaled
+from heliotrope.grid import shelf
 from heliotrope.grid.forecast.judging import backtest
 from heliotrope.grid.forecast.models import sources
-from heliotrope.grid.forecast.models.fit import Predictor, fit_own
+from heliotrope.grid.forecast.models.fit import fit_own
+from heliotrope.grid.forecast.recall import Recall, afresh
 from heliotrope.plan.kernels.shapes import Curves, Floats
 from heliotrope.plan.kernels.world import Belief
 from heliotrope.simulate import gridfile
@@ -27,7 +29,15 @@ HISTORY = 21 * 24 + LEAD  # hours the forecaster needs behind it
 DAY = 24
 
 
-def of(stated: str, curves: Curves, zones: tuple[str, ...], epoch_s: int, start_hour: float) -> Belief | None:
+@cache
+def kept_in(home: Path | None) -> Recall:
+    """What was learnt once serves every replay of the same series: those of a sweep differ in other things."""
+    return shelf.at(home).recall
+
+
+def of(
+    stated: str, curves: Curves, zones: tuple[str, ...], epoch_s: int, start_hour: float, recall: Recall = afresh
+) -> Belief | None:
     """`perfect` and `none` believe nothing in particular; `builtin` forecasts; else the name of a file."""
     if stated in ("perfect", "none"):
         return None
@@ -46,34 +56,31 @@ def of(stated: str, curves: Curves, zones: tuple[str, ...], epoch_s: int, start_
     for n, z in enumerate(wanted):
         rows[z] = n
         actual = curves.values[z, : curves.steps]
-        table = own(actual, epoch_s // S_PER_HOUR, first)
+        table = own(actual, epoch_s // S_PER_HOUR, first, recall)
         if given is not None:
             table = overlaid(table, actual, given[n], epoch_s)
-            table = learnt(table, actual, given[n], epoch_s // S_PER_HOUR, first)
+            table = learnt(table, actual, given[n], epoch_s // S_PER_HOUR, first, recall)
         tables[n] = table
     return Belief(tables, rows)
 
 
-def own(actual: Floats, hour0: int, first: int) -> Floats:
+def own(actual: Floats, hour0: int, first: int, recall: Recall = afresh) -> Floats:
     """[issued, lead]: the house's forecaster where it has history enough, the last known day before that."""
     steps = len(actual)
     table = naive(actual)
     start = max(first, HISTORY)
     if steps - start > LEAD:
-        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, fit_own)
+        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, partial(fit_own, recall=recall))
     return table
 
 
-def learnt(table: Floats, actual: Floats, given: Floats, hour0: int, first: int) -> Floats:
+def learnt(table: Floats, actual: Floats, given: Floats, hour0: int, first: int, recall: Recall = afresh) -> Floats:
     """From the hour there is enough of the file behind to learn from: what it is worth, today and past midnight."""
     steps = len(actual)
     start = max(first, HISTORY, int(np.argmax(np.isfinite(given))) + sources.LEAST_HOURS + DAY)
     if steps - start > LEAD:
         published = sources.Published(given[:, None], ("carbon",))
-
-        def fit(series: Scaled, known: int, horizons: IntArray) -> Predictor:
-            return sources.fit(series, known, horizons, published)
-
+        fit = partial(sources.fit, published=published, recall=recall)
         table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, fit)
     return table
 

@@ -23,7 +23,10 @@ from heliotrope.units import S_PER_HOUR
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """The options of `helio simulate`, parsed. Waits in seconds; `capacity` as typed: N, or ZONE=N,…."""
+    """The options of `helio simulate`, parsed. Waits in seconds; `capacity` as typed: N, or ZONE=N,….
+
+    What forecasts learn is kept in `home`, else for this process alone.
+    """
 
     jobs: str
     grid: Path
@@ -41,6 +44,7 @@ class Scenario(msgspec.Struct, frozen=True):
     out: Path | None = None
     picture: Path | None = None
     from_slurm: bool = False
+    home: Path | None = None
 
 
 def waits(scenario: Scenario) -> Waits:
@@ -116,7 +120,14 @@ def simulate(scenario: Scenario) -> Result:
         queue_means=trace.queue_means,
         lengths=trace.lengths,
         sample=trace.sample,
-        belief=beliefs.of(scenario.forecast, curves, zones or curves.zones, epoch_s, scenario.start_hour),
+        belief=beliefs.of(
+            scenario.forecast,
+            curves,
+            zones or curves.zones,
+            epoch_s,
+            scenario.start_hour,
+            beliefs.kept_in(scenario.home),
+        ),
         blind=scenario.forecast == "none",
         replan_s=scenario.replan_s,
     )

@@ -62,7 +62,9 @@ def simulate(
 
     if (jobs is None) == (sacct is None):
         raise click.UsageError("name the jobs once: --jobs FILE or --from-slurm FILE")
-    scenario = Scenario(jobs=jobs or sacct or "", from_slurm=sacct is not None, **options)
+    scenario = Scenario(
+        jobs=jobs or sacct or "", from_slurm=sacct is not None, home=context.settings.home_path, **options
+    )
     if sweep:
         _sweep(context, scenario, sweep, results, on_ray=on_ray)
         return
