@@ -60,6 +60,15 @@ def test_a_bad_line_is_named_and_what_came_before_is_kept(helio):
     assert json.loads(helio("verify", "--all", "--json").stdout)["entries"] == 2
 
 
+@pytest.mark.parametrize("depth", [101, 60_000])
+def test_a_line_nested_without_end_is_named(helio, depth):
+    """Also where a library has lifted the bound on recursion, as it has in the process that these are forked from."""
+    said = helio("append", "--stdin", stdin=f'{{"n":1}}\n{"[" * depth}1.5{"]" * depth}\n', code=2)
+    assert said.stdout == "0\n"
+    assert "error: stdin:2: not a line of JSON" in said.stderr
+    helio("verify", "--all")
+
+
 def test_a_line_is_acknowledged_without_waiting_for_the_next(home):
     with subprocess.Popen(
         [sys.executable, "-m", "heliotrope", "log", "append", "--stdin", "--json"],

@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.errors import HelioError, InvalidInput
+from heliotrope.prove.chain.anchoring import read_slips
+from heliotrope.prove.claims import evidence as claims_evidence
 from heliotrope.prove.claims.seeds.keeper import Closing
+from heliotrope.prove.files import bounded
 from heliotrope.prove.formats import tiles
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Note, SecretKey, parse_signatures
 from heliotrope.prove.formats.trust import Trust
-from heliotrope.prove.records import evidence, training
+from heliotrope.prove.records import evidence, record, training
 from heliotrope.prove.records.receipt import RecordFile
 from heliotrope.prove.witness.client import Peer
 from hostile import came_back
@@ -110,6 +113,25 @@ def test_evidence(raw):
         evidence.decode(raw)
 
 
+@pytest.mark.parametrize("depth", [101, 900, 60_000])
+def test_nesting_without_end_is_refused_by_every_reader(depth):
+    deep = "[" * depth + "]" * depth
+    envelope = f'{{"payload":{deep},"payloadType":"","signatures":[]}}'
+    kept = f'{{"leaf":"{{}}","key":"{KEY}","salt":"","envelope":{envelope},"schema":"heliotrope/record/v1"}}'.encode()
+    payload = f'{{"_type":"{record.STATEMENT_TYPE}","subject":{deep}}}'.encode()
+    for read in (
+        lambda: RecordFile.parse(kept).open(),
+        lambda: record.open_envelope(envelope.encode(), SecretKey("a.example", 1, bytes(32)).key),
+        lambda: record.read_payload(payload, SecretKey("a.example", 1, bytes(32)).key),
+        lambda: evidence.decode(f'{{"schema":"{evidence.SCHEMA}","measurement":{deep}}}'.encode()),
+        lambda: Closing.parse(deep.encode()),
+        lambda: read_slips(deep.encode(), file="slips"),
+        lambda: claims_evidence.Evidence.parse(deep.encode()),
+    ):
+        with pytest.raises(HelioError):
+            read()
+
+
 @given(st.dictionaries(st.sampled_from(["measurement", "site", "signals", "home", "device_s", "submitted_s"]), JSON))
 def test_evidence_of_the_right_schema(body):
     with pytest.raises(HelioError):
@@ -149,3 +171,13 @@ def test_what_a_training_left(raw):
             return
     wrote = json.loads(raw)
     assert (left.seed, left.code_digest) == (wrote.get("seed"), wrote.get("code_digest", ""))
+
+
+@given(JSON)
+def test_what_is_nested_as_people_nest_is_read_as_it_is(value):
+    for raw in (
+        json.dumps(value).encode(),
+        json.dumps([value] * 60).encode(),
+        json.dumps({'"[{\\': "[" * 200}).encode(),
+    ):
+        assert bounded(raw) == raw

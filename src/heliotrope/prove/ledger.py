@@ -16,6 +16,7 @@ from heliotrope.files import held, write_whole
 from heliotrope.prove import halt, keys
 from heliotrope.prove.audit import attestation
 from heliotrope.prove.audit.attestation import Attestation, Opinion
+from heliotrope.prove.files import UNREADABLE, bounded
 from heliotrope.prove.formats import merkle, trust
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Key, Note
@@ -230,8 +231,8 @@ class Ledger:
 
     def _signer_of(self, entry: bytes) -> Key | None:
         try:
-            signer = msgspec.json.decode(entry)["keyid"]
-        except (msgspec.DecodeError, KeyError, TypeError):
+            signer = msgspec.json.decode(bounded(entry))["keyid"]
+        except (*UNREADABLE, KeyError, TypeError):
             return None
         return next((key for key in self.site_keys() if record.key_id(key.public) == signer), None)
 

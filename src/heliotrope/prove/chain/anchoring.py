@@ -13,6 +13,7 @@ from heliotrope.prove.chain import typed
 from heliotrope.prove.chain.registry import Registry
 from heliotrope.prove.chain.typed import Role, Seal, Signature
 from heliotrope.prove.chain.wallet import Wallet
+from heliotrope.prove.files import UNREADABLE, bounded
 from heliotrope.prove.formats.checkpoint import Checkpoint
 from heliotrope.prove.formats.note import Note
 from heliotrope.prove.log import sequencer
@@ -127,8 +128,8 @@ def read_slips(raw: bytes, *, file: str) -> list[Slip]:
     for number, line in enumerate(raw.splitlines(), start=1):
         if line.strip():
             try:
-                slips.append(msgspec.json.decode(line, type=Slip))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                slips.append(msgspec.json.decode(bounded(line), type=Slip))
+            except UNREADABLE as error:
                 raise InvalidInput("not a signature slip", file=file, line=number, cause=str(error)) from error
     return slips
 

@@ -9,6 +9,7 @@ import msgspec
 
 from heliotrope.errors import InvalidInput
 from heliotrope.prove.claims.draw import PARTS
+from heliotrope.prove.files import UNREADABLE, bounded
 from heliotrope.prove.records import record
 
 Index = Annotated[int, msgspec.Meta(ge=0)]
@@ -111,8 +112,8 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def parse(cls, raw: bytes, *, file: str = "") -> Evidence:
         """Only the canonical bytes: another spelling of the same content would have another digest."""
         try:
-            found = msgspec.json.decode(raw, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            found = msgspec.json.decode(bounded(raw), type=cls)
+        except UNREADABLE as error:
             raise InvalidInput("not a claim's evidence", file=file, cause=str(error)) from error
         if found.canonical() != raw:
             raise InvalidInput("evidence that is not in canonical form", file=file)

@@ -9,6 +9,7 @@ import msgspec
 
 from heliotrope.errors import BadProof, InvalidInput, UnknownZone
 from heliotrope.model import Measurement, Quality, Quantity, Signal, SignalKind, Site
+from heliotrope.prove.files import UNREADABLE, bounded
 from heliotrope.prove.records import record
 
 SCHEMA = "heliotrope/evidence/v1"
@@ -56,7 +57,7 @@ def encode(evidence: Evidence) -> bytes:
 
 def decode(raw: bytes) -> Evidence:
     try:
-        body = msgspec.json.decode(raw, type=dict[str, Any])
+        body = msgspec.json.decode(bounded(raw), type=dict[str, Any])
         if body.get("schema") != SCHEMA:
             raise BadProof("evidence of another schema", cause=f"found {body.get('schema')!r}")
         return Evidence(
@@ -67,7 +68,7 @@ def decode(raw: bytes) -> Evidence:
             home=msgspec.convert(body["home"], Site | None, strict=False),
             submitted_s=msgspec.convert(body["submitted_s"], float | None, strict=False),
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, InvalidInput) as error:
+    except (*UNREADABLE, KeyError, TypeError, ValueError, InvalidInput) as error:
         raise BadProof("evidence that cannot be read", cause=str(error)) from error
 
 

@@ -10,7 +10,7 @@ import msgspec
 from heliotrope.errors import BadNote, BadProof, ProofError
 from heliotrope.files import write_whole
 from heliotrope.prove.audit.attestation import Attestation, Opinion
-from heliotrope.prove.files import read_bytes
+from heliotrope.prove.files import UNREADABLE, bounded, read_bytes
 from heliotrope.prove.formats.merkle import leaf_hash
 from heliotrope.prove.formats.note import Key, Note
 from heliotrope.prove.formats.proof import Proof
@@ -69,15 +69,15 @@ class RecordFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             entry.decode() if entry.startswith(b"{") and entry.isascii() else encode(entry),
             "" if key is None else str(key),
             None if salt is None else salt.hex(),
-            None if envelope is None else msgspec.json.decode(envelope),
+            None if envelope is None else msgspec.json.decode(bounded(envelope)),
             attestations=attestations,
         )
 
     @classmethod
     def parse(cls, raw: bytes) -> RecordFile:
         try:
-            kept = msgspec.json.decode(raw, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            kept = msgspec.json.decode(bounded(raw), type=cls)
+        except UNREADABLE as error:
             raise BadProof("not a record", cause=str(error)) from error
         if kept.schema != RECORD_SCHEMA:
             raise BadProof("a record of another schema", cause=f"found {kept.schema!r}")

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import BadProof, BadSignature, InvalidInput
+from heliotrope.prove.files import UNREADABLE, bounded
 from heliotrope.prove.formats import schemes
 from heliotrope.prove.formats.note import Key, SecretKey
 from heliotrope.prove.formats.schemes import Algorithm
@@ -165,10 +166,10 @@ class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 def open_envelope(envelope: bytes, key: Key) -> Opened:
     """Refuses an envelope that `key` did not sign, or whose bytes are not its one canonical form."""
     try:
-        parsed = msgspec.json.decode(envelope, type=_Envelope)
+        parsed = msgspec.json.decode(bounded(envelope), type=_Envelope)
         if _ENCODER.encode(parsed) != envelope:
             raise BadProof("an envelope that is not in canonical form")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadProof("not a DSSE envelope", cause=str(error)) from error
     if parsed.payload_type != PAYLOAD_TYPE:
         raise BadProof("an envelope of another type", cause=f"found {parsed.payload_type!r}")
@@ -183,10 +184,10 @@ def open_envelope(envelope: bytes, key: Key) -> Opened:
 
 def read_payload(payload: bytes, key: Key) -> Opened:
     try:
-        body = msgspec.json.decode(payload, type=dict[str, Any])
+        body = msgspec.json.decode(bounded(payload), type=dict[str, Any])
         if body["_type"] != STATEMENT_TYPE:
             raise BadProof("not an in-toto statement", cause=f"found {body['_type']!r}")
         kind = body["predicateType"].removeprefix("tag:heliotrope.local,2026:").removesuffix("/v1")
         return Opened(kind, body["subject"][0]["name"], body, key)
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, KeyError, IndexError, TypeError, AttributeError) as error:
         raise BadProof("not an in-toto statement", cause=str(error)) from error

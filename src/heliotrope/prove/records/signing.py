@@ -13,6 +13,7 @@ from typing import IO
 import msgspec
 
 from heliotrope.errors import InvalidInput, ProofError
+from heliotrope.prove.files import UNREADABLE, bounded
 from heliotrope.prove.formats.note import SecretKey
 from heliotrope.prove.records import record
 from heliotrope.prove.records.record import Sealed, Sealer
@@ -40,7 +41,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 def entry_payload(line: bytes) -> bytes:
     """The canonical statement about one line of someone else's JSON. Floats are theirs, so they may stay."""
-    value = msgspec.json.decode(line)
+    value = msgspec.json.decode(bounded(line))
     plain = line.isascii() and not _UNUSUAL.search(line)
     entry = _ENCODER.encode(value) if plain else record.canonical_any(value)
     return _PAYLOAD % (entry, record.digest(entry).encode())
@@ -51,7 +52,7 @@ def seal_lines(sealer: Sealer, lines: Sequence[bytes]) -> Batch:
     for place, line in enumerate(lines):
         try:
             sealed.append(sealer.seal(entry_payload(line)))
-        except (msgspec.DecodeError, UnicodeDecodeError, InvalidInput) as error:
+        except (*UNREADABLE, InvalidInput) as error:
             return Batch(tuple(sealed), BadLine(place, str(error)))
     return Batch(tuple(sealed))
 

@@ -10,7 +10,7 @@ import msgspec
 
 from heliotrope.errors import InvalidInput
 from heliotrope.files import write_whole
-from heliotrope.prove.files import read_bytes
+from heliotrope.prove.files import UNREADABLE, bounded, read_bytes
 from heliotrope.prove.records import record
 from heliotrope.prove.records.statements import Training, TrainingStep
 
@@ -24,8 +24,8 @@ def read(checkpoints: Path) -> Training | None:
     if not path.is_file():
         return None
     try:
-        return msgspec.json.decode(read_bytes(path), type=Training)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(bounded(read_bytes(path)), type=Training)
+    except UNREADABLE as error:
         raise InvalidInput("not a training's provenance", file=str(path), cause=str(error)) from error
 
 

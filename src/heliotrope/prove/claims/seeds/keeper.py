@@ -11,6 +11,7 @@ from heliotrope.errors import BadProof, BadSignature, InvalidInput
 from heliotrope.prove import keys
 from heliotrope.prove.claims.draw import seed_chain
 from heliotrope.prove.claims.history import Close
+from heliotrope.prove.files import UNREADABLE, bounded
 from heliotrope.prove.formats import merkle
 from heliotrope.prove.formats.proof import Proof
 from heliotrope.prove.formats.trust import Trust
@@ -30,8 +31,8 @@ class Closing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def parse(cls, raw: bytes) -> Closing:
         try:
-            return msgspec.json.decode(raw, type=cls)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return msgspec.json.decode(bounded(raw), type=cls)
+        except UNREADABLE as error:
             raise BadProof("not the receipt of a closing record", cause=str(error)) from error
 
     def verify(self, trust: Trust) -> tuple[Close, bytes]:
