@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -314,11 +315,12 @@ def test_forecasts_are_looked_at_once_an_hour_not_once_a_look(controller, monkey
 
 
 def test_a_start_that_was_slept_through_is_chosen_anew(controller, monkeypatch):
-    later = from_epoch(time.time() + 3 * 3600)
+    # An evening in June: the best hour within sixty is about a noon, with room behind it.
+    evening_s = datetime(2026, 6, 10, 18, tzinfo=UTC).timestamp()
+    monkeypatch.setattr(time, "time", lambda: evening_s)
+    later = from_epoch(evening_s + 3 * 3600)
     plan, _ = controller.submit(work(within_s=60 * 3600, length_s=3600, not_before=later))
-    slept_s = plan.slots[0].end.timestamp() - time.time() + 600
-    true = time.time
-    monkeypatch.setattr(time, "time", lambda: true() + slept_s)
+    monkeypatch.setattr(time, "time", lambda: plan.slots[0].end.timestamp() + 600)
     controller.step()
     view = run_view(controller.store, "w")
     assert view.plan.made_at > plan.made_at
