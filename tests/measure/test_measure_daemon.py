@@ -18,8 +18,8 @@ import pytest
 from fakemachine import FakeMachine
 from heliotrope.errors import UsageError
 from heliotrope.measure import registry
-from heliotrope.measure.meters import prometheus
-from heliotrope.measure.meters.daemon import DaemonMeter
+from heliotrope.measure.meters.remote import prometheus
+from heliotrope.measure.meters.remote.daemon import DaemonMeter
 from heliotrope.measure.protocol import NOBODY, Draw, Usage
 from heliotrope.measure.publish.daemon import Client, Daemon, ask, listen, page
 from heliotrope.measure.publish.scrape import Scrape

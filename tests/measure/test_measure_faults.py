@@ -9,9 +9,9 @@ import pytest
 from fakemachine import RANGE_UJ, FakeMachine, FakeNvml
 from heliotrope.errors import HelioError, InvalidInput, UnknownName
 from heliotrope.measure import recover, registry
-from heliotrope.measure.meters.modelled import ModelledMeter
+from heliotrope.measure.meters.host.modelled import ModelledMeter
+from heliotrope.measure.meters.host.rapl import RaplMeter, find, probe
 from heliotrope.measure.meters.nvml.device import NvmlMeter
-from heliotrope.measure.meters.rapl import RaplMeter, find, probe
 from heliotrope.measure.protocol import Opening, Usage
 from heliotrope.measure.records.journal import Journal
 from heliotrope.measure.records.recovery import laps

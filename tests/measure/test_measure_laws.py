@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakemachine import FakeMachine, FakeNvml
-from heliotrope.measure.meters.modelled import ModelledMeter
+from heliotrope.measure.meters.host.modelled import ModelledMeter
+from heliotrope.measure.meters.host.rapl import RaplMeter, find
 from heliotrope.measure.meters.nvml.device import NvmlMeter
-from heliotrope.measure.meters.rapl import RaplMeter, find
 from heliotrope.measure.protocol import Draw, Usage
 from heliotrope.measure.sampling.follow import Tree
 from heliotrope.measure.sampling.loop import NAP_S, Loop

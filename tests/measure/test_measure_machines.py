@@ -12,7 +12,7 @@ import pytest
 
 from fakemachine import FakeMachine, FakeNvml
 from heliotrope.measure import registry
-from heliotrope.measure.meters import apple, battery, board
+from heliotrope.measure.meters.host import apple, battery, board
 from heliotrope.measure.meters.nvml.device import NvmlMeter
 from heliotrope.measure.meters.nvml.sensor import integrate, sensor_of
 from heliotrope.measure.protocol import NOBODY, Opening, Usage

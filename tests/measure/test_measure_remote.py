@@ -15,11 +15,11 @@ import pytest
 
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure import registry
-from heliotrope.measure.meters import ipmi, prometheus, redfish
 from heliotrope.measure.meters.integrated import Direct, IntegratedMeter, Point, Told
-from heliotrope.measure.meters.snmp import Agent, Reading, find, parse
-from heliotrope.measure.meters.snmp.ber import Garbled, oid, request, response
-from heliotrope.measure.meters.web import fetch
+from heliotrope.measure.meters.remote import ipmi, prometheus, redfish
+from heliotrope.measure.meters.remote.snmp import Agent, Reading, find, parse
+from heliotrope.measure.meters.remote.snmp.ber import Garbled, oid, request, response
+from heliotrope.measure.meters.remote.web import fetch
 from heliotrope.measure.protocol import Opening, Usage
 from heliotrope.measure.share.attribution import part_of
 from heliotrope.model import Provenance
@@ -406,7 +406,7 @@ def test_a_pdu_behind_a_real_agent(agent, monkeypatch):
     for name, says in (("1.3.6.1.4.1.99999.1", "does not measure"), ("1.3.6.1.4.1.99999.7", "no number")):
         with pytest.raises(MeterError, match=says):
             registry.module("snmp").open_meter(Opening(None, f"secret@127.0.0.1:{agent}#{name}=1W"))
-    monkeypatch.setattr("heliotrope.measure.meters.snmp.PATIENCE_S", 0.1)
+    monkeypatch.setattr("heliotrope.measure.meters.remote.snmp.PATIENCE_S", 0.1)
     with pytest.raises(MeterError, match="does not answer SNMP") as error:
         registry.module("snmp").open_meter(Opening(None, f"wrong@127.0.0.1:{agent}"))
     assert "community" in error.value.hint

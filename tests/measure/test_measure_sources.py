@@ -16,7 +16,7 @@ from fakemachine import FakeMachine
 from heliotrope import measure
 from heliotrope.errors import InvalidInput, MeterError, UsageError
 from heliotrope.measure import registry
-from heliotrope.measure.meters import prometheus, redfish
+from heliotrope.measure.meters.remote import prometheus, redfish
 from heliotrope.measure.protocol import Opening, Usage
 from heliotrope.measure.publish import export
 from heliotrope.measure.publish.daemon import Daemon, ask
@@ -117,7 +117,7 @@ def test_redfish_answers():
 
 
 def test_a_scrape_over_http_that_goes_away_is_flagged(monkeypatch):
-    monkeypatch.setattr("heliotrope.measure.meters.watch.EVERY_S", 0.02)
+    monkeypatch.setattr("heliotrope.measure.meters.remote.watch.EVERY_S", 0.02)
 
     class Answer(http.server.BaseHTTPRequestHandler):
         joules = 0.0

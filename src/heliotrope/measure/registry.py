@@ -12,20 +12,20 @@ from heliotrope.measure.protocol import Meter, MeterModule, Opening, Probe
 GROUP = "heliotrope.meters"
 # The same as pyproject.toml registers (a test compares them), in the order they are asked: measured before modelled.
 BUILT_IN = {
-    "rapl": "heliotrope.measure.meters.rapl",
+    "rapl": "heliotrope.measure.meters.host.rapl",
     "nvml": "heliotrope.measure.meters.nvml",
     "amd": "heliotrope.measure.meters.amd",
-    "board": "heliotrope.measure.meters.board",
-    "daemon": "heliotrope.measure.meters.daemon",
-    "modelled": "heliotrope.measure.meters.modelled",
-    "hwmon": "heliotrope.measure.meters.hwmon",
-    "prometheus": "heliotrope.measure.meters.prometheus",
-    "redfish": "heliotrope.measure.meters.redfish",
-    "ipmi": "heliotrope.measure.meters.ipmi",
-    "snmp": "heliotrope.measure.meters.snmp",
+    "board": "heliotrope.measure.meters.host.board",
+    "daemon": "heliotrope.measure.meters.remote.daemon",
+    "modelled": "heliotrope.measure.meters.host.modelled",
+    "hwmon": "heliotrope.measure.meters.host.hwmon",
+    "prometheus": "heliotrope.measure.meters.remote.prometheus",
+    "redfish": "heliotrope.measure.meters.remote.redfish",
+    "ipmi": "heliotrope.measure.meters.remote.ipmi",
+    "snmp": "heliotrope.measure.meters.remote.snmp",
     "csv": "heliotrope.measure.meters.csv",
-    "battery": "heliotrope.measure.meters.battery",
-    "apple": "heliotrope.measure.meters.apple",
+    "battery": "heliotrope.measure.meters.host.battery",
+    "apple": "heliotrope.measure.meters.host.apple",
     "replay": "heliotrope.measure.meters.replay",
 }
 MEASURED = ("rapl", "nvml", "amd", "board")

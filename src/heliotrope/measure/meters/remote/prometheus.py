@@ -9,8 +9,8 @@ from typing import NamedTuple
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Told
-from heliotrope.measure.meters.watch import Watch
-from heliotrope.measure.meters.web import fetch
+from heliotrope.measure.meters.remote.watch import Watch
+from heliotrope.measure.meters.remote.web import fetch
 from heliotrope.measure.protocol import Opening, Probe
 from heliotrope.model import Provenance, least_trusted
 

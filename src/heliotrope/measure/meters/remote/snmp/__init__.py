@@ -10,8 +10,8 @@ from heliotrope import facts
 from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Told
-from heliotrope.measure.meters.snmp.ber import COUNTER32, Garbled, Value, request, response
-from heliotrope.measure.meters.watch import Watch
+from heliotrope.measure.meters.remote.snmp.ber import COUNTER32, Garbled, Value, request, response
+from heliotrope.measure.meters.remote.watch import Watch
 from heliotrope.measure.protocol import Opening, Probe
 from heliotrope.units import J_PER_KWH
 

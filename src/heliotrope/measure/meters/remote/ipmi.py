@@ -9,7 +9,7 @@ import subprocess
 from heliotrope.errors import MeterError
 from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Told
-from heliotrope.measure.meters.watch import Watch
+from heliotrope.measure.meters.remote.watch import Watch
 from heliotrope.measure.protocol import Opening, Probe
 
 NAME = "ipmi"
