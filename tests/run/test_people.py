@@ -10,10 +10,11 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from http.cookiejar import CookieJar
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import pytest
@@ -22,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliotrope.cli.root import helio
-from heliotrope.errors import InvalidInput, NotAllowed, QuotaReached, SignInRefused, UnknownName, UsageError
+from heliotrope.errors import Infeasible, InvalidInput, NotAllowed, QuotaReached, SignInRefused, UnknownName, UsageError
 from heliotrope.fleet.shares import Organisation, Project, Quota, Sharing
 from heliotrope.model import Length, RunState
 from heliotrope.prove import verify_receipt
@@ -38,6 +39,7 @@ from heliotrope.units import from_epoch
 from heliotrope.web import api, bodies, neighbour
 from heliotrope.web.app import make_app
 from heliotrope.web.memberapi import DOORS, HOME
+from heliotrope.web.memberpages import ROOT
 from heliotrope.web.pages.html import PAGES
 from houses import Hub
 from work_stories import PYTHON
@@ -277,7 +279,8 @@ def test_an_organisation_has_no_more_unfinished_jobs_than_its_quota(house, at):
     shares = Sharing((Organisation("lab", quota=Quota(jobs=2), projects=(Project("vision", Quota(jobs=1)),)),))
     house.controller.fleet = msgspec.structs.replace(house.controller.fleet, sharing=shares)
     ann, vision, bob = at("ann", "lab"), at("vi", "lab/vision"), at("bob", "firm")
-    later = says("x", not_before=from_epoch(4e9), deadline=from_epoch(4e9 + 36000), key="mine")
+    tomorrow_s = time.time() + DAY_S
+    later = says("x", not_before=from_epoch(tomorrow_s), deadline=from_epoch(tomorrow_s + 36000), key="mine")
     later = msgspec.structs.replace(later, at_once=False, length=Length.known(60))
     waits = vision.submit(later).job
     with pytest.raises(QuotaReached, match="lab/vision has as many jobs as it may") as full:
@@ -298,16 +301,22 @@ def test_an_organisation_has_no_more_unfinished_jobs_than_its_quota(house, at):
 
 
 class Way(NamedTuple):
-    """Who a route is for, and what it says to whoever is not that: `owner`, `member`, `agent`, or `all` who ask."""
+    """Who a route is for, and what it says to whoever is not that: `owner`, `member`, `agent`, or `all` who ask.
+
+    For pages that members sign in to, a token that was not signed in with is worth nothing, so they are as the owner's.
+    """
 
     whom: str
     refused: int = 0
 
 
 WAYS = (
-    {("GET", path): Way("owner", 401) for path in (*PAGES, "/runs/{name}/page.html", "/events", "/static/{name}")}
+    {("GET", path): Way("owner", 401) for path in (*PAGES, "/runs/{name}/page.html", "/events")}
     | {("GET", route.path): Way("owner", 401) for route in api.ROUTES}
-    | {("GET", "/api/"): Way("owner", 401), ("GET", HOME): Way("all")}
+    | {("GET", "/api/"): Way("owner", 401), ("GET", HOME): Way("all"), ("GET", "/static/{name}"): Way("all", 404)}
+    | {("GET", f"{ROOT}/"): Way("all"), ("POST", f"{ROOT}/sign-out"): Way("all", 303)}
+    | {("POST", f"{ROOT}/sign-in"): Way("owner", 401), ("GET", f"{ROOT}/runs/{{name}}"): Way("owner", 401)}
+    | {("POST", f"{ROOT}/runs/{{name}}/cancel"): Way("owner", 401)}
     | {(door.method.upper(), door.path): Way("member", 401) for door in DOORS}
     | {("POST", wire.JOIN): Way("agent", 400), ("POST", wire.SYNC): Way("agent", 400), ("POST", wire.STATE): Way("agent", 400)}
 )  # fmt: skip
@@ -344,10 +353,81 @@ def test_no_way_in_lets_in_whoever_it_is_not_for(house, members, monkeypatch):
         there = path.replace("{name}", "nothing")
         them = strangers(token) if way.whom == "member" else (*strangers(token), known)
         told = {status(method, there, **headers) for headers in them}
-        assert told == {200} if way.whom == "all" else told <= {way.refused, 404}, (there, told)
+        assert told == {way.refused or 200} if way.whom == "all" else told <= {way.refused, 404}, (there, told)
         for name in NAMES_THAT_LEAD_AWAY if path != there else ():
             found = status(method, path.replace("{name}", name), **known)
             assert found in ({400, 404} if way.whom == "member" else {401, 404}), (path, name, found)
+
+
+@pytest.fixture
+def browse(house):
+    """`browse()`: a browser of its own, that keeps its cookies: (method, path, form) → status, text."""
+
+    def opened():
+        jar = CookieJar()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+
+        def ask(path, form=None, **headers):
+            body = None if form is None else urlencode(form).encode()
+            request = urllib.request.Request(house.server.url.rstrip("/") + path, data=body, headers=headers)
+            try:
+                with opener.open(request, timeout=20) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as refused:
+                with refused:
+                    return refused.code, refused.read().decode()
+
+        ask.jar = jar
+        return ask
+
+    return opened
+
+
+def test_a_member_signs_in_sees_what_is_its_own_and_signs_out(house, browse, members, at):
+    job = at("cleo", "lab").submit(says("secret <b>", environment={"KEY": "kept-from-all"})).job
+    theirs = at("bob", "firm").submit(says("of the firm")).job
+    house.step_until(lambda: house.state(job) is house.state(theirs) is RunState.DONE)
+    ann, guess = browse(), browse()
+    assert "Token" in ann(f"{ROOT}/")[1], "nobody is signed in"
+    assert guess(f"{ROOT}/sign-in", {"token": "helio-guess"})[0] == 401
+    assert list(guess.jar) == []
+    status, page = ann(f"{ROOT}/sign-in", {"token": members("ann", "lab")})
+    assert status == 200
+    assert job in page
+    assert theirs not in page
+    (cookie,) = ann.jar
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert (cookie.get_nonstandard_attr("SameSite"), cookie.path) == ("Strict", f"{ROOT}/")
+    status, page = ann(f"{ROOT}/runs/{job}")
+    assert (status, "secret &lt;b&gt;" in page, "kept-from-all" in page, "Cancel" in page) == (200, True, False, False)
+    for path in (theirs, f"{theirs}-1", "nothing"):
+        assert ann(f"{ROOT}/runs/{path}")[0] == 404
+    assert ann(f"{ROOT}/sign-out", {})[0] == 200
+    assert ann(f"{ROOT}/runs/{job}")[0] == 401
+
+
+def test_what_a_browser_asks_is_what_the_role_may(house, browse, members, at):
+    ann = at("ann", "lab")
+    tomorrow_s = time.time() + DAY_S
+    later = {"not_before": from_epoch(tomorrow_s), "length": Length.known(60)}
+    with pytest.raises(Infeasible, match="no plan meets every limit"):
+        ann.submit(Submission(("true",), deadline=from_epoch(tomorrow_s + 1), **later))
+    job = ann.submit(Submission(("true",), deadline=from_epoch(tomorrow_s + 36000), **later)).job
+    chief, auditor, another = browse(), browse(), browse()
+    for who, name, whose, role in (
+        (chief, "chief", "lab", Role.OPERATOR), (auditor, "iris", "lab", Role.AUDITOR), (another, "bob", "firm", Role.OPERATOR),
+    ):  # fmt: skip
+        assert who(f"{ROOT}/sign-in", {"token": members(name, whose, role)})[0] == 200
+    assert "Cancel this job" not in auditor(f"{ROOT}/runs/{job}")[1]
+    assert auditor(f"{ROOT}/runs/{job}/cancel", {})[0] == 403
+    assert another(f"{ROOT}/runs/{job}/cancel", {})[0] == 404
+    assert chief(f"{ROOT}/runs/{job}/cancel", {}, Origin="https://elsewhere.example")[0] == 403, "another page's form"
+    assert "Cancel this job" in chief(f"{ROOT}/runs/{job}")[1]
+    assert chief(f"{ROOT}/runs/{job}/cancel", {}, Origin=house.server.url.rstrip("/"))[0] == 200
+    house.step_until(lambda: house.state(job) is RunState.CANCELLED)
+    Members(house.house.store).revoke("chief", now_s=time.time())
+    assert chief(f"{ROOT}/runs/{job}")[0] == 401, "at once"
+    assert "does not hold any more" in chief(f"{ROOT}/")[1]
 
 
 def strangers(token):

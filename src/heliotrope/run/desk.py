@@ -33,6 +33,7 @@ from heliotrope.store.runs import Strip
 from heliotrope.units import S_PER_HOUR, from_epoch, hour_floor
 
 WALL = Clock()
+FAR_S = 100 * 24 * 3600.0  # no plan looks further
 
 
 class Desk:
@@ -177,8 +178,9 @@ class Desk:
         return found, ends_s - now_s
 
     def _ends_s(self, workload: Workload, now_s: float) -> float:
-        """How far plans look ahead."""
-        return max(now_s + self.settings.plan.horizon_s, workload.deadline.timestamp() if workload.deadline else 0)
+        """How far plans look ahead: a deadline in a hundred years is no reason to weigh each of their hours."""
+        asked_s = workload.deadline.timestamp() if workload.deadline else 0.0
+        return max(now_s + self.settings.plan.horizon_s, min(asked_s, now_s + FAR_S))
 
     def _forecast(self, site: Site, now_s: float, ends_s: float) -> Signal:
         span = (hour_floor(now_s), int(ends_s) + S_PER_HOUR)

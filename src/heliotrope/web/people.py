@@ -10,6 +10,7 @@ from aiohttp import web
 
 from heliotrope.errors import (
     HelioError,
+    Infeasible,
     InvalidInput,
     NotAllowed,
     QuotaReached,
@@ -19,17 +20,19 @@ from heliotrope.errors import (
 )
 from heliotrope.run.people.reception import Reception
 from heliotrope.run.people.wire import MOST_BYTES
-from heliotrope.web import bodies
+from heliotrope.web import bodies, memberpages
 from heliotrope.web.memberapi import DOORS, HOME, Door, description
 from heliotrope.web.neighbour import NAMES, is_owner
 
 AGENTS = "/agent/"
+OPEN = (HOME, AGENTS, f"{memberpages.ROOT}/", "/static/")  # these ask who it is themselves, or say the same to all
 UNASKED_BYTES = 4096  # a body that no door asked for
 STATUS = (
     (SignInRefused, 401),
     (NotAllowed, 403),
     (UnknownName, 404),
     (InvalidInput, 400),
+    (Infeasible, 422),
     (QuotaReached, 429),
     (StoreError, 503),
 )
@@ -41,13 +44,14 @@ def add_routes(app: web.Application, reception: Reception) -> None:
     for door in DOORS:
         app.router.add_route(door.method, door.path, _answer(reception, door))
     app.router.add_get(HOME, _describe)
+    memberpages.add_routes(app, reception)
     app.on_cleanup.append(lambda _: asyncio.to_thread(reception.refusals.flush))
 
 
 @web.middleware
 async def doors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Agents sign, members show a token, and everything else is for the owner of the home on this machine."""
-    if not request.path.startswith((HOME, AGENTS)):
+    if not request.path.startswith(OPEN):
         way, host = request.transport, request.host.rsplit(":", 1)[0].strip("[]")
         ends = (way.get_extra_info("peername"), way.get_extra_info("sockname")) if way else (None, None)
         # A page elsewhere that rebinds its name to loopback asks under its own name.

@@ -13,6 +13,7 @@ import msgspec
 from heliotrope import tls
 from heliotrope.errors import (
     HelioError,
+    Infeasible,
     InvalidInput,
     NotAllowed,
     ProviderDown,
@@ -40,6 +41,7 @@ KINDS: dict[int, type[HelioError]] = {
     401: SignInRefused,
     403: NotAllowed,
     404: UnknownName,
+    422: Infeasible,
     429: QuotaReached,
 }
 

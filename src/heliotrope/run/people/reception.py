@@ -92,6 +92,13 @@ class Reception:
             return before
         return _accepted(work.id, plan)
 
+    def lets(self, visit: Visit, job: str) -> frozenset[Act]:
+        """What may be done with one of theirs, so that nothing is offered that would be refused."""
+        with self.store.read() as tx:
+            workload = runs.workload(tx, job)
+            work = Work(workload.organisation, people.submitter(tx, job)) if workload else None
+        return frozenset(act for act in Act if work and may(visit.who, act, work))
+
     def jobs(self, visit: Visit, limit: int) -> tuple[JobRow, ...]:
         self._must(visit, Act.SEE, Work(visit.who.organisation, ""), "jobs")
         return views.jobs_within(self.store, visit.who.organisation, limit)
