@@ -38,6 +38,7 @@ from heliotrope.units import from_epoch
 from table import Row
 
 CAPACITY = 8
+LINKS = 64
 ROOT = Path(__file__).parents[1]
 PATH = {"PATH": os.environ["PATH"]}
 
@@ -205,10 +206,10 @@ def _heartbeats(house: Settings, keys: dict[str, bytes], syncs: int) -> tuple[fl
 
 
 async def _told(url: str, pid: int, rounds: list[list[tuple[bytes, str]]]) -> tuple[float, float]:
-    """In rounds of all sites, over 16 links: no site's numbers overtake one another. The first is not counted."""
+    """In rounds of all sites, each over one of the links: no site's numbers overtake one another. The first is not counted."""
     import aiohttp
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16)) as session:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=LINKS)) as session:
 
         async def tell(some) -> None:
             for body, signature in some:
@@ -217,7 +218,7 @@ async def _told(url: str, pid: int, rounds: list[list[tuple[bytes, str]]]) -> tu
                     await answer.read()
 
         async def all_of(some) -> None:
-            await asyncio.gather(*(tell(some[link::16]) for link in range(16)))
+            await asyncio.gather(*(tell(some[link::LINKS]) for link in range(LINKS)))
 
         await all_of(rounds[0])
         began, cpu = time.perf_counter(), _cpu_s(pid)

@@ -16,7 +16,7 @@ from heliotrope.web import bodies
 
 MOST = 256  # syncs that are handled together
 JOIN_BYTES = 64 << 10
-GATHER_S = 0.01  # who comes within that is served together
+GATHER_S = 0.002  # who comes within that is served together
 LARGE_BYTES, MOST_LARGE = 256 << 10, 4  # of larger ones so many are read at once: nobody is known by then
 
 
