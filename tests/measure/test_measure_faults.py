@@ -1,4 +1,4 @@
-"""Twenty-five things that go wrong with meters: each ends right, or flagged."""
+"""Thirty things that go wrong with meters: each ends right, or flagged."""
 
 from __future__ import annotations
 

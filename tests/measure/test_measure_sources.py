@@ -325,17 +325,40 @@ def test_a_calibrated_session_tells_the_rest_and_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("time,watts\n1,x\n2,3\n", "2: watts"),
-        ("time,watts\n2026-01-01T00:00,5\n3,4\n", "2: time"),
-        ("time,watts\n2,5\n1,5\n", "grow"),
+        ("time,watts\n1,x\n2,3\n", "csv:2: watts"),
+        ("time,watts\n2026-01-01T00:00,5\n3,4\n", "csv:2: time: not a time"),
+        ("time,watts\n2,5\n1,5\n", "csv:3: time: times must grow"),
         ("time,watts\n1,-5\n", "not a draw"),
-        ("", "few"),
+        ("time,watts\n1,5\n2\n", "csv:3: a row is too short"),
+        ("time,watts\n1,5\n", "too few rows"),
+        ("when,watts\n1,5\n2,5\n", "csv:1: a column is missing"),
+        ("time,power\n1,5\n2,5\n", "csv:1: a column is missing"),
+        ("", "empty"),
     ],
 )
 def test_bad_references(tmp_path, text, says):
     (tmp_path / "plug.csv").write_text(text)
     with pytest.raises(InvalidInput, match=says):
         series.read(tmp_path / "plug.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("time,watts\n1000,50\n1010,60\n", [(1000, 50), (1010, 60)]),
+        ("\ufeffTimestamp;Power (kW)\n1000;0,05\n1010;0,06\n", [(1000, 50), (1010, 60)]),
+        ("timestamp\tactive_power_w\n1000000000000\t5\n1000000010000\t6\n", [(1e9, 5), (1e9 + 10, 6)]),
+        ("date,outlet,watts\n1970-01-01T01:00:10+01:00,4,7\n1970-01-01 00:00:20Z,4,8\n", [(10, 7), (20, 8)]),
+        ("time,Energy [kWh]\n0,1\n3600,1.05\n7200,0.01\n10800,0.02\n", [(1800, 50), (9000, 10)]),
+        ('"time","joules"\r\n"0","100"\r\n"10","600"\r\n"20","1600"\r\n', [(5, 50), (15, 100)]),
+    ],
+)
+def test_references_in_any_unit_zone_and_form(tmp_path, text, points):
+    """Watts or a counter; a counter that began again leaves a gap, no number."""
+    (tmp_path / "plug.csv").write_bytes(text.encode())
+    read = series.read(tmp_path / "plug.csv")
+    assert [at_s for at_s, _ in read] == pytest.approx([at_s for at_s, _ in points])
+    assert [watts for _, watts in read] == pytest.approx([watts for _, watts in points])
 
 
 def test_too_little_shared_time(tmp_path):

@@ -9,12 +9,10 @@ from heliotrope.errors import InvalidInput, MeterError
 from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import IntegratedMeter, Point, Told
 from heliotrope.measure.protocol import Opening, Probe
-from heliotrope.units import J_PER_KWH
+from heliotrope.measure.reference.columns import columns
 
 NAME = "csv"
 EXAMPLE = "helio measure --meter csv:FILE -- CMD   # columns: time and watts (or kw, joules, kwh)"
-COLUMNS = {"watts": 1.0, "power_w": 1.0, "kw": 1e3, "power_kw": 1e3}
-COUNTERS = {"joules": 1.0, "energy_j": 1.0, "kwh": J_PER_KWH, "energy_kwh": J_PER_KWH, "wh": J_PER_KWH / 1e3}
 STALE_S = 60.0
 
 
@@ -31,21 +29,12 @@ class Tail:
         rows = self._rows()
         if not rows:
             raise InvalidInput("no row yet", file=str(path), hint=EXAMPLE)
-        self._header = rows[0]
-        self._time = self._column({"time", "timestamp", "date"})
-        self._power = self._column(COLUMNS.keys() | COUNTERS.keys())
+        self._columns = columns(rows[0], str(path))
         for row in rows[1:]:
             self._last = self._point(row)
 
-    def _column(self, names: set[str]) -> int:
-        for index, name in enumerate(self._header):
-            if name.strip().lower() in names:
-                return index
-        allowed = ", ".join(sorted(names))
-        raise InvalidInput("a column is missing", file=str(self.path), line=1, found=self._header, allowed=allowed)
-
-    def _rows(self) -> list[list[str]]:
-        """Whole new lines as fields."""
+    def _rows(self) -> list[str]:
+        """Whole new lines."""
         try:
             with self.path.open(encoding="utf-8", newline="") as text:
                 text.seek(self._at)
@@ -54,22 +43,12 @@ class Tail:
         except (OSError, UnicodeDecodeError) as error:
             raise MeterError(f"{self.path} cannot be read", cause=str(error)) from error
         *lines, self._rest = self._rest.split("\n")
-        import csv
+        return [line for line in lines if line.strip()]
 
-        return [row for row in csv.reader(lines) if row]
-
-    def _point(self, row: list[str]) -> Point:
-        from heliotrope.measure.reference.series import number_of, seconds_of
-
+    def _point(self, row: str) -> Point:
         self._line += 1
-        if len(row) <= max(self._time, self._power):
-            raise MeterError(f"{self.path}: a row is too short", cause=",".join(row))
-        at_s = seconds_of(row[self._time], file=str(self.path), line=self._line + 1)
-        value = number_of(row[self._power], file=str(self.path), line=self._line + 1)
-        name = self._header[self._power].strip().lower()
-        if name in COUNTERS:
-            return Point(at_s - self._began_s, [Told("node", joules=value * COUNTERS[name])])
-        return Point(at_s - self._began_s, [Told("node", watts=value * COLUMNS[name])])
+        cell = self._columns.cell(row, self._line + 1)
+        return Point(cell.at_s - self._began_s, [Told("node", watts=cell.watts, joules=cell.joules)])
 
     def take(self, elapsed_s: float) -> list[Point]:
         try:

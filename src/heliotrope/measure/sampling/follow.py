@@ -54,6 +54,7 @@ class Tree:
             self._reaper_s = _reaped_by_us()
             first = first._replace(own_s=0.0, reaped_s=0.0)
         if first is not None:
+            self.resident_bytes = first.resident_bytes
             self._follow(first)
 
     def _follow(self, process: Process) -> None:
@@ -87,7 +88,8 @@ class Tree:
             if look:
                 grown_s += self._discover(now_s)
             grown_s += self._unseen(vanished_s + ended_s, reaped_s)
-            self.resident_bytes = sum(one.resident_bytes for one in self._seen.values())
+            if self._seen:  # else what was held last stands for the end of those that are gone
+                self.resident_bytes = sum(one.resident_bytes for one in self._seen.values())
         self.total_s += grown_s
         return grown_s
 
