@@ -14,6 +14,7 @@ HelioError                       what went wrong, why, and what to do about it
 │   ├── ProviderDown             5xx, time-outs, no route
 │   └── ProviderGarbled          an answer that is not what its documentation says
 ├── MeterError                   a meter that cannot be read
+├── PlugInFault                  a plug-in that does not load, fails, or gives what cannot be
 ├── Infeasible                   no plan meets every limit: names those that clash and what would do
 ├── RunError                     a run that could not be carried out
 │   ├── EngineError              the engine cannot do it now, or vanished
@@ -133,6 +134,10 @@ class ProviderGarbled(ProviderError):
 
 
 class MeterError(HelioError):
+    pass
+
+
+class PlugInFault(HelioError):
     pass
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from heliotrope.plan.kernels.jit import compiled
 from heliotrope.plan.kernels.shapes import Batch, Jobs, Pieces, Slots
 
@@ -53,3 +55,28 @@ def _check(jobs: Jobs, slots: Pieces) -> tuple[int, int, float]:
 
 def kept(batch: Batch, slots: Slots) -> Kept:
     return Kept(*_check(batch.jobs, Pieces(slots.job, slots.zone, slots.start_s, slots.end_s)))
+
+
+def first_fault(batch: Batch, slots: Slots) -> tuple[int, str] | None:
+    """The first job that is not run as it allows, and in what."""
+    if not kept(batch, slots).wrong:
+        return None
+    for j in range(len(batch)):
+        low, high = np.searchsorted(slots.job, [j, j + 1])
+        rows = slice(int(low), int(high))
+        starts, ends, zones = slots.start_s[rows], slots.end_s[rows], slots.zone[rows]
+        may = batch.sets[batch.sets_ptr[batch.places[j]] : batch.sets_ptr[batch.places[j] + 1]]
+        ran, length = float((ends - starts).sum()), float(batch.length_s[j])
+        said = (
+            ("it runs before it was submitted", bool((starts < batch.submitted_s[j] - DUST_S).any())),
+            ("a slot ends before it starts", bool((ends < starts).any())),
+            ("two of its slots overlap", bool((starts[1:] < ends[:-1] - DUST_S).any())),
+            (f"it runs {ran:g} s of {length:g} s", abs(ran - length) > DUST_S),
+            ("it runs in a zone where it may not", not np.isin(zones, may).all()),
+            ("it pauses and may not", len(zones) > 1 and batch.pausable[j] == 0),
+            ("it moves between zones and may not", len(set(zones.tolist())) > 1 and batch.movable[j] == 0),
+        )
+        for what, so in said:
+            if so:
+                return j, what
+    return None
