@@ -22,6 +22,7 @@ class Attempt:
     workload: str
     by: PauseBy
     left_s: float
+    saves_to: Path | None = None
     seen: Seen = Seen.QUEUED
     stopped: bool = False
     asked: bool = False
@@ -51,8 +52,14 @@ class Cluster:
     def launch(self, task):
         def begin():
             if task.handle not in self.attempts:
-                job = self.world.jobs[Path(task.checkpoint).name]
-                self.attempts[task.handle] = Attempt(job.id, job.by, job.left_s if job.saves else job.needs_s)
+                saved = Path(task.checkpoint)
+                job = self.world.jobs[saved.name]
+                left_s = read(saved) if job.saves else None
+                if job.moves:
+                    self.world.goes_on(job, left_s, task.handle)
+                self.attempts[task.handle] = Attempt(
+                    job.id, job.by, job.needs_s if left_s is None else left_s, saved if job.saves else None
+                )
                 Path(task.handle).mkdir(parents=True, exist_ok=True)
 
         self._asked("launch", begin)
@@ -131,13 +138,16 @@ class Cluster:
         self._measure(handle, one)
         one.seen, one.code = Seen.EXITED, code
         job = self.world.jobs[one.workload]
-        job.left_s = one.left_s
+        if one.saves_to is not None:
+            one.saves_to.mkdir(parents=True, exist_ok=True)
+            (one.saves_to / "left").write_text(repr(one.left_s))
+            job.left_s[Path(handle).parts[-2]] = one.left_s
         job.completions += code == 0
         Folder(Path(handle)).write("exit", Exit(code, self.world.now_s()))
 
     def never(self, handle, task):
         """Asked to leave before it began."""
-        self.attempts[handle] = Attempt(Path(task.checkpoint).name, PauseBy.SIGNAL, 0.0, Seen.EXITED, code=-15)
+        self.attempts[handle] = Attempt(Path(task.checkpoint).name, PauseBy.SIGNAL, 0.0, seen=Seen.EXITED, code=-15)
 
     def vanish(self, handle):
         """Its node goes: nothing of it lives, and nobody says so. Its journal is there."""
@@ -155,3 +165,11 @@ class Cluster:
         reading = Reading("virtual", "host", start_s, end_s, energy_j)
         said = Measurement("w", start_s, end_s, one.worked_s, Estimate.exact(energy_j), (), (reading,))
         Folder(Path(handle)).write("measurement", said)
+
+
+def read(saved):
+    """What is left to do, as its last checkpoint says; None where there is none."""
+    try:
+        return float((saved / "left").read_text())
+    except FileNotFoundError:
+        return None

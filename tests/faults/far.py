@@ -13,9 +13,10 @@ import msgspec
 import pytest
 from nacl.signing import SigningKey
 
-from heliotrope.errors import BadSignature, EngineError, StaleRequest
+from heliotrope.errors import BadSignature, EngineError, ProviderDown, StaleRequest
 from heliotrope.run.agents import wire
 from heliotrope.run.agents.membership import Orders
+from heliotrope.run.agents.porter import Porter
 from heliotrope.run.agents.warden import Reach, Warden
 from heliotrope.run.agents.wire import Join, Report, Sync, Wish
 from heliotrope.run.lifecycle import Seen
@@ -44,6 +45,8 @@ class FarSite:
         self.home.mkdir(parents=True)
         Folder(self.home).write("engine", Reach("virtual", {}, Identity(0, 0, "")))
         self.warden = Warden(self.home)
+        self.member, self.spoken = self, 0
+        self.porter = Porter(self.home, self)
 
     def is_busy(self) -> bool:
         """Otherwise it would only say that it is there; now and then it does."""
@@ -69,11 +72,16 @@ class FarSite:
             self._sync()
 
     def _carry_out(self, errand, wish) -> None:
+        if errand.wish in {Wish.SEND, Wish.DROP}:
+            if self.porter.report(errand).exit is None:
+                (self.porter.send if errand.wish is Wish.SEND else self.porter.drop)(errand)
+            return
         handle = self._handle(errand)
         seen = self.cluster.observe(handle).seen
         if seen is Seen.ABSENT:
-            if wish is Wish.RUN and not errand.held:
-                self.cluster.launch(msgspec.structs.replace(errand.task, handle=handle))
+            if wish is Wish.RUN and not errand.held and self.porter.fetched(errand):
+                saved = str(self.home / "checkpoints" / Path(errand.task.checkpoint).name)
+                self.cluster.launch(msgspec.structs.replace(errand.task, handle=handle, checkpoint=saved))
             elif wish in {Wish.SAVE, Wish.KILL}:
                 Path(handle).mkdir(parents=True, exist_ok=True)
                 Folder(Path(handle)).write("exit", Exit(-15, self.world.now_s()))
@@ -113,6 +121,8 @@ class FarSite:
         self.told = Orders(self.world.now_s(), answer.number, answer.errands)
 
     def _report(self, errand) -> Report:
+        if errand.wish in {Wish.SEND, Wish.DROP}:
+            return self.porter.report(errand)
         handle = self._handle(errand)
         sight = self.cluster.look(handle)
         if sight.seen not in {Seen.EXITED, Seen.GONE}:
@@ -127,6 +137,18 @@ class FarSite:
 
     def _handle(self, errand) -> str:
         return str(self.home / "runs" / errand.name)
+
+    def ask(self, errand, act, digest, data=b"", *, stop):
+        """About a state, over the same line."""
+        self.spoken += 1
+        line = msgspec.json.encode(wire.Ask(self.site, self.spoken, errand, act, digest))
+        fate = self.world.fate("a piece")
+        if not self.linked or fate == "lost":
+            raise ProviderDown("cut off")
+        said = self.world.states.take(line + b"\n" + data, wire.signed(bytes(self.key), line), self.world.now_s())
+        if fate == "unanswered":
+            raise ProviderDown("cut off")
+        return said
 
     # Somebody else
 

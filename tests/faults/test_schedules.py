@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
-from faults.world import World, schedule
+from faults.world import World, schedule, worn_out
 
 A_HOME = 200  # schedules that share a home: its log is checked once
 HOMES = 10
@@ -15,7 +13,7 @@ HOMES = 10
 @pytest.mark.parametrize("seed", range(HOMES))
 def test_a_schedule_of_faults_loses_nothing_and_counts_nothing_twice(tmp_path, monkeypatch, seed):
     world = World(tmp_path, seed, monkeypatch)
-    ends = Counter()
+    ends = worn_out(world)
     for number in range(A_HOME):
         ends += schedule(world, number)
     assert world.check_log() > ends.total(), "a plan of each, and a record of whatever ran"

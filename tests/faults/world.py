@@ -12,7 +12,9 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from faults.cluster import Cluster
 from faults.far import FarSite
@@ -20,11 +22,25 @@ from heliotrope.config import AgentSettings, Settings
 from heliotrope.errors import RunError, StoreError
 from heliotrope.fleet import Fleet
 from heliotrope.fleet.shares import Organisation, Quota, Sharing
-from heliotrope.model import Device, Flexibility, Length, PauseBy, Resources, RunState, Site, Workload, WorkloadKind
+from heliotrope.model import (
+    TRANSFER,
+    Device,
+    Flexibility,
+    Length,
+    PauseBy,
+    Resources,
+    RunState,
+    Site,
+    Workload,
+    WorkloadKind,
+)
 from heliotrope.prove.log.check import check_all
 from heliotrope.run import Controller, engines
 from heliotrope.run.agents.office import Office
+from heliotrope.run.agents.states import States
 from heliotrope.run.lifecycle import Seen
+from heliotrope.run.people.refusals import Refusals
+from heliotrope.run.working import ways
 from heliotrope.store import Store, agents, runs
 from heliotrope.store.sqlite import SqliteSession
 from heliotrope.units import from_epoch
@@ -47,7 +63,7 @@ class Killed(BaseException):
 
 @dataclass
 class Job:
-    """`left_s`: of work, as its last checkpoint says. `completions`: how often its command ran to its end."""
+    """`left_s`: of work, as each attempt's last checkpoint says. `completions`: how often its command ran to its end."""
 
     id: str
     organisation: str
@@ -55,7 +71,8 @@ class Job:
     saves: bool
     devices: int
     needs_s: float
-    left_s: float
+    moves: bool = False
+    left_s: dict[str, float] = field(default_factory=dict)
     completions: int = 0
     cancelled: bool = False
 
@@ -77,6 +94,8 @@ class World:
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(SqliteSession, "__init__", _without_waiting(SqliteSession.__init__))
         patch.setattr(Store, "write", self._writer(Store.write))
+        # What is on its way goes on this very thread, at the instant that it is asked for.
+        patch.setattr(ways._Way, "start", lambda way: way.run())
         patch.setattr(engines, "of", self._engine)
         self.real_engine = engines.engine
         patch.setattr(engines, "engine", lambda name, **_: self.there if name == "virtual" else self.real_engine(name))
@@ -124,6 +143,7 @@ class World:
         return self.here if site.engine == "virtual" else self.real_engine(site.engine)
 
     def _open_office(self) -> None:
+        self.states = States(self.store, self.home, self.fleet, self.settings.agents, Refusals(self.store))
         self.office = Office(self.store, self.fleet, self.settings.agents)
 
     # What goes on
@@ -178,8 +198,8 @@ class World:
             by,
             pausable and by is PauseBy.CHECKPOINT,
             devices,
-            needs := dice.uniform(20, 300),
-            needs,
+            dice.uniform(20, 300),
+            moves=pausable and by is PauseBy.CHECKPOINT and dice.random() < 0.8,
         )
         self.jobs[name] = job
         workload = Workload(
@@ -187,10 +207,12 @@ class World:
             kind=WorkloadKind.BATCH,
             command=("true",),
             submitted_at=from_epoch(self.now_s()),
+            # What moves is planned anew under way, and would wait for the cleanest hours of four days.
+            deadline=from_epoch(self.now_s() + 3600) if job.moves else None,
             length=Length.known(job.needs_s),
             organisation=organisation,
             resources=Resources(devices=job.devices),
-            flexibility=Flexibility(pausable=pausable, pause_by=by),
+            flexibility=Flexibility(pausable=pausable, pause_by=by, movable=job.moves),
             sites=(dice.choice(SITES).name,),
             environment={"PATH": os.environ["PATH"]},
             max_attempts=4,
@@ -221,6 +243,7 @@ class World:
         faults = (
             self._a_killer, self._a_bad_network, self._a_daemon, self._a_node, self._a_signal, self._an_agent, self._a_link,
             self._a_liar, self._a_clock, self._a_disk, self._a_thief, self._a_change_of_mind, self._a_silence,
+            self._a_forecast, self._a_forecast,
         )  # fmt: skip
         fault = self.dice.choice(faults)
         self.met[fault.__name__.replace("_", " ").strip()] += 1
@@ -281,6 +304,32 @@ class World:
         if open_jobs:
             self.cancel(self.dice.choice(open_jobs))
 
+    def _a_forecast(self):
+        """What may move is better off at the other site from now on."""
+        with self.store.read() as tx:
+            moving = [card for card in self._open(tx) if self.jobs[card.workload].moves]
+            plans = {run.workload: runs.newest_plan(tx, run.workload) for run in moving}
+        full, self.full, deadly, self.deadly = self.full, False, self.deadly, 0.0
+        for run in moving:
+            plan, now_s = plans[run.workload], self.now_s()
+            there = next(site.name for site in SITES if site.name != plan.slots[-1].site)
+            slot = replace(plan.slots[-1], site=there, start=from_epoch(now_s), end=from_epoch(now_s + 1e5))
+            with self.store.write() as tx:
+                runs.add_plan(tx, replace(plan, slots=(slot,), made_at=from_epoch(now_s)))
+                runs.put_run(tx, replace(run, slot=0))
+            self.met["moves"] += 1
+        self.full, self.deadly = full, deadly
+
+    def _open(self, tx):
+        tries = [runs.attempts(tx, name)[-1] for name in self.jobs]
+        return [run for run in tries if not run.state.ended]
+
+    def goes_on(self, job, left_s, handle) -> None:
+        """With what the attempt before it saved, wherever that was; or a site was silent for longer than its lease."""
+        before = [left for run, left in job.left_s.items() if run != handle.split("/")[-2]]
+        if before and left_s != before[-1]:
+            assert self.met["a lease that was over"], (job, left_s)
+
     def calm(self) -> None:
         self.deadly = self.flaky = 0.0
         self.full = self.north.lies = False
@@ -334,7 +383,11 @@ class World:
         return ends
 
     def _check_job(self, job, tries) -> None:
-        assert [run.state for run in tries[:-1]] == [RunState.LOST] * (len(tries) - 1)
+        assert {run.state for run in tries[:-1]} <= {RunState.LOST, *((RunState.MOVED,) if job.moves else ())}
+        if job.moves:
+            places = [self.home / "checkpoints" / "here" / job.id, self.north.home / "checkpoints" / job.id]
+            assert sum(place.exists() for place in places) <= 1, "over for good, it is kept where it ended"
+            assert not (self.home / "states" / job.id).exists()
         assert all(run.reason for run in tries[:-1])
         last = tries[-1]
         # A site that is cut off for longer than its lease may have finished what is begun again elsewhere.
@@ -361,7 +414,8 @@ class World:
         assert records == (account is not None), "a record for each account, and one"
         if account is None:
             return
-        said_j = account.measurement.energy_j.value
+        carried_j = sum(one.energy_j for one in account.measurement.readings if one.domain == TRANSFER)
+        said_j = account.measurement.energy_j.value - carried_j
         assert abs(said_j - drawn_j) < 1e-6 * max(1.0, drawn_j), (run, said_j, drawn_j)
 
     def check_log(self) -> int:
@@ -379,6 +433,17 @@ def _without_waiting(real):
         session.run("PRAGMA synchronous=OFF")
 
     return begin
+
+
+def worn_out(world):
+    """A job whose node goes each time that it runs: it is given up, and says why."""
+    world.submit("worn")
+    for _ in range(400):
+        if world.over():
+            return world.check_end()
+        world._a_node()
+        world.go(5.0)
+    raise AssertionError("not given up")
 
 
 def schedule(world, number):

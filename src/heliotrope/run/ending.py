@@ -30,12 +30,12 @@ def read(store: Store, run: Run, case: Case, grid: Grid, kind: SignalKind, margi
     """From the segments of an attempt that is over. `kind`, `marginal`: as `accounting.bill` takes them."""
     workload, fleet, clock = case.workload, case.fleet, case.clock
     home, folders = store.home, segments.of(store, run.id)
-    untold = []
+    untold, unread = [], False
     try:
         raw = accounting.measured(folders)
     except InvalidInput as error:
         # A journal that a disk has damaged must not keep the run from ending; that it is missing is told.
-        raw = None
+        raw, unread = None, True
         untold.append(("not measured", error.what))
     try:
         trail = training.read(state_folder(home, run.site, workload.id))
@@ -49,7 +49,8 @@ def read(store: Store, run: Run, case: Case, grid: Grid, kind: SignalKind, margi
         run = msgspec.structs.replace(run, ended_at=from_epoch(case.now_s))
     device_s = accounting.held_s(raw, folders, workload) if raw is not None else 0.0
     way = note_of(home / "runs" / run.id)
-    if way is not None:
+    # What is not measured is not made of its transfer alone.
+    if way is not None and (raw is not None or not unread):
         raw = accounting.with_transfer(raw, run.id, way, fleet)
     if raw is None:
         return Ending(run, None, tuple(untold))
