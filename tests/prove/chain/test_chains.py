@@ -18,7 +18,7 @@ from heliotrope.errors import (
     ProviderGarbled,
     SplitView,
 )
-from heliotrope.prove.chain import artifact
+from heliotrope.prove.chain import artifact, snapshot
 from heliotrope.prove.chain.embedded import Embedded
 from heliotrope.prove.chain.outbox import Outbox
 from heliotrope.prove.chain.registry import Registry
@@ -57,11 +57,37 @@ def test_three_chains_one_state(tmp_path):
 # The embedded chain
 
 
-def test_the_embedded_chain_lives_in_the_store(store):
+class Counting(Embedded):
+    """How many blocks it had to run."""
+
+    ran = 0
+
+    def _mine(self, raw, timestamp_s):
+        self.ran += 1
+        return super()._mine(raw, timestamp_s)
+
+
+def test_the_embedded_chain_lives_in_the_store_and_opens_from_its_snapshot(store, monkeypatch):
+    monkeypatch.setattr(snapshot, "EVERY_BLOCKS", 3)
     told = tell(Embedded(store, now_s=lambda: NOW_S), store)
-    again = Registry(Outbox(store, Embedded(store), ALICE), told["address"])
-    assert again.size() == told["size"]
-    assert again.retirements() == told["retirements"]
+    file = store.home / snapshot.FILE
+    assert file.stat().st_mode & 0o077 == 0
+    quick = Counting(store, now_s=lambda: NOW_S + 1)
+    blocks = quick.head()
+    assert quick.ran < 3 < blocks
+    kept = file.read_bytes()
+    file.write_bytes(kept[:100])
+    whole = Counting(store)
+    assert (whole.ran, whole.head()) == (blocks, blocks), "a snapshot that cannot be read is as good as none"
+    for node in (quick, whole):
+        registry = Registry(Outbox(store, node, ALICE), told["address"])
+        assert (registry.size(), registry.retirements()) == (told["size"], told["retirements"])
+    # What one mines upon the snapshot, the other finds right from the first block on.
+    World(Outbox(store, quick, BOB))
+    assert Registry(Outbox(store, whole, ALICE), told["address"]).size() == told["size"]
+    assert whole.head() == quick.head() == blocks + 1
+
+    file.write_bytes(kept)
     with store.write() as tx:
         tx.execute("UPDATE chain_block SET timestamp_s = timestamp_s - 1 WHERE number = 1")
     with pytest.raises(SplitView, match="block 1"):

@@ -1,4 +1,4 @@
-"""The embedded chain: py-evm in this process, rebuilt from the store's journal each time it is opened.
+"""The embedded chain: py-evm in this process, rebuilt from the store's journal, or the newer end of it, when opened.
 
 It proves the contract's rules, not publicity: whoever holds the store could write another history.
 """
@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from heliotrope.errors import ChainRefused, SplitView
+from heliotrope.prove.chain import snapshot
 from heliotrope.prove.chain.node import Fees, LogEntry, Mined
 from heliotrope.store import Store, Transaction
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _GENESIS = {"timestamp": 1_600_000_000, "gas_limit": 30_000_000, "base_fee_per_gas": 0}
 _NOBODY = bytes(20)
 _GENEROUS_GAS = 8_000_000
+_DONE = b"\x01"  # a receipt's status
 
 
 class Embedded:
@@ -38,7 +40,10 @@ class Embedded:
         )
         self._tester: Any = EthereumTester(backend=self._backend, auto_mine_transactions=False)
         self.chain_id: int = self._backend.chain.chain_id
-        self._refresh()
+        self._kept_at = 0
+        with store.read() as tx:
+            self._take_up(tx)
+            self._catch_up(tx)
 
     def call(self, to: str, data: bytes, *, sender: str) -> bytes:
         from eth_tester.exceptions import TransactionFailed
@@ -72,23 +77,28 @@ class Embedded:
                 "INSERT INTO chain_block (number, timestamp_s, raw, hash) VALUES (?, ?, ?, ?)",
                 (self.head(), timestamp_s, raw, block_hash),
             )
+        with self._store.read() as tx:
+            self._keep(tx)
 
     def mined(self, tx_hash: bytes) -> Mined | None:
-        from eth_tester.exceptions import TransactionNotFound
+        from eth.exceptions import TransactionNotFound
 
+        chain = self._backend.chain
         try:
-            found = self._tester.get_transaction_receipt(f"0x{tx_hash.hex()}")
+            number, place = chain.get_canonical_transaction_index(tx_hash)
         except TransactionNotFound:
             return None
-        contract = found["contract_address"]
+        sent = chain.get_canonical_transaction_by_index(number, place)
+        receipt = chain.get_transaction_receipt_by_index(number, place)
         return Mined(
             tx_hash,
-            found["status"] == 1,
-            found["block_number"],
-            _raw(found["block_hash"]),
-            found["gas_used"],
-            contract.lower() if contract else None,
-            tuple(map(_entry, found["logs"])),
+            receipt.state_root == _DONE,
+            number,
+            bytes(chain.get_canonical_block_hash(number)),
+            # One transaction a block: what the block used is what it used.
+            receipt.gas_used,
+            None if sent.to else _created(sent.sender, sent.nonce),
+            tuple(map(_entry, receipt.logs)),
         )
 
     def nonce(self, address: str) -> int:
@@ -108,6 +118,22 @@ class Embedded:
         entries = (entry for tx_hash in sent for entry in (self.mined(tx_hash) or _none(tx_hash)).logs)
         return tuple(e for e in entries if e.address == address and e.topics[:1] == (topic,))
 
+    def _take_up(self, tx: Transaction) -> None:
+        """Begins where the snapshot ends, if there is one of this very journal."""
+        from eth.db.atomic import AtomicDB
+        from eth.db.backends.memory import MemoryDB
+
+        kept = snapshot.load(self._store.home, tx)
+        if kept is not None:
+            self._backend.chain = type(self._backend.chain)(AtomicDB(MemoryDB(kept.nodes)))
+            self._kept_at = kept.number
+
+    def _keep(self, tx: Transaction) -> None:
+        head = self.head()
+        if head - self._kept_at >= snapshot.EVERY_BLOCKS:
+            snapshot.keep(self._store.home, tx, head, self._backend.chain.chaindb.db.wrapped_db.kv_store)
+            self._kept_at = head
+
     def _refresh(self) -> None:
         with self._store.read() as tx:
             self._catch_up(tx)
@@ -122,6 +148,8 @@ class Embedded:
                     cause="the journal in the store, or the EVM that replays it, was changed",
                     hint="restore the store from a copy",
                 )
+        if rows:
+            self._keep(tx)
 
     def _mine(self, raw: bytes, timestamp_s: int) -> bytes:
         chain = self._backend.chain
@@ -145,7 +173,15 @@ def _none(tx_hash: bytes) -> Mined:
 
 
 def _entry(found: Any) -> LogEntry:
-    return LogEntry(found["address"].lower(), tuple(map(_raw, found["topics"])), _raw(found["data"]))
+    topics = tuple(topic.to_bytes(32, "big") for topic in found.topics)
+    return LogEntry(f"0x{found.address.hex()}", topics, bytes(found.data))
+
+
+def _created(sender: bytes, nonce: int) -> str:
+    """The address of the contract that this transaction made."""
+    import rlp
+
+    return f"0x{_hash(rlp.encode([sender, nonce]))[12:].hex()}"
 
 
 def _raw(text: str) -> bytes:
