@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from heliotrope.cli.shared import Context, print_json, shared_options
 from heliotrope.units import show_energy, show_power
+
+if TYPE_CHECKING:
+    from heliotrope.measure.share.node import Node, Share
 
 
 @click.command()
@@ -39,17 +44,20 @@ def watch(context: Context, kind: str, interval: float, times: int | None, rows:
                 named = [share._asdict() for share in shares]
                 print_json({"by": kind, "node_j": node.node_j, "shares": named, "flags": node.flags})
                 continue
-            span_s = time.monotonic() - began
             if sys.stdout.isatty():
                 click.clear()
-            click.echo(
-                f"{show_power(sum(s.last_j for s in shares) / span_s):>10}  {show_energy(node.node_j):>10}  node"
-            )
-            for share in shares[:rows]:
-                click.echo(f"{show_power(share.last_j / span_s):>10}  {show_energy(share.total_j):>10}  {share.name}")
-            for flag in node.flags:
-                click.echo(f"note: {flag}")
+            click.echo("\n".join(_table(node, shares[:rows], time.monotonic() - began)))
     except KeyboardInterrupt:
         pass
     finally:
         node.close()
+
+
+def _table(node: Node, shares: list[Share], span_s: float) -> list[str]:
+    """The node, then who uses it: watts since the last look, joules since the first; cut at the terminal's edge."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    lines = [("now", "so far", "who"), (show_power(node.last_j / span_s), show_energy(node.node_j), "node")]
+    lines += [(show_power(share.last_j / span_s), show_energy(share.total_j), share.name) for share in shares]
+    return [f"{now:>10}  {so_far:>10}  {who}"[:width] for now, so_far, who in lines] + [
+        f"note: {flag}" for flag in node.flags
+    ]

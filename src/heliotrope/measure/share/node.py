@@ -35,7 +35,7 @@ class Node:
         self.system = system or System()
         self.meters = registry.open_all(self.system, meters)
         self.totals: dict[str, float] = {}
-        self.node_j = 0.0
+        self.node_j = self.last_j = 0.0
         self.flags: tuple[str, ...] = ()
         self._cpus = self.system.cpus()
         self._before: dict[int, tuple[int, float]] = {}
@@ -61,14 +61,16 @@ class Node:
         weights[UNSEEN] = max(0.0, node_s - seen_s)
         usage = Usage(elapsed_s, seen_s, max(node_s, seen_s), self._cpus, pids=frozenset(self._before))
         last: dict[str, float] = {}
+        self.last_j = 0.0
         flags: dict[str, None] = {}
         for meter in self.meters:
             for draw in meter.read(usage):
                 flags.update(dict.fromkeys(draw.flags))
                 if draw.counted:
-                    self.node_j += draw.energy_j
+                    self.last_j += draw.energy_j
                     for name, part_j in self._parts(draw, usage, weights).items():
                         last[name] = last.get(name, 0.0) + part_j
+        self.node_j += self.last_j
         for name, part_j in last.items():
             self.totals[name] = self.totals.get(name, 0.0) + part_j
         self.flags = tuple(flags)
