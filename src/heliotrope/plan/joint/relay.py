@@ -50,8 +50,7 @@ class Share(NamedTuple):
             seats.sets_ptr,
         )
         here = seat.Ground(ground.capacity, area, np.zeros_like(area), ground.used[:, low:high].copy())
-        for i, j in enumerate(jobs.tolist()):
-            seat.take(here, own, i, seating.zone[j], seating.start[j] - low, -1.0)
+        seat.leave(here, own, seating.zone[jobs], seating.start[jobs] - low)
         return cls(jobs, low, own, here, cell_s)
 
     @property

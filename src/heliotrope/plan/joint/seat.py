@@ -36,6 +36,13 @@ def take(ground: Ground, seats: Seats, j: int, z: int, k: int, sign: float) -> N
 
 
 @compiled
+def leave(ground: Ground, seats: Seats, zone: Ints, start: Ints) -> None:
+    """Takes all jobs away."""
+    for j in range(len(zone)):
+        take(ground, seats, j, zone[j], start[j], -1.0)
+
+
+@compiled
 def emitted(ground: Ground, seats: Seats, j: int, z: int, k: int) -> float:
     """Grams of job `j` from cell k of zone z: from its head within the first cell to its tail within the last."""
     area, last = ground.area, k + seats.cells[j] - 1

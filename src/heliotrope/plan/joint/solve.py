@@ -21,7 +21,7 @@ from heliotrope.plan.joint.relax import explained, refuse_overload
 FEW, SAMPLE = 20_000, 60_000
 ROUGH_PASSES, FINE_PASSES = 24, 10
 MOST_FINE_PRICES = 200_000
-# Up to so many jobs a second order is tried and the plan is worked on: single jobs matter there.
+# Up to so many jobs a second order is tried: single jobs matter there.
 FEWER = 80_000
 
 
@@ -49,8 +49,7 @@ def solve(problem: Problem, *, goal: float = 5e-4, seed: int = 0) -> JointPlan:
     refuse_overload(problem)
     problem, price, bound_g = _prices(problem, rng, goal)
     best = _best_plan(problem, price, rng)
-    if len(problem) <= FEWER:
-        improve(best, price, bound_g * (1 + goal))
+    improve(best, price, bound_g * (1 + goal))
     if best.grams() > bound_g * (1 + goal):
         best.choose_exactly()
     return JointPlan(
