@@ -370,6 +370,7 @@ def test_26_a_child_process_does_not_go_on_measuring(tmp_path):
     assert recover(tmp_path / "j.jsonl").energy_j.value == pytest.approx(before.energy_j.value)
 
 
-def test_27_an_interval_of_nothing():
-    with pytest.raises(InvalidInput, match="positive"):
-        Session("x", interval_s=0)
+@pytest.mark.parametrize("interval_s", [0, -1.0, float("nan"), float("inf")])
+def test_27_an_interval_of_nothing(interval_s):
+    with pytest.raises(InvalidInput, match="positive and finite"):
+        Session("x", interval_s=interval_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -47,8 +48,8 @@ class Session:
         opened: list[Meter] | None = None,
         calibration: Calibration | None = None,
     ) -> None:
-        if not interval_s > 0:
-            raise InvalidInput("an interval must be positive", field="interval_s", found=interval_s)
+        if not 0 < interval_s < math.inf:
+            raise InvalidInput("an interval must be positive and finite", field="interval_s", found=interval_s)
         self.name = name
         self.interval_s = interval_s
         self.beat_s = interval_s if journal is None else SOONER * interval_s
