@@ -74,10 +74,14 @@ def test_output_is_asked_for_of_what_its_site_knows(store):
 def test_how_one_ended_is_told_once(store):
     with store.write() as tx:
         agents.add_errand(tx, "r-1/0", "north", "{}", "run")
-        assert reports.ended(tx, "r-1/0") is None
+        assert agents.standing(tx, "r-1/0").exit is None
+        assert agents.standing(tx, "r-2/0") is None
         reports.end(tx, "r-1/0", Ending('{"code":0}', '{"name":"w"}'))
         reports.end(tx, "r-1/0", Ending('{"code":1}', refused="too late"))
-        assert reports.ended(tx, "r-1/0") == '{"code":0}'
+        standing = agents.standing(tx, "r-1/0")
+        assert (standing.exit, standing.number, standing.lease_s) == ('{"code":0}', None, None)
+        agents.put_agent(tx, Agent("north", "key", (), 60.0, 7, 0.0))
+        assert (agents.standing(tx, "r-1/0").number, agents.standing(tx, "r-1/0").lease_s) == (7, 60.0)
         (one,) = reports.segments(tx, "r-1")
         assert one.ending == Ending('{"code":0}', '{"name":"w"}')
 

@@ -130,6 +130,35 @@ def errand(tx: Transaction, name: str) -> Errand | None:
     return _errand(row) if row else None
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """How an errand stands, and its agent: `number` and `lease_s` as of Agent, None where nobody was let in.
+
+    `exit`: how it ended, as JSON.
+    """
+
+    name: str
+    site: str
+    wish: str
+    sent_s: float | None
+    seen: str | None
+    why: str
+    over: bool
+    missed_s: float | None
+    exit: str | None
+    number: int | None
+    lease_s: float | None
+
+
+def standing(tx: Transaction, name: str) -> Standing | None:
+    row = tx.one(
+        "SELECT errand.name, errand.site, wish, sent_s, seen, why, over, missed_s, ending.exit, number, lease_s"
+        " FROM errand LEFT JOIN ending ON ending.name = errand.name LEFT JOIN agent ON agent.site = errand.site"
+        " WHERE errand.name = ?",
+        (name,),
+    )
+    return Standing(*row) if row else None
+
+
 def errands(tx: Transaction, sites: Sequence[str]) -> dict[str, dict[str, Errand]]:
     """By site and name: what each has to do, or may not know to be over."""
     marks = ",".join("?" * len(sites))

@@ -69,12 +69,6 @@ def end(tx: Transaction, name: str, ending: Ending) -> None:
     )
 
 
-def ended(tx: Transaction, name: str) -> str | None:
-    """How, as JSON; None where its agent did not say."""
-    row = tx.one("SELECT exit FROM ending WHERE name = ?", (name,))
-    return row[0] if row else None
-
-
 def ask_output(tx: Transaction, segment: Segment, now_s: float) -> None:
     tx.execute(
         "INSERT INTO log_asked (name, site, asked_s) VALUES (?, ?, ?)"

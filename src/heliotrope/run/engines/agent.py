@@ -14,8 +14,8 @@ from heliotrope.run.engines.protocol import Capabilities, Task
 from heliotrope.run.engines.settings import Options, settings
 from heliotrope.run.lifecycle import Seen, Sight
 from heliotrope.run.working.folder import Exit
-from heliotrope.store import Store, agents, reports
-from heliotrope.store.agents import Agent, Errand
+from heliotrope.store import Store, agents
+from heliotrope.store.agents import Standing
 
 MARGIN_S = 60.0  # over the lease: what an agent that is cut off takes to end what it runs
 
@@ -60,16 +60,17 @@ class AgentEngine:
             agents.add_errand(tx, _name(task.handle), task.site, msgspec.json.encode(task).decode(), Wish.RUN)
 
     def observe(self, handle: str) -> Sight:
-        errand, agent, ended = self._found(handle)
+        errand = self._found(handle)
         if errand is None:
             return Sight(Seen.ABSENT)
-        if ended is not None:
+        if errand.over and errand.exit:
+            ended = msgspec.json.decode(errand.exit, type=Exit)
             return Sight(Seen.EXITED, ended.code, ended.why)
         if errand.sent_s is None:
             if errand.over:
                 return Sight(Seen.EXITED, -15)
             return Sight(Seen.QUEUED, why=f"{errand.site} has not fetched it yet")
-        if errand.seen == Seen.GONE or self._is_lost(agent) or self._is_missed(errand, agent):
+        if errand.seen == Seen.GONE or self._is_lost(errand) or self._is_missed(errand):
             return Sight(Seen.GONE)
         if errand.missed_s is not None:
             return Sight(Seen.QUEUED, why=f"the agent of {errand.site} does not know of it any more")
@@ -91,65 +92,61 @@ class AgentEngine:
 
     def reap(self, handle: str) -> None:
         """Another attempt may begin when its agent said that it is gone, or has been cut off for so long that it is."""
-        errand, agent, _ = self._found(handle)
+        errand = self._found(handle)
         if errand is None or errand.over:
             return
         self._wish(handle, Wish.KILL)
-        if not (self._is_lost(agent) or self._is_missed(errand, agent)):
+        if not (self._is_lost(errand) or self._is_missed(errand)):
             raise EngineError(
                 f"{errand.site} still has {errand.name}", hint="another attempt waits until it has ended it"
             )
 
     def ask(self, task: Task, wish: Wish) -> None:
         """What is no run: a state that its agent is to send here, or to drop. Asked again, it is the same."""
-        errand, _, _ = self._found(task.handle)
-        if errand is None:
+        if self._found(task.handle) is None:
             with _store(task.handle).write() as tx:
                 agents.add_errand(tx, _name(task.handle), task.site, msgspec.json.encode(task).decode(), wish)
 
     def is_answered(self, handle: str) -> bool:
         """Of what was asked: nothing more comes of it. One that is away for so long does not answer when it is back."""
-        errand, agent, _ = self._found(handle)
+        errand = self._found(handle)
         if errand is None or errand.over:
             return errand is not None
-        if not self._is_lost(agent):
+        if not self._is_lost(errand):
             return False
         self.kill(handle)
         return True
 
-    def _is_lost(self, agent: Agent | None) -> bool:
-        """Not heard for a lease and a bit: by then it has ended whatever it ran."""
-        return agent is not None and self.silence.lasts_s(agent.site, agent.number) > agent.lease_s + MARGIN_S
+    def _is_lost(self, errand: Standing) -> bool:
+        """Its agent was not heard for a lease and a bit: by then it has ended whatever it ran."""
+        if errand.number is None or errand.lease_s is None:
+            return False
+        return self.silence.lasts_s(errand.site, errand.number) > errand.lease_s + MARGIN_S
 
-    def _is_missed(self, errand: Errand, agent: Agent | None) -> bool:
+    def _is_missed(self, errand: Standing) -> bool:
         """Its agent lost it, or took another's place; by now whoever had it has ended it."""
         if errand.missed_s is None:
             return False
-        lease_s = agent.lease_s if agent else 0.0
-        return self.silence.lasts_s(errand.name, errand.missed_s) > lease_s + MARGIN_S
+        return self.silence.lasts_s(errand.name, errand.missed_s) > (errand.lease_s or 0.0) + MARGIN_S
 
     def _taken_back(self, handle: str) -> bool:
         with _store(handle).write() as tx:
             return agents.take_back(tx, _name(handle))
 
     def _wish(self, handle: str, wish: Wish) -> None:
-        errand, _, _ = self._found(handle)
+        errand = self._found(handle)
         if errand is not None and not errand.over and errand.wish != wish:
             with _store(handle).write() as tx:
                 agents.wish(tx, errand.name, wish)
 
-    def _found(self, handle: str) -> tuple[Errand | None, Agent | None, Exit | None]:
+    def _found(self, handle: str) -> Standing | None:
         with _store(handle).read() as tx:
-            errand = agents.errand(tx, _name(handle))
-            if errand is None:
-                return None, None, None
-            ended = reports.ended(tx, errand.name) if errand.over else None
-            return errand, agents.agent(tx, errand.site), msgspec.json.decode(ended, type=Exit) if ended else None
+            return agents.standing(tx, _name(handle))
 
 
 def _name(handle: str) -> str:
     """RUN/NUMBER."""
-    return "/".join(Path(handle).parts[-2:])
+    return "/".join(handle.rsplit("/", 2)[1:])
 
 
 def at_home(handle: str, home: Path) -> str:
@@ -158,9 +155,9 @@ def at_home(handle: str, home: Path) -> str:
 
 
 def _store(handle: str) -> Store:
-    return _opened(Path(handle).parents[2])
+    return _opened(handle.rsplit("/", 3)[0])
 
 
 @cache
-def _opened(home: Path) -> Store:
-    return Store.at(home)
+def _opened(home: str) -> Store:
+    return Store.at(Path(home))
