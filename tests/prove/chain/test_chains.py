@@ -278,7 +278,7 @@ def liar():
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.say = (200, json.dumps({"result": "0x1"}).encode())
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()
