@@ -67,7 +67,7 @@ def rows(quick: bool) -> Iterator[Row]:
     peers = None if quick and not (PEERS / "bin" / "python").exists() else _peers()
     with tempfile.TemporaryDirectory() as folder:
         yield from _start(peers, 3 if quick else 9)
-        yield from _steady(peers, folder, 20 if quick else 60)
+        yield from _steady(peers, folder, 12 if quick else 60)
         yield from _kills(peers, folder, 8 if quick else 200)
         yield _conserved(20 if quick else 200, folder)
         yield _neighbour(peers, folder, 1.0 if quick else 6.0)

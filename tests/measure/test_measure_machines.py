@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import plistlib
 import random
+import shutil
 import stat
 import struct
+import subprocess
 import time
 
 import pytest
@@ -114,6 +116,63 @@ def test_a_card_without_a_counter_is_integrated(tmp_path, card):
     assert draws[0].high_j >= 300.0
     assert "no energy counter" in flags(draws)
     assert draws[0].users == {NOBODY: 1.0}
+
+
+LIBRARY = """
+#include <stdint.h>
+#include <stdio.h>
+static int one = 1;
+int amdsmi_init(uint64_t flags) { return flags == 2 ? 0 : 1; }
+int amdsmi_shut_down(void) { return 0; }
+int amdsmi_get_socket_handles(uint32_t *n, void **room) { *n = 1; if (room) room[0] = &one; return 0; }
+int amdsmi_get_processor_handles(void *s, uint32_t *n, void **room) {
+    if (s != &one) return 1;
+    *n = 1; if (room) room[0] = &one; return 0;
+}
+int amdsmi_get_gpu_bdf_id(void *c, uint64_t *bdf) { *bdf = 0x300; return c == &one ? 0 : 1; }
+int amdsmi_get_energy_count(void *c, uint64_t *units, float *unit_uj, uint64_t *at) {
+    unsigned long long n;
+    FILE *f = fopen("COUNTER", "r");
+    if (!f || fscanf(f, "%llu", &n) != 1) return 1;
+    fclose(f); *units = n; *unit_uj = 15.3f; *at = 0; return 0;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler to build a library with")
+@pytest.mark.parametrize(("scale", "says"), [(1.0, ""), (1000.0, "not believed"), (None, "no energy counter")])
+def test_amds_library_counts_where_the_drivers_table_is_unknown(tmp_path, scale, says):
+    """A table of a revision that nobody here knows: libamd_smi's counter, if it agrees with the power."""
+    machine = FakeMachine(tmp_path)
+    card = Card(machine, revision=(2, 1))
+    machine._write("sys/class/drm/card0/device/uevent", "DRIVER=amdgpu\nPCI_SLOT_NAME=0000:03:00.0\n")
+    counter = tmp_path / "counter"
+    machine._write("smi.c", LIBRARY.replace("COUNTER", str(counter)))
+    (tmp_path / "opt/rocm/lib").mkdir(parents=True)
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-o", str(tmp_path / "opt/rocm/lib/libamd_smi.so"), str(tmp_path / "smi.c")],
+        check=True,
+    )
+
+    def work(watts):
+        card.work(watts)
+        if scale is not None:
+            counter.write_text(str(round(card.joules * scale / 15.3e-6)))
+
+    work(200.0)
+    meter = meter_of("amd", machine.system)
+    draws = []
+    for i in range(10):
+        work(100.0 + 200.0 * (i % 2))
+        (draw,) = meter.read(BUSY)
+        draws.append(draw)
+    believed = not says
+    assert [draw.energy_j for draw in draws[6:]] == pytest.approx(
+        [100.0, 300.0] * 2 if believed else [200.0] * 4, rel=1e-3
+    )
+    assert says in flags(draws[6:])
+    assert bool(flags(draws[6:])) is not believed
+    meter.close()
 
 
 def test_a_card_that_is_pulled_out(tmp_path):

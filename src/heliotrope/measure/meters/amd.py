@@ -1,11 +1,16 @@
-"""AMD's cards by what their driver tells in /sys: the energy counter where it can be believed, else power over time."""
+"""AMD's cards by what their driver tells in /sys (or its library): a counter that is believed, or power over time."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from heliotrope.measure.machine.system import System
 from heliotrope.measure.meters.integrated import ERROR
 from heliotrope.measure.protocol import NOBODY, Draw, Opening, Probe, Usage
 from heliotrope.model import Provenance
+
+if TYPE_CHECKING:
+    from heliotrope.measure.meters.amdsmi import Library
 
 NAME = "amd"
 FOLDER = "sys/class/drm"
@@ -23,24 +28,23 @@ class Card:
     """One card. The counter is taken only after it has agreed with the power for a while."""
 
     __slots__ = (
-        "at",
         "by_counter_j",
         "by_power_j",
         "checked_s",
-        "counter",
+        "counter_j",
         "device",
         "domain",
         "kfd",
         "lost",
+        "place",
         "power_file",
         "power_w",
     )
 
-    def __init__(self, domain: str, device: str, power_file: str, kfd: str) -> None:
-        self.domain, self.device, self.power_file, self.kfd = domain, device, power_file, kfd
-        self.counter: int | None = None
+    def __init__(self, domain: str, device: str, power_file: str, kfd: str, place: str) -> None:
+        self.domain, self.device, self.power_file, self.kfd, self.place = domain, device, power_file, kfd, place
+        self.counter_j: float | None = None
         self.power_w: float | None = None
-        self.at: int | None = None
         self.lost = False
         self.by_counter_j = self.by_power_j = self.checked_s = 0.0
 
@@ -54,13 +58,20 @@ class AmdMeter:
     def __init__(self, system: System, cards: list[Card]) -> None:
         self._system = system
         self.cards = cards
+        self._library: Library | None = None
+        if any(self._metrics(card)[0] is None for card in cards):
+            from heliotrope.measure.meters.amdsmi import load
+
+            self._library = load(system)
 
     def read(self, usage: Usage) -> tuple[Draw, ...]:
         return tuple(draw for card in self.cards if (draw := self._read(card, usage)) is not None)
 
     def _read(self, card: Card, usage: Usage) -> Draw | None:
-        before, before_w = card.counter, card.power_w
-        card.counter, told_w = self._metrics(card)
+        before_j, before_w = card.counter_j, card.power_w
+        card.counter_j, told_w = self._metrics(card)
+        if card.counter_j is None and self._library is not None:
+            card.counter_j = self._library.counter_j(card.place)
         power_uw = self._system.number(card.power_file) if card.power_file else None
         card.power_w = told_w if power_uw is None else power_uw / 1e6
         if card.power_w is None:
@@ -73,8 +84,8 @@ class AmdMeter:
             return Draw(card.domain, 0.0, 0.0, 0.0, flags=(f"{card.domain}: energy of a gap is missing",))
         by_power_j = (before_w + card.power_w) / 2 * usage.elapsed_s
         flags: list[str] = []
-        if before is not None and card.counter is not None:
-            counted_j = (card.counter - before) * UNIT_J
+        if before_j is not None and card.counter_j is not None:
+            counted_j = card.counter_j - before_j
             if counted_j < 0:
                 flags.append(f"{card.domain}: counter was reset, power over time stands in")
             elif self._believed(card, counted_j, by_power_j, usage.elapsed_s):
@@ -87,8 +98,8 @@ class AmdMeter:
         low_j, high_j = low_w * usage.elapsed_s * (1 - ERROR), high_w * usage.elapsed_s * (1 + ERROR)
         return self._draw(card, by_power_j, low_j, high_j, flags)
 
-    def _metrics(self, card: Card) -> tuple[int | None, float | None]:
-        """Counter and socket watts out of the driver's table; None where this revision has none that we know."""
+    def _metrics(self, card: Card) -> tuple[float | None, float | None]:
+        """Counter (J) and socket watts out of the driver's table; None where this revision has none that we know."""
         data = self._system.data(f"{card.device}/gpu_metrics")
         if data is None or len(data) < 4:
             return None, None
@@ -99,7 +110,7 @@ class AmdMeter:
         counter = int.from_bytes(data[at : at + 8], "little")
         power_w = int.from_bytes(data[power_at : power_at + 2], "little")
         # All ones: the card does not tell.
-        return (None if counter == 2**64 - 1 else counter), (None if power_w == 2**16 - 1 else float(power_w))
+        return (None if counter == 2**64 - 1 else counter * UNIT_J), (None if power_w == 2**16 - 1 else float(power_w))
 
     def _believed(self, card: Card, counted_j: float, by_power_j: float, elapsed_s: float) -> bool:
         card.by_counter_j += counted_j
@@ -129,7 +140,8 @@ class AmdMeter:
         return weights if sum(weights.values()) > 0 else dict.fromkeys(weights, 1.0)
 
     def close(self) -> None:
-        """Holds nothing open."""
+        if self._library is not None:
+            self._library.close()
 
 
 def find(system: System) -> list[Card]:
@@ -148,8 +160,15 @@ def find(system: System) -> list[Card]:
             power_file = next((file for file in files if system.number(file) is not None), "")
             if power_file or system.data(f"{device}/gpu_metrics"):
                 render = next((name for name in system.names(f"{device}/drm") if name.startswith("renderD")), "")
-                cards.append(Card(f"gpu{len(cards)}", device, power_file, kfd.get(render.removeprefix("renderD"), "")))
+                user_id = kfd.get(render.removeprefix("renderD"), "")
+                cards.append(Card(f"gpu{len(cards)}", device, power_file, user_id, _place(system, device)))
     return cards
+
+
+def _place(system: System, device: str) -> str:
+    """On the PCI bus; empty where the driver does not say."""
+    lines = (system.text(f"{device}/uevent") or "").splitlines()
+    return next((line.partition("=")[2].lower() for line in lines if line.startswith("PCI_SLOT_NAME=")), "")
 
 
 def _kfd_by_place(system: System) -> dict[str, str]:
