@@ -325,6 +325,22 @@ class Site:
         return told(self.office, body, wire.signed(bytes(self.key), body), time.time())
 
 
+def test_what_an_agent_says_is_kept_up_to_a_length(hub):
+    """Else whoever is let in could fill the house, a heartbeat at a time."""
+    site = Site(hub.house.office, hub.token())
+    hub.controller.submit(at_north("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    (errand,) = site.sync().errands
+    for _ in range(2):
+        site.sync(Report(errand.name, Seen.QUEUED, "no room " * 100_000))
+    with hub.controller.store.read() as tx:
+        assert agents.standing(tx, errand.name).why == ("no room " * 125)
+    for life, number in (("x" * 65, None), ("x", 1 << 63)):
+        with pytest.raises(InvalidInput, match="not a sync request"):
+            site.sync(life=life, number=number)
+
+
 def test_a_token_lets_one_in_once(hub):
     token = hub.token()
     Site(hub.house.office, token)

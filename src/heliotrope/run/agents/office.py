@@ -28,6 +28,7 @@ from heliotrope.store.agents import Errand as Known
 from heliotrope.store.reports import Ending
 
 KEPT_S = 5.0  # being heard is noted in the store that often, and who may speak looked up: others look there too
+WHY = 1000  # characters of an agent's reasons that are kept
 LIVES = 32  # processes of an agent that are remembered
 OVER = frozenset({Seen.EXITED, Seen.GONE})
 
@@ -228,7 +229,8 @@ class Office:
 
     def _news(self, heard: _Heard, known: dict[str, Known], wanted: Sequence[Wanted], now_s: float) -> _News:
         fresh = []
-        for report in heard.said.reports:
+        for told in heard.said.reports:
+            report = msgspec.structs.replace(told, why=told.why[:WHY])
             before = known.get(report.name)
             if before is None or (report.seen, report.why) == (before.seen, before.why):
                 continue

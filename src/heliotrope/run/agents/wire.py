@@ -92,7 +92,7 @@ class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at_s: float
     reports: tuple[Report, ...] = ()
     tails: tuple[Tail, ...] = ()
-    life: str = ""
+    life: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class Errand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
