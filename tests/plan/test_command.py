@@ -1,11 +1,16 @@
 """The command tells the same as the room: the front and the prices, for people and as JSON."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import datetime
 
 import pytest
+from click.testing import CliRunner
+
+from heliotrope.cli.root import helio as command
+from heliotrope.errors import HelioError
 
 
 def helio(home, *args):
@@ -37,3 +42,25 @@ def test_prices_of_limits_come_with_the_plan(tmp_path):
     found = json.loads(helio(tmp_path, "plan", "--length", "2h", "--within", "6h", "--explain", "--json"))
     assert {price["limit"] for price in found["prices"]} >= {"deadline", "unbroken"}
     assert found["plan"]["slots"]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (("--power", "-5"), "--power: not a power.*more than 0"),
+        (("--power", "0"), "--power: not a power"),
+        (("--power", "nan"), "--power: not a power"),
+        (("--sites", "hamnia"), "no site is called hamnia.*did you mean hamina"),
+        (("--within", "1h"), "the deadline is shorter than the work.*allow at least 2 h"),
+        (("--movable",), "only what saves its state can move.*--pausable --pause-by checkpoint"),
+        (("--state", "4XB"), "--state: not a size"),
+        (("--late", "5"), "--late is the price of missing a deadline.*--within or --until"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_by_the_option_that_says_it(tmp_path, told, said):
+    asked = ["plan", "--length", "2h", "--fleet", "example", *told, "--json", "--home", str(tmp_path)]
+    done = CliRunner().invoke(command, asked)
+    assert isinstance(done.exception, HelioError)
+    assert done.exception.exit_code == 2
+    assert re.search(said, str(done.exception), re.DOTALL)
+    assert done.stdout == ""

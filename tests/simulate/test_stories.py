@@ -228,6 +228,11 @@ def test_bad_questions(tmp_path):
         ask(zones="CC")
     with pytest.raises(InvalidInput, match="capacity"):
         ask(zones="AA", capacity="0")
+    with pytest.raises(InvalidInput, match="--capacity: a zone is there twice"):
+        ask(zones="AA", capacity="AA=6,AA=7")
+    for hour in (96.0, 500.0, math.nan):
+        with pytest.raises(InvalidInput, match=r"--start-hour: no hour of the grid\n.*less than its 96"):
+            ask(zones="AA", start_hour=hour)
     with pytest.raises(UsageError, match="twice"):
         ask(zones="AA", slack_s=1.0, wait_long_s=1.0)
     with pytest.raises(UsageError, match="not carbon"):

@@ -71,6 +71,8 @@ def capacity(text: str | None, curves: Curves) -> tuple[float, ...] | None:
             raise UnknownZone(
                 "the grid has no such zone", field="--capacity", found=zone, hint=nearest(zone.strip(), curves.zones)
             )
+        if zone.strip() in named:
+            raise InvalidInput("a zone is there twice", field="--capacity", found=text, allowed="ZONE=N once a zone")
         named[zone.strip()] = _devices(number)
     return tuple(named.get(zone, 0.0) for zone in curves.zones)
 
@@ -82,7 +84,10 @@ def _devices(text: str) -> float:
         number = -1.0
     if not 0 < number < float("inf"):
         raise InvalidInput(
-            "not a capacity", field="--capacity", found=text, allowed="devices, more than 0: N or ZONE=N,…"
+            "not a capacity",
+            field="--capacity",
+            found=text,
+            allowed="devices, more than 0: N, or ZONE=N,… where a zone left out has none",
         )
     return number
 

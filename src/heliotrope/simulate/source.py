@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from heliotrope.errors import Infeasible, InvalidInput, UnknownZone, UsageError, nearest
 from heliotrope.plan.kernels.shapes import Batch, Bytes, Curves, Floats, Ints
-from heliotrope.units import from_epoch
+from heliotrope.units import S_PER_HOUR, from_epoch
 
 MOST_LENGTHS = 200_000
 Columns = dict[str, Any]  # by name: numbers as arrays, text as lists
@@ -87,6 +88,13 @@ class Source(ABC):
         self._lock = threading.Lock()
         self._means: tuple[float, float] | None = None
         self._lengths: Floats | None = None
+        if not iso and not -math.inf < frame.origin_s < frame.curves.end_s:
+            raise InvalidInput(
+                "no hour of the grid",
+                field="--start-hour",
+                found=f"{frame.origin_s / S_PER_HOUR:g}",
+                allowed=f"less than its {frame.curves.end_s / S_PER_HOUR:g}",
+            )
         if not frame.zones and "zones" not in self.columns:
             raise UsageError(
                 "which zones may the jobs run in?",

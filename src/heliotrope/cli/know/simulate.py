@@ -19,7 +19,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        return parse_duration_s(value, field=f"--{param.name}" if param else "") if isinstance(value, str) else value
+        return parse_duration_s(value, field=param.opts[0] if param else "") if isinstance(value, str) else value
 
 
 DURATION = Duration()

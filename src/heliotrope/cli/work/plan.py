@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from heliotrope.cli.shared import Context, print_json, shared_options
 from heliotrope.cli.work.options import settled, work_options, workload_of
-from heliotrope.errors import UsageError
+from heliotrope.errors import InvalidInput, UsageError
 from heliotrope.units import show_carbon, show_duration
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -125,9 +126,15 @@ def _one(context: Context, options: dict[str, Any], command: tuple[str, ...]) ->
     try:
         workload = workload_of(controller.settings, command, options, controller.past_length_s(command, 1.0))
         if options["power_w"] is not None:
+            if not 0 < options["power_w"] < math.inf:
+                raise InvalidInput(
+                    "not a power", field="--power", found=options["power_w"], allowed="watts, more than 0"
+                )
             resources = msgspec.structs.replace(workload.resources, power_w=options["power_w"])
             workload = msgspec.structs.replace(workload, resources=resources)
         now_s, fleet = workload.submitted_at.timestamp(), controller.fleet
+        for name in workload.sites:
+            fleet.site(name)  # refuses a name that no site has
         candidates, horizon_s = controller.candidates(workload, now_s, fleet)
     finally:
         controller.close()
