@@ -381,6 +381,24 @@ def test_nobody_speaks_for_another_and_nothing_is_heard_twice(hub):
             told(hub.house.office, body, signature, time.time())
 
 
+def test_what_one_controller_heard_changes_nothing_at_another(hub):
+    """Of two houses over one store; whoever kept an agent's words cannot say them to the other."""
+    one, other = hub.house.office, Office(hub.house.store, hub.house.fleet, hub.settings.agents)
+    site = Site(one, hub.token())
+    hub.controller.submit(at_north("w", "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    (errand,) = site.sync(number=1).errands
+    kept = msgspec.json.encode(Sync("north", 3, time.time(), (Report(errand.name, Seen.GONE),)))
+    early = msgspec.json.encode(Sync("north", 2, time.time()))
+    told(other, early, wire.signed(bytes(site.key), early), time.time())
+    site.sync(Report(errand.name, Seen.ALIVE), number=4)
+    with pytest.raises(StaleRequest):
+        told(other, kept, wire.signed(bytes(site.key), kept), time.time())
+    with hub.controller.store.read() as tx:
+        assert agents.standing(tx, errand.name).seen == Seen.ALIVE
+
+
 def test_a_key_that_speaks_from_two_places_speaks_no_more(hub):
     """Whoever copied an agent's home cannot be told from the agent: both are shut out until a token says who is right."""
     token = hub.token()
