@@ -247,6 +247,14 @@ def test_a_job_too_late_for_the_grid_is_left_out_aloud(tmp_path):
     assert any(flag.startswith("1 jobs left out") for flag in found.flags)
 
 
+@pytest.mark.parametrize("capacity", [None, "2"])
+def test_a_trace_that_begins_too_late_is_told_so(tmp_path, capacity):
+    grid = grid_csv(tmp_path / "g.csv", {"AA": wave(96)})
+    (tmp_path / "j.csv").write_text(f"submitted,length_s,devices\n{95 * 3600},7200,1\n")
+    with pytest.raises(Infeasible, match="no job ends before the grid does"):
+        simulate(Scenario(str(tmp_path / "j.csv"), grid, capacity=capacity))
+
+
 @pytest.mark.parametrize("policy", ["run-now", "helio", "gaia:carbon-time", "gaia:wait-awhile"])
 def test_nobody_is_overbooked(world, tmp_path, policy):
     """Ten devices a zone for jobs of up to eight: queues form, and the stranger never counts eleven."""

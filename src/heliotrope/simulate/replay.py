@@ -23,6 +23,7 @@ from heliotrope.plan.kernels.verify import kept
 from heliotrope.plan.kernels.world import Policy, World
 from heliotrope.simulate.bound import Lumps, certified_g
 from heliotrope.simulate.source import Block, Left, Source
+from heliotrope.units import S_PER_HOUR
 
 
 class Totals(msgspec.Struct):
@@ -132,7 +133,17 @@ def replay(trace: Source, world: World, policy: Policy, sink: Sink | None = None
         outcome.left.assumed_power += left.assumed_power
         if sink is not None:
             sink(batch, slots, grams)
+    if not outcome.totals.jobs:
+        raise _none_in_time(world)
     return outcome
+
+
+def _none_in_time(world: World) -> Infeasible:
+    return Infeasible(
+        "no job ends before the grid does, even at once",
+        cause=f"the grid holds {world.curves.end_s / S_PER_HOUR:g} h",
+        hint="a longer grid, or an earlier --start-hour",
+    )
 
 
 def replay_queued(
@@ -160,6 +171,8 @@ def replay_queued(
         lumps.add(batch)
         if sink is not None:
             sink(batch, slots, grams)
+    if not outcome.totals.jobs and not outcome.left.stuck:
+        raise _none_in_time(world)
     if not outcome.totals.jobs:
         raise Infeasible(
             "no job finds devices before the grid ends",
