@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import urllib.request
 
 import pytest
 
+ONE = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.8: pass'"
 BURN = "import time\nwhile time.process_time() < {s}: pass"
 
 
@@ -25,6 +27,11 @@ def helio(*args, **kwargs):
 
 def burn(seconds):
     return [sys.executable, "-c", BURN.format(s=seconds)]
+
+
+@functools.cache
+def joules_of_one():
+    return json.loads(helio("--json", "--", "sh", "-c", ONE).stdout)["energy_j"]["value"]
 
 
 def test_one_object_on_stdout_and_the_exit_code_is_the_commands(home):
@@ -70,14 +77,12 @@ def test_energy_follows_the_work_not_the_waiting(home):
     ],
 )
 def test_children_are_counted_however_they_were_begun(home, tmp_path, shape):
-    one = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.8: pass'"
-    inner = one.replace("'", '"')
-    alone = json.loads(helio("--json", "--", "sh", "-c", one).stdout)["energy_j"]["value"]
+    one, inner = ONE, ONE.replace("'", '"')
     both = json.loads(
         helio("--json", "--", "sh", "-c", shape.format(burn=one, inner=inner, done=tmp_path / "done")).stdout
     )
     times = 1 if "touch" in shape else 2
-    assert both["energy_j"]["value"] == pytest.approx(times * alone, rel=0.25)
+    assert both["energy_j"]["value"] == pytest.approx(times * joules_of_one(), rel=0.25)
 
 
 def test_many_short_children_are_counted(home):

@@ -1,8 +1,10 @@
-"""Thirty things that go wrong with meters: each ends right, or flagged."""
+"""Thirty-one things that go wrong with meters: each ends right, or flagged."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -368,6 +370,42 @@ def test_26_a_child_process_does_not_go_on_measuring(tmp_path):
     os.waitpid(pid, 0)
     before = session.stop()
     assert recover(tmp_path / "j.jsonl").energy_j.value == pytest.approx(before.energy_j.value)
+
+
+FULL = """
+import resource, sys, time
+from heliotrope import measure
+resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500))
+session = measure.start("full", interval_s=0.01, journal=sys.argv[1], meters=("modelled",))
+end_s = time.monotonic() + 30
+while not any("missing in the journal" in flag for flag in session.totals().flags) and time.monotonic() < end_s:
+    time.sleep(0.02)
+print(*session.stop().flags, sep="\\n")
+"""
+
+
+def test_31_a_disk_that_is_full(tmp_path):
+    """The measurement goes on and says so; what fitted is whole."""
+    path = tmp_path / "j.jsonl"
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
+    assert "samples are missing in the journal" in done.stdout
+    assert path.read_bytes().endswith(b"}\n")
+    back = recover(path)
+    assert back.energy_j.value > 0
+    assert any("cut off" in flag for flag in back.flags)
+
+
+def test_31_a_disk_that_was_full_for_a_while(tmp_path):
+    """Notes that found no room are told of by the next line that finds some, and what others did stays theirs."""
+    path = tmp_path / "j.jsonl"
+    made = noted_journal(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(
+        b"".join(lines[:4]) + b'{"line":"others","others_s":0.2,"flags":["samples are missing in the journal"]}\n'
+    )
+    back = recover(path)
+    assert back.energy_j.value == pytest.approx(sum(s.part.mine_j for lap in made[:2] for s in lap[2]))
+    assert "samples are missing in the journal" in back.flags
 
 
 @pytest.mark.parametrize("interval_s", [0, -1.0, float("nan"), float("inf")])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from heliotrope.measure.share.straight import Beat, Straight
 
 VERSION = 1
+GAP = "samples are missing in the journal"
 SYNC_S = 5.0  # the disk is told at most this often; the kernel holds every line at once, whoever is killed
 
 
@@ -45,6 +46,7 @@ class Journal:
         except OSError as error:
             raise InvalidInput("the journal cannot be written", file=str(path), cause=str(error)) from error
         self._n = self._bytes = 0
+        self._gap = False  # whether lines are missing that no flag has told of yet
         self._synced = time.monotonic()
         self._heads: dict[tuple[str, str, str, bool], str] = {}
         self._write_text(
@@ -54,7 +56,13 @@ class Journal:
 
     def _write(self, data: bytes) -> None:
         """Whole or not at all: what a full disk took a part of is taken back."""
-        if os.write(self._fd, data) != len(data):
+        try:
+            written = os.write(self._fd, data)
+        except OSError:
+            self._gap = True
+            raise
+        if written != len(data):
+            self._gap = True
             os.ftruncate(self._fd, self._bytes)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._bytes += len(data)
@@ -66,10 +74,10 @@ class Journal:
         """Numbers are written so that they read back as they were."""
         n = self._n + 1
         body = ",".join([self._flat(sample) for sample in samples])
-        tail = f',"flags":{self._texts(flags)}' if flags else ""
+        tail = self._flagged(flags)
         self._write_text(f'{{"line":"lap","n":{n},"start_s":{start_s!r},"end_s":{end_s!r},"samples":[{body}]{tail}}}\n')
         self._n = n
-        self._sync()
+        self._settled()
 
     def note(self, beat: Beat) -> None:
         """Work since the sample before: written in a hurry, ten times a second."""
@@ -77,11 +85,16 @@ class Journal:
 
     def others(self, others_s: float, flags: tuple[str, ...]) -> None:
         """CPU-seconds of everybody else over all notes since the last time."""
-        tail = f',"flags":{self._texts(flags)}' if flags else ""
-        self._write_text(f'{{"line":"others","others_s":{others_s!r}{tail}}}\n')
-        self._sync()
+        self._write_text(f'{{"line":"others","others_s":{others_s!r}{self._flagged(flags)}}}\n')
+        self._settled()
 
-    def _sync(self) -> None:
+    def _flagged(self, flags: tuple[str, ...]) -> str:
+        """What could not be written is told as soon as something can."""
+        flags = (*flags, GAP) if self._gap else flags
+        return f',"flags":{self._texts(flags)}' if flags else ""
+
+    def _settled(self) -> None:
+        self._gap = False
         now_s = time.monotonic()
         if now_s - self._synced >= SYNC_S:
             self._synced = now_s
@@ -111,6 +124,8 @@ class Journal:
         return f"[{','.join(map(self._text, texts))}]"
 
     def close(self, end_s: float, energy_j: float) -> None:
-        self._write_text(f'{{"line":"tail","end_s":{end_s!r},"energy_j":{float(energy_j)!r}}}\n')
-        os.fdatasync(self._fd)
-        os.close(self._fd)
+        try:
+            self._write_text(f'{{"line":"tail","end_s":{end_s!r},"energy_j":{float(energy_j)!r}}}\n')
+            os.fdatasync(self._fd)
+        finally:
+            os.close(self._fd)

@@ -117,9 +117,10 @@ def _told(head: Head, entries: Iterator[Entry]) -> Iterator[Told]:
             beats.append((entry.end_s, entry.tree_s, entry.tree_bytes))
         elif isinstance(entry, Others):
             for lap in straight.laps(end_s, beats, entry.others_s):
-                yield Told(*lap, flags=entry.flags)
+                yield Told(*lap)
                 end_s = lap[1]
             beats = []
+            yield Told(end_s, end_s, (), entry.flags, whole=False)
         elif isinstance(entry, Lap):
             yield Told(entry.start_s, entry.end_s, tuple(map(_sample, entry.samples)), entry.flags)
             end_s = entry.end_s

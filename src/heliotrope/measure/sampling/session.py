@@ -183,7 +183,9 @@ class Session:
 
     def _miss(self, error: OSError) -> None:
         """A disk that has no room must not end a measurement: it is flagged."""
-        self._missing = (f"samples are missing in the journal: {error.strerror}",)
+        from heliotrope.measure.records.journal import GAP
+
+        self._missing = (f"{GAP}: {error.strerror}",)
 
     def _others_s(self, tree_s: float) -> float:
         """CPU-seconds of all others since the last time. The node is told in ticks: what it lags behind is carried."""
@@ -256,7 +258,12 @@ class Session:
             self.sample(look=True)
             self._stopped = self._sum(self._recorders[0])
             if self._journal is not None:
-                self._journal.close(self._stopped.end_s, self._stopped.energy_j.value)
+                try:
+                    self._journal.close(self._stopped.end_s, self._stopped.energy_j.value)
+                except OSError as error:
+                    self._miss(error)
+                    self._recorders[0].tell(self._missing)
+                    self._stopped = self._sum(self._recorders[0])
             for meter in self.meters:
                 meter.close()
             return self._stopped

@@ -44,7 +44,7 @@ class Straight(NamedTuple):
 
     def laps(self, start_s: float, beats: list[Beat], others_s: float | None) -> Iterator[Lap]:
         """Of each beat; what the others worked is spread over them evenly."""
-        pace = None if others_s is None else others_s / max(beats[-1][0] - start_s, 1e-9)
+        pace = None if others_s is None or not beats else others_s / max(beats[-1][0] - start_s, 1e-9)
         for beat in beats:
             end_s, _, _ = beat
             elapsed_s = end_s - start_s
