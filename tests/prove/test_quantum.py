@@ -166,6 +166,23 @@ def test_one_witness_with_two_keys_counts_once_and_a_policy_may_need_both(tmp_pa
         verify_receipt(out, vkeys=policy)
 
 
+def test_a_witness_keeps_one_name_whatever_it_signs_with(tmp_path):
+    log_key = SecretKey("example.org/log", Algorithm.ED25519, bytes(32)).key
+
+    def keys_of(*words):
+        words = ("log", "witness", "--log", log_key, "--home", tmp_path, *words)
+        with contextlib.closing(forked.Started(*words)) as witness:
+            return [Key.parse(text) for text in witness.said["keys"]]
+
+    (first,) = keys_of("--key-type", "ml-dsa-44")
+    both = keys_of("--key-type", "ed25519", "--key-type", "ml-dsa-44")
+    assert [key.algorithm for key in both] == [Algorithm.COSIGNATURE, Algorithm.ML_DSA_44]
+    assert both[1] == first
+    assert both[0].name == first.name
+    refused = forked.run("log", "witness", "--log", log_key, "--home", tmp_path, "--name", "other", code=2)
+    assert f"this home's witness is {first.name}" in refused.stderr
+
+
 def test_a_log_signs_with_both_and_either_alone_convinces(tmp_path):
     ledger = Ledger(Store(tmp_path / "helio.db"), tmp_path, ProveSettings())
     (old,) = ledger.log_keys()

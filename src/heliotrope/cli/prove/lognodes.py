@@ -70,8 +70,8 @@ def witness(
 ) -> None:
     """Cosign the checkpoints of logs that only ever grew (C2SP tlog-witness)."""
     from heliotrope.prove import keys
-    from heliotrope.prove.formats.note import Key, SecretKey
-    from heliotrope.prove.formats.schemes import Algorithm
+    from heliotrope.prove.formats.note import Key
+    from heliotrope.prove.formats.schemes import COSIGNING, Algorithm
     from heliotrope.prove.formats.trust import Trust
     from heliotrope.prove.log.serving import serve as run
     from heliotrope.prove.witness.memory import Witness
@@ -83,14 +83,15 @@ def witness(
             "a witness needs to know a log", hint="give its key with --log, or a file of them with --vkeys"
         )
     home = context.settings.home_path
-    secrets: list[SecretKey] = []
-    for key_type in dict.fromkeys(key_types):
-        algorithm = Algorithm.ML_DSA_44 if key_type == "ml-dsa-44" else Algorithm.COSIGNATURE
-        file = keys.file_of("witness", algorithm)
-        called = name or (secrets[0].name if secrets else keys.default_name("witness"))
-        secrets.append(keys.load_or_make(home, file, called, algorithm).current)
-        if secrets[-1].name != (name or secrets[0].name):
-            raise UsageError(f"this home's witness is {secrets[-1].name}, not {called}", hint="use another --home")
+    wanted = [
+        Algorithm.ML_DSA_44 if word == "ml-dsa-44" else Algorithm.COSIGNATURE for word in dict.fromkeys(key_types)
+    ]
+    made = [keys.file_of("witness", algorithm) for algorithm in COSIGNING]
+    held = next((keys.load(home, file).current.name for file in made if keys.exists(home, file)), "")
+    if name and held and name != held:
+        raise UsageError(f"this home's witness is {held}, not {name}", hint="use another --home")
+    called = name or held or keys.default_name("witness")
+    secrets = [keys.load_or_make(home, keys.file_of("witness", kind), called, kind).current for kind in wanted]
 
     def ready(url: str) -> None:
         shown = [str(secret.key) for secret in secrets]
