@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import socket
 import threading
 import time
@@ -422,6 +423,8 @@ def test_what_a_browser_asks_is_what_the_role_may(house, browse, members, at):
     assert auditor(f"{ROOT}/runs/{job}/cancel", {})[0] == 403
     assert another(f"{ROOT}/runs/{job}/cancel", {})[0] == 404
     assert chief(f"{ROOT}/runs/{job}/cancel", {}, Origin="https://elsewhere.example")[0] == 403, "another page's form"
+    assert chief(f"{ROOT}/runs/{job}/cancel", {}, **{"Sec-Fetch-Site": "same-site"})[0] == 403, "a neighbour's form"
+    assert chief(f"{ROOT}/runs/{job}/cancel", {}, Origin="null")[0] == 403, "nobody's"
     assert "Cancel this job" in chief(f"{ROOT}/runs/{job}")[1]
     assert chief(f"{ROOT}/runs/{job}/cancel", {}, Origin=house.server.url.rstrip("/"))[0] == 200
     house.step_until(lambda: house.state(job) is RunState.CANCELLED)
@@ -599,3 +602,37 @@ def test_a_member_runs_work_from_elsewhere(house, home, tmp_path, monkeypatch):
     told("member", "revoke", "ann")
     assert "revoked" in told("member", "list")
     assert told("refused") == "nobody was turned away\n"
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_in_a_real_browser_a_member_signs_in_and_stops_a_job(house, members, at):
+    """Browsers have rules of their own for cookies and for what they say of whose page it was."""
+    from playwright.sync_api import sync_playwright
+
+    tomorrow_s = time.time() + DAY_S
+    later = {
+        "not_before": from_epoch(tomorrow_s),
+        "deadline": from_epoch(tomorrow_s + 36000),
+        "length": Length.known(60),
+    }
+    job = at("cleo", "lab").submit(Submission(("true",), **later)).job
+    token, faults = members("chief", "lab", Role.OPERATOR), []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        page = browser.new_page(java_script_enabled=False)
+        page.on("request", lambda r: None if r.url.startswith(house.server.url) else faults.append(r.url))
+        page.goto(f"{house.server.url.rstrip('/')}{ROOT}/")
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="true").click(timeout=60_000)
+        page.get_by_role("button", name="Cancel this job").click(timeout=60_000)
+        page.get_by_role("link", name="All jobs").wait_for(timeout=60_000)
+        assert page.url.endswith(f"{ROOT}/runs/{job}")
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Token").wait_for(timeout=60_000)
+        browser.close()
+    assert faults == [], "it asked nobody else for anything"
+    house.step_until(lambda: house.state(job) is RunState.CANCELLED)

@@ -18,7 +18,7 @@ from heliotrope import __version__, tls
 from heliotrope.config import WebSettings
 from heliotrope.errors import ConfigError, HelioError, UnknownName
 from heliotrope.run.agents.wire import MAX_BYTES
-from heliotrope.web import api, gather, people, states
+from heliotrope.web import api, gather, memberpages, people, states
 from heliotrope.web.agents import add_routes
 from heliotrope.web.house import House
 from heliotrope.web.pages.html import PAGES, render, run_page
@@ -164,6 +164,8 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _problem(request: web.Request, status: int, what: str, cause: str, hint: str) -> web.Response:
     if request.path.startswith("/api/"):
         answer = _sent(request, msgspec.json.encode(api.Fault(what, cause, hint)), "application/json")
+    elif request.path.startswith(f"{memberpages.ROOT}/"):
+        answer = memberpages.problem(what, cause, hint)
     else:
         page = render("problem.html", title="Problem", here="", version=__version__, what=what, cause=cause, hint=hint)
         answer = _sent(request, page, "text/html")

@@ -24,6 +24,8 @@ COOKIE = "helio-member"
 SIGNED_IN_S = 12 * 3600
 ROWS = 200
 FORM_BYTES = 4096
+# With no referrer at all, browsers would keep from us whose page a form was on.
+HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -109,9 +111,9 @@ class MemberPages:
 
 
 def _own(request: web.Request) -> None:
-    """What changes something is asked by these pages themselves; browsers say whose page it was."""
-    origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    """What changes something is asked by these pages themselves; browsers say whose page it was, in either way."""
+    origin, whose = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "same-origin")
+    if whose != "same-origin" or (origin is not None and urlsplit(origin).netloc != request.host):
         raise NotAllowed("another page asked for this", hint=f"go to {ROOT}/ and ask there")
 
 
@@ -131,4 +133,8 @@ def _seen_at(path: str) -> web.Response:
 
 def _page(template: str, title: str, **context: object) -> web.Response:
     page = render(template, title=title, version=__version__, **context)
-    return web.Response(text=page, content_type="text/html", headers={"Cache-Control": "no-store"})
+    return web.Response(text=page, content_type="text/html", headers=HEADERS)
+
+
+def problem(what: str, cause: str, hint: str) -> web.Response:
+    return _page("member_problem.html", "Problem", who=None, what=what, cause=cause, hint=hint)
