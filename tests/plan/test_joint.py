@@ -32,7 +32,7 @@ def batch(rows, n_zones, step=900.0):
         devices=columns[:, 3].copy(),
         power_w=columns[:, 4].copy(),
         slack_s=columns[:, 2] * step,
-        pausable=ones,
+        pausable=ones * 0,
         movable=ones * 0,
         places=np.array([sets.index(tuple(r[5])) for r in rows], dtype=np.int32),
         sets=np.array([z for s in sets for z in s], dtype=np.int32),
@@ -348,7 +348,7 @@ def test_the_verifier_finds_every_kind_of_fault():
     cases = {
         "no slot": tampered(good, **{f: getattr(good, f)[1:] for f in ("job", "zone", "start_s", "end_s", "width")}),
         "more than one slot": tampered(good, job=np.where(np.arange(60) == 1, 0, good.job)),
-        "not as long": tampered(good, end_s=good.end_s - 10),
+        "not as long as": tampered(good, end_s=good.end_s - 10),
         "before their job was submitted": tampered(good, start_s=early, end_s=early + jobs.length_s),
         "after their deadline": tampered(good, start_s=late, end_s=late + jobs.length_s),
         "fewer devices": tampered(good, width=good.width * 0.5),

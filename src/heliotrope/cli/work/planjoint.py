@@ -16,7 +16,7 @@ from heliotrope.plan.joint import solve
 from heliotrope.plan.joint.problem import problem
 from heliotrope.plan.joint.verify import Certificate, Held, Verdict
 from heliotrope.plan.joint.verify import verify as check
-from heliotrope.plan.kernels.shapes import Batch, Curves, Slots
+from heliotrope.plan.kernels.shapes import Batch, Curves
 from heliotrope.plan.kernels.solve import grams, run_now
 from heliotrope.simulate import gridfile
 from heliotrope.simulate.output import SlotWriter
@@ -74,7 +74,12 @@ def question(options: dict[str, Any]) -> Question:
     flags = [f"{left.late} jobs end after the grid does and were left out"] if left.late else []
     flags += [f"{left.clipped} windows were cut at the grid's end"] if left.clipped else []
     flags += [f"{left.assumed_power} jobs state no power: 1 W a device assumed"] if left.assumed_power else []
-    return Question(_joined(batches), frame, curves, limits, trace.iso, tuple(flags))
+    batch = _joined(batches)
+    if "pausable" not in trace.columns:
+        batch = msgspec.structs.replace(batch, pausable=np.zeros_like(batch.pausable))
+    # A plan leaves each job in one zone; a stranger's slots are held to that too, so that its bound stays one.
+    batch = msgspec.structs.replace(batch, movable=np.zeros_like(batch.movable))
+    return Question(batch, frame, curves, limits, trace.iso, tuple(flags))
 
 
 def _joined(batches: list[Batch]) -> Batch:
@@ -95,10 +100,9 @@ def planned(asked: Question, out: Path | None) -> Answer:
     batch, curves = asked.batch, asked.curves
     found = solve(problem(batch, curves, asked.capacity))
     wall_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
-    slots = Slots.whole(batch, found.start_s, found.zone.astype(np.int32))
     if out is not None:
         with SlotWriter(out, asked.frame, iso=asked.iso) as writer:
-            writer(batch, slots, grams(slots, batch, curves))
+            writer(batch, found.slots, grams(found.slots, batch, curves))
         price = tuple(tuple(row) for row in found.price.tolist())
         step_s = curves.end_s / found.price.shape[1]
         certificate = Certificate(curves.zones, step_s, price, found.carbon_g, found.bound_g)

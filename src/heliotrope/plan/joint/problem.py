@@ -14,6 +14,7 @@ from heliotrope.units import J_PER_KWH
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 # Finest first would be exact for any clock; coarser cells are taken where the jobs' own clock allows it.
 CELLS_S = (3600.0, 1800.0, 900.0, 600.0, 300.0)
 
@@ -62,6 +63,7 @@ class Problem(msgspec.Struct, frozen=True, eq=False):
     places: Ints
     sets: Ints
     sets_ptr: Ints
+    pausable: Flags
     values: Floats
     step_s: float
     cell_s: float
@@ -124,7 +126,7 @@ class Problem(msgspec.Struct, frozen=True, eq=False):
 
     def only(self, jobs: Ints) -> Problem:
         """The same ground with these jobs alone."""
-        columns = ("release", "length", "latest", "width", "grams", "places")
+        columns = ("release", "length", "latest", "width", "grams", "places", "pausable")
         return msgspec.structs.replace(self, **{name: getattr(self, name)[jobs] for name in columns})
 
     @property
@@ -167,6 +169,7 @@ def problem(batch: Batch, curves: Curves, capacity: tuple[float, ...]) -> Proble
         places=batch.places.astype(np.int64),
         sets=batch.sets.astype(np.int64),
         sets_ptr=batch.sets_ptr.astype(np.int64),
+        pausable=batch.pausable != 0,
         values=np.ascontiguousarray(curves.values[:, : curves.steps]),
         step_s=curves.step_s,
         cell_s=cell_s,

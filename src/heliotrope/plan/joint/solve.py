@@ -12,10 +12,13 @@ import numpy as np
 from heliotrope.errors import Infeasible
 from heliotrope.plan.joint import dual, trade
 from heliotrope.plan.joint.better import improve
-from heliotrope.plan.joint.clash import Clash
+from heliotrope.plan.joint.clash import Clash, unproven
 from heliotrope.plan.joint.packing import Packing
-from heliotrope.plan.joint.problem import Floats, Ints, Problem
+from heliotrope.plan.joint.pausing import Laid, least, paused, slots
+from heliotrope.plan.joint.pieces import cells_of
+from heliotrope.plan.joint.problem import Flags, Floats, Ints, Problem
 from heliotrope.plan.joint.relax import explained, refuse_overload
+from heliotrope.plan.kernels.shapes import Slots
 
 # Jobs whose answers shape the prices, first roughly, then before all jobs are asked; capacity is scaled with them.
 FEW, SAMPLE = 20_000, 60_000
@@ -26,16 +29,29 @@ FEWER = 80_000
 
 
 class JointPlan(msgspec.Struct, frozen=True, eq=False):
-    """Job j runs in `zone[j]` from `start_s[j]`. `price[z, k]`: grams a device-second costs there, the certificate.
+    """`slots`: when each job runs. `price[z, k]`: grams a device-second costs there, the certificate.
 
     No plan that keeps the limits is below `bound_g`; `gap` = (carbon - bound) / bound.
     """
 
-    zone: Ints
-    start_s: Floats
+    slots: Slots
     price: Floats
     carbon_g: float
     bound_g: float
+
+    @property
+    def zone(self) -> Ints:
+        """Of each job: all its slots lie in one."""
+        return self.slots.zone[self._first].astype(np.int64)
+
+    @property
+    def start_s(self) -> Floats:
+        """When each job starts first."""
+        return self.slots.start_s[self._first]
+
+    @property
+    def _first(self) -> Ints:
+        return np.flatnonzero(np.diff(self.slots.job, prepend=-1))
 
     @property
     def gap(self) -> float:
@@ -43,22 +59,44 @@ class JointPlan(msgspec.Struct, frozen=True, eq=False):
 
 
 def solve(problem: Problem, *, goal: float = 5e-4, seed: int = 0) -> JointPlan:
-    """Stops at a gap of `goal` or after a fixed amount of work, never by the clock: one seed, one plan."""
+    """Stops at a gap of `goal` or after a fixed amount of work, never by the clock: one seed, one plan.
+
+    Work that may pause is first seated in one piece like all other.
+    """
     rng = np.random.default_rng(seed)
     trade.reseed(seed)
     refuse_overload(problem)
-    problem, price, bound_g = _prices(problem, rng, goal)
+    pausable = problem.pausable
+    problem, price, bound_g = _prices(msgspec.structs.replace(problem, pausable=np.zeros_like(pausable)), rng, goal)
+    try:
+        best = _unbroken(problem, price, bound_g * (1 + goal), rng)
+    except Infeasible as error:
+        if not _may_pausing_help(pausable, error):
+            raise
+        best = Packing(problem, price, rng)
+    if not pausable.any():
+        laid = Laid(best.seating, cells_of(problem, best.seating), best.grams())
+        return JointPlan(slots(problem, laid), price, laid.carbon_g, bound_g)
+    problem = msgspec.structs.replace(problem, pausable=pausable)
+    found = paused(problem, best, price)
+    if found is None:
+        raise unproven(problem, np.flatnonzero(best.seating.zone < 0).tolist())
+    return JointPlan(slots(problem, found), price, found.carbon_g, bound(problem, price))
+
+
+def _may_pausing_help(pausable: Flags, error: Infeasible) -> bool:
+    """Not where jobs that may not pause clash among themselves."""
+    among = error.core.jobs if isinstance(error, Clash) else slice(None)
+    return bool(pausable[among].any())
+
+
+def _unbroken(problem: Problem, price: Floats, enough_g: float, rng: np.random.Generator) -> Packing:
+    """Every job in one piece."""
     best = _best_plan(problem, price, rng)
-    improve(best, price, bound_g * (1 + goal))
-    if best.grams() > bound_g * (1 + goal):
+    improve(best, price, enough_g)
+    if best.grams() > enough_g:
         best.choose_exactly()
-    return JointPlan(
-        zone=best.seating.zone,
-        start_s=(best.seating.start + problem.seats.head) * problem.cell_s,
-        price=price,
-        carbon_g=best.grams(),
-        bound_g=bound_g,
-    )
+    return best
 
 
 def _best_plan(problem: Problem, price: Floats, rng: np.random.Generator) -> Packing:
@@ -87,6 +125,15 @@ def _best_plan(problem: Problem, price: Floats, rng: np.random.Generator) -> Pac
 
 def bound(problem: Problem, price: Floats) -> float:
     """L(price), on every core; valid for any price of at least 0."""
+    pausing = np.flatnonzero(problem.pausable)
+    if len(pausing):
+        others = problem.only(np.flatnonzero(~problem.pausable))
+        return least(problem, price, pausing) + bound(others, price)
+    return _bound(problem, price)
+
+
+def _bound(problem: Problem, price: Floats) -> float:
+    """Of jobs in one piece."""
     priced = np.zeros((price.shape[0], price.shape[1] + 1))
     np.cumsum(price * problem.step_s, axis=1, out=priced[:, 1:])
     workers = os.cpu_count() or 1

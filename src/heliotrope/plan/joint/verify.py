@@ -1,6 +1,7 @@
 """Checks a joint plan as a stranger would: every limit from the slots alone, the grams anew, the bound from its prices.
 
-Shares no code with the planner: limits are swept over exact times, prices are answered by trying every breakpoint.
+Shares no code with the planner: limits are swept over exact times, prices are answered by trying every breakpoint,
+or by sorting all seconds of the window where a job may pause.
 """
 
 from __future__ import annotations
@@ -88,19 +89,32 @@ def _area(curves: Curves, held: Held) -> Floats:
 
 
 def _window_faults(batch: Batch, held: Held) -> list[str]:
-    """Every job runs its whole length in one piece, neither before it was submitted nor after its deadline."""
+    """Every job runs its whole length, neither before it was submitted nor after its deadline, nor twice at once.
+
+    In one piece, unless it may pause; in one zone, unless it may move.
+    """
     if len(held.job) and (held.job.min() < 0 or held.job.max() >= len(batch)):
         raise InvalidInput("a slot of a job that is not in the jobs file", field="job", found=int(held.job.max()))
     faults: list[str] = []
     times = np.bincount(held.job, minlength=len(batch))
+    run_s = np.bincount(held.job, weights=held.end_s - held.start_s, minlength=len(batch))
     _note(faults, times == 0, "jobs have no slot")
-    _note(faults, times > 1, "jobs have more than one slot")
-    release, length = batch.submitted_s[held.job], batch.length_s[held.job]
-    deadline = release + length + batch.slack_s[held.job]
-    _note(faults, np.abs(held.end_s - held.start_s - length) > CLOCK_S, "slots are not as long as their job")
-    _note(faults, held.start_s < release - CLOCK_S, "slots start before their job was submitted")
-    _note(faults, held.end_s > deadline + CLOCK_S, "slots end after their deadline")
+    _note(faults, (times > 1) & (batch.pausable == 0), "jobs have more than one slot and may not pause")
+    deadline = batch.submitted_s + batch.length_s + batch.slack_s
+    short = (times > 0) & (np.abs(run_s - batch.length_s) > CLOCK_S * times)
+    _note(faults, short, "jobs have slots that are not as long as their work")
+    _note(faults, held.end_s < held.start_s, "slots end before they start")
+    _note(faults, held.start_s < batch.submitted_s[held.job] - CLOCK_S, "slots start before their job was submitted")
+    _note(faults, held.end_s > deadline[held.job] + CLOCK_S, "slots end after their deadline")
     _note(faults, held.width < batch.devices[held.job] * (1 - 1e-9), "slots hold fewer devices than their job needs")
+    order = np.lexsort((held.start_s, held.job))
+    job, zone = held.job[order], held.zone[order]
+    again = job[1:] == job[:-1]
+    twice, away = np.zeros((2, len(held.job)), dtype=bool)
+    twice[order[1:]] = again & (held.start_s[order][1:] < held.end_s[order][:-1] - CLOCK_S)
+    away[order[1:]] = again & (zone[1:] != zone[:-1]) & (batch.movable[job[1:]] == 0)
+    _note(faults, twice, "slots begin before their job's last one has ended")
+    _note(faults, away, "slots lie in another zone than their job's last one, and it may not move")
     return faults
 
 
@@ -152,9 +166,11 @@ def bound(batch: Batch, curves: Curves, capacity: Sequence[float], certificate: 
     priced = np.concatenate([np.zeros((len(price), 1)), np.cumsum(price * step, axis=1)], axis=1)
     edges = np.arange(curves.area.shape[1]) * curves.step_s
     area = np.stack([np.interp(np.arange(steps + 1) * step, edges, row) for row in curves.area])
-    total = 0.0
-    for begin in range(0, len(batch), CHUNK):
-        total += float(_answers(batch, slice(begin, begin + CHUNK), area, priced, step).sum())
+    whole, total = batch.take(batch.pausable == 0), 0.0
+    for begin in range(0, len(whole), CHUNK):
+        total += float(_answers(whole, slice(begin, begin + CHUNK), area, priced, step).sum())
+    pausing = batch.take(batch.pausable != 0)
+    total += sum(_in_pieces(pausing, j, area, priced, step) for j in range(len(pausing)))
     return total - float((np.array(capacity) * price.sum(axis=1)).sum()) * step
 
 
@@ -180,6 +196,25 @@ def _answers(batch: Batch, rows: slice, area: Floats, priced: Floats, step: floa
                 cost += width[here] * (_at(priced[z], end / step) - _at(priced[z], start / step))
                 best[here] = np.minimum(best[here], cost)
     return best
+
+
+def _in_pieces(batch: Batch, j: int, area: Floats, priced: Floats, step: float) -> float:
+    """The cheapest seconds of job j's window, all in one zone or, if it may move, wherever they are cheapest."""
+    release, length = batch.submitted_s[j], batch.length_s[j]
+    due = release + length + max(batch.slack_s[j], 0.0)
+    edges = np.arange(area.shape[1]) * step
+    inside = np.clip(edges, release, due)
+    sizes = np.diff(inside)
+    touched = np.flatnonzero(sizes > 0)
+    zones = batch.sets[batch.sets_ptr[batch.places[j]] : batch.sets_ptr[batch.places[j] + 1]]
+    paid = batch.power_w[j] / J_PER_KWH * np.diff(area[zones]) + batch.devices[j] * np.diff(priced[zones])
+    rates = paid[:, touched] / step
+    if batch.movable[j]:
+        rates = rates.min(axis=0, keepdims=True)
+    order = np.argsort(rates, axis=1)
+    before = np.cumsum(sizes[touched][order], axis=1) - sizes[touched][order]
+    used = np.clip(length - before, 0.0, sizes[touched][order])
+    return float((np.take_along_axis(rates, order, axis=1) * used).sum(axis=1).min())
 
 
 def _at(curve: Floats, position: Floats) -> Floats:
