@@ -255,7 +255,7 @@ def test_a_trace_that_begins_too_late_is_told_so(tmp_path, capacity):
         simulate(Scenario(str(tmp_path / "j.csv"), grid, capacity=capacity))
 
 
-@pytest.mark.parametrize("policy", ["run-now", "helio", "gaia:carbon-time", "gaia:wait-awhile"])
+@pytest.mark.parametrize("policy", [*POLICIES, "helio:online", "lwa:next-workday", "lwa:semi-weekly"])
 def test_nobody_is_overbooked(world, tmp_path, policy):
     """Ten devices a zone for jobs of up to eight: queues form, and the stranger never counts eleven."""
     jobs, grid = world

@@ -46,7 +46,9 @@ def known_window(batch: Batch, world: World) -> Slots:
 
 
 def ecovisor(batch: Batch, world: World) -> Slots:
-    return under(np.empty((0, 0)), DAY_S, ECOVISOR_SHARE, batch, world.curves, batch.slack_s)
+    # It waits by pausing: who may not pause runs at once.
+    slack = np.where(batch.pausable != 0, batch.slack_s, 0.0)
+    return under(np.empty((0, 0)), DAY_S, ECOVISOR_SHARE, batch, world.curves, slack)
 
 
 def wait_awhile(batch: Batch, world: World) -> Slots:
