@@ -611,6 +611,29 @@ def test_what_was_not_fetched_is_taken_back(hub):
     assert site.sync().errands == ()
 
 
+def test_what_is_taken_back_while_its_agent_asks_is_not_handed_out(hub, monkeypatch):
+    """Else it would be begun there, and again elsewhere."""
+    site = Site(hub.house.office, hub.token())
+    for name in ("v", "w"):
+        hub.controller.submit(at_north(name, "pass"), at_once=True)
+    hub.controller.lead()
+    hub.controller.step()
+    store, write, taken = hub.house.store, hub.house.store.write, []
+
+    def slower():
+        if not taken:
+            with write() as tx:
+                taken.append(agents.take_back(tx, "w-1/0"))
+        return write()
+
+    monkeypatch.setattr(store, "write", slower)
+    assert [errand.name for errand in site.sync().errands] == ["v-1/0"]
+    assert taken == [True]
+    with store.read() as tx:
+        assert agents.standing(tx, "w-1/0").sent_s is None
+        assert agents.standing(tx, "v-1/0").sent_s is not None
+
+
 def test_over_http_a_stranger_is_told_no_and_a_garbled_request_what_is_wrong(hub):
     def post(path, body):
         request = urllib.request.Request(hub.server.url.rstrip("/") + path, data=body)

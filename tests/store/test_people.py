@@ -77,7 +77,10 @@ def test_how_one_ended_is_told_once(store):
         assert agents.standing(tx, "r-1/0").exit is None
         assert agents.standing(tx, "r-2/0") is None
         reports.end(tx, "r-1/0", Ending('{"code":0}', '{"name":"w"}'))
+        agents.report(tx, "r-1/0", "exited", "", 1.0, there=True, over=True)
         reports.end(tx, "r-1/0", Ending('{"code":1}', refused="too late"))
+        agents.report(tx, "r-1/0", "alive", "", 2.0, there=True, over=False)
+        assert (agents.standing(tx, "r-1/0").seen, agents.standing(tx, "r-1/0").over) == ("exited", 1)
         standing = agents.standing(tx, "r-1/0")
         assert (standing.exit, standing.number, standing.lease_s) == ('{"code":0}', None, None)
         agents.put_agent(tx, Agent("north", "key", (), 60.0, 7, 0.0))

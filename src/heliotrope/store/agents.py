@@ -179,13 +179,14 @@ def wish(tx: Transaction, name: str, wish: str) -> None:
     tx.execute("UPDATE errand SET wish = ? WHERE name = ? AND over = 0 AND wish <> ?", (wish, name, wish))
 
 
-def sent(tx: Transaction, names: list[str], at_s: float) -> None:
-    for name in names:
-        tx.execute("UPDATE errand SET sent_s = ? WHERE name = ? AND sent_s IS NULL", (at_s, name))
+def sent(tx: Transaction, names: Iterable[str], at_s: float) -> frozenset[str]:
+    """Those that were taken back in the meantime: their agent is not to be told of them."""
+    told = "UPDATE errand SET sent_s = coalesce(sent_s, ?) WHERE name = ? AND over = 0"
+    return frozenset(name for name in names if not tx.execute(told, (at_s, name)))
 
 
 def report(tx: Transaction, name: str, seen: str, why: str, at_s: float, *, there: bool, over: bool) -> None:
-    """`there`: its agent has it. One that had it and has it no more is missed from now on."""
+    """What is over stays so. `there`: its agent has it. One that had it and has it no more is missed from now on."""
     tx.execute(
         "UPDATE errand SET seen = ?, why = ?, over = ?,"
         + (
@@ -193,7 +194,7 @@ def report(tx: Transaction, name: str, seen: str, why: str, at_s: float, *, ther
             if there
             else " missed_s = CASE WHEN held_s IS NULL THEN NULL ELSE coalesce(missed_s, ?) END"
         )
-        + " WHERE name = ?",
+        + " WHERE name = ? AND over = 0",
         (seen, why, int(over), at_s, name),
     )
 

@@ -82,11 +82,11 @@ class _News(msgspec.Struct, frozen=True):
     def worth_keeping(self) -> bool:
         return bool(self.fresh or self.tails or self.unsent)
 
-    def keep(self, tx: Transaction, now_s: float) -> bool:
-        """False where another controller heard a later one: then none of it is kept."""
+    def keep(self, tx: Transaction, now_s: float) -> frozenset[str] | None:
+        """What was taken back meanwhile; None where another controller heard a later one: then none of it is kept."""
         if not agents.advance(tx, self.heard.said.site, self.heard.said.number, now_s):
-            return False
-        agents.sent(tx, self.unsent, now_s)
+            return None
+        withdrawn = agents.sent(tx, self.unsent, now_s)
         for report, ending in self.fresh:
             there, over = report.seen is not Seen.ABSENT, ending is not None
             agents.report(tx, report.name, report.seen.value, report.why, now_s, there=there, over=over)
@@ -94,10 +94,10 @@ class _News(msgspec.Struct, frozen=True):
                 reports.end(tx, report.name, ending)
         for tail in self.tails:
             mirror.lay(tx, tail, now_s)
-        return True
+        return withdrawn
 
-    def errands(self) -> tuple[_Errand, ...]:
-        over = {report.name for report, ending in self.fresh if ending is not None}
+    def errands(self, withdrawn: frozenset[str]) -> tuple[_Errand, ...]:
+        over = withdrawn | {report.name for report, ending in self.fresh if ending is not None}
         there = {report.name for report, _ in self.fresh if report.seen is not Seen.ABSENT}
         return tuple(
             _Errand(one.name, one.wish, msgspec.Raw(one.task.encode()), one.held_s is not None or one.name in there)
@@ -211,19 +211,17 @@ class Office:
             for site, name, after in reports.outputs_asked(tx, sites, now_s - ASKED_FOR_S):
                 wanted.setdefault(site, []).append(Wanted(name, after))
         news = [self._news(one, known[one.said.site], wanted.get(one.said.site, ()), now_s) for one in heard]
-        overtaken = set()
+        kept: dict[int, frozenset[str] | None] = {}
         if any(one.worth_keeping for one in news):
             with self.store.write() as tx:
-                for one in news:
-                    if one.worth_keeping and not one.keep(tx, now_s):
-                        overtaken.add(one.heard.place)
+                kept = {one.heard.place: one.keep(tx, now_s) for one in news if one.worth_keeping}
         answers: dict[int, _Synced | HelioError] = {}
         for one in news:
-            said = one.heard.said
+            said, withdrawn = one.heard.said, kept.get(one.heard.place, frozenset())
             answers[one.heard.place] = (
                 StaleRequest(f"number {said.number} was used already", last=said.number)
-                if one.heard.place in overtaken
-                else _Synced(said.number, one.errands(), tuple(wanted.get(said.site, ())))
+                if withdrawn is None
+                else _Synced(said.number, one.errands(withdrawn), tuple(wanted.get(said.site, ())))
             )
         return answers
 
