@@ -152,7 +152,7 @@ def _day_ahead(grids: tuple[str, ...], quick: bool) -> Iterator[Row]:
         end = begin + len(dacf)
         if quick:
             start = end - 28 * DAY
-        fit = once_each(partial(sources.fit, published=published, recall=FITS), kept.REACH_H)
+        fit = once_each(partial(sources.fit, published=published, recall=FITS), DAY if quick else kept.REACH_H)
         rolled = roll(series.values, series.hour0, start, end, np.arange(24), every=24, fit=fit)
         hours = rolled.issues[:, None] + rolled.horizons
         truth = series.values[hours]

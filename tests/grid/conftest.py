@@ -1,18 +1,20 @@
-"""One twin of the grid APIs for all of a module's tests, without faults at the start of each; few trees."""
+"""One twin of the grid APIs for all of a module's tests, without faults at the start of each; small models."""
 
 from __future__ import annotations
 
 import pytest
 
-from heliotrope.grid.forecast.models import across, near
+from heliotrope.grid.forecast.models import across, far, near
 from heliotrope.grid.wire import client
 from twins import serving
 
 
 @pytest.fixture(autouse=True)
-def few_trees(monkeypatch):
-    """The laws hold for any number of trees."""
+def small_models(monkeypatch):
+    """The laws hold for any number of trees and of examples."""
     monkeypatch.setattr(near, "ROUNDS", 12)
+    monkeypatch.setattr(near, "MOST_ROWS", 400)
+    monkeypatch.setattr(far, "MOST_ROWS", 400)
     monkeypatch.setattr(across, "TREES", 12)
     monkeypatch.setattr(across, "CUT_OFFS", 2)
 

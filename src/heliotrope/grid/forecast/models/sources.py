@@ -46,8 +46,7 @@ class Told(msgspec.Struct, frozen=True, eq=False):
         """Puts its forecasts into (issue, horizon) `out`, which holds own history's, where today was published."""
         usable = (issues - 8 * DAY >= self.drivers.first) & self.drivers.day_whole(issues, series.hour0)
         hour = (issues + series.hour0) % DAY
-        days = np.full((len(issues), DAY + 1), np.nan)
-        days[usable] = far.expected_today(series, self.guess, issues[usable])
+        expected, row = far.expected_today(series, self.guess, issues[usable]), np.cumsum(usable) - 1
         for j, h in enumerate(horizons.tolist()):
             today = np.flatnonzero(usable & (hour + h < DAY))
             later = np.flatnonzero(usable & (hour + h >= DAY))
@@ -56,7 +55,7 @@ class Told(msgspec.Struct, frozen=True, eq=False):
                 own = out[today, j] - level
                 out[today, j] = level + self.near.predict(series, self.drivers, self.guess, issues[today], h, own)
             if len(later) and h in self.far.models:
-                found = self.far.predict(series, issues[later], days[later], h)
+                found = self.far.predict(series, self.drivers, issues[later], expected.rows(row[later]), h)
                 out[later, j] = series.level(issues[later]) + found
 
 
