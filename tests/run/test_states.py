@@ -204,6 +204,7 @@ def test_a_line_that_breaks_at_every_word_sends_each_piece_once(house):
     size = survey(house.saved("north"))[0]
     assert (way.up_bytes, way.sent_bytes, way.whole_bytes) == (*2 * (sum(size.sizes.values()),), size.whole_bytes)
     assert way.ended_s is not None
+    assert house.mover.missed(journey) == ""
     assert house.mover.left("w-2", house.fleet.site("south")) is None, "it has what it waited for"
 
 
@@ -281,6 +282,7 @@ def test_what_was_never_saved_is_begun_anew(house):
     journey = house.journey()
     house.send(house.wanted(journey))
     assert house.mover.arrived(journey)
+    assert house.mover.missed(journey) == "nothing of w-1 came from north: begins anew"
     assert house.begun(journey).task.left is None
     assert note_of(house.hub.house.home / "runs" / "w-2") is None, "nothing came, nothing is charged"
 
@@ -449,6 +451,7 @@ def test_a_site_that_is_gone_for_good_takes_its_state_with_it(house, monkeypatch
     assert not house.mover.arrived(later), "it may come yet"
     monkeypatch.setattr("heliotrope.run.engines.agent.MARGIN_S", -1e9)
     _until_arrived(house, later)
+    assert house.mover.missed(later) == "nothing of w-2 came from north: goes on with what was saved before"
     assert held(state_folder(house.hub.house.home, "hub", "w")) == {"weights": b"first"}
     with house.hub.controller.store.read() as tx:
         assert agents.errand(tx, "w-2/state").over, "should it come back, it sends nothing"

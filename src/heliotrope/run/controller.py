@@ -27,7 +27,7 @@ from heliotrope.run.engines.agent import AgentEngine, at_home
 from heliotrope.run.engines.protocol import Task
 from heliotrope.run.leader import Leader
 from heliotrope.run.lifecycle import Turn
-from heliotrope.run.working import segments
+from heliotrope.run.working import segments, tidying
 from heliotrope.run.working.moving import Journey, Mover, note_of, state_folder
 from heliotrope.store import Transaction, runs, shares
 
@@ -164,14 +164,14 @@ class Controller(Desk):
         )
         if step.do is lifecycle.Do.LAUNCH and journey is not None:
             self.mover.depart(journey)
-        after = self._record(case, step, said)
+        after = self._record(case, step, said, journey)
         if step.do is lifecycle.Do.CARRY and journey is not None:
             self.mover.carry(journey)
         self._act(case, after, step)
         if step.state.ended:
             self._leave_s.pop(run.id, None)
             if run.attempt > 1 and not step.again:
-                self._tidy(workload.id)
+                tidying.tidy(self.store, self.mover, workload.id)
             return 0.0
         return LOOK_S if step.wake_s is None else max(0.0, clock.wall_wait_s(step.wake_s - now_s))
 
@@ -195,22 +195,13 @@ class Controller(Desk):
         target = case.fleet.site(case.plan.slots[case.slot_number].site)
         return Journey(case.run.id, origin.id, case.workload, case.fleet.site(origin.site), target, case.fleet.home)
 
-    def _tidy(self, workload_id: str) -> None:
-        """Nothing resumes what is over for good: what it saved stays at one site alone."""
-        with self.store.read() as tx:
-            attempts = runs.attempts(tx, workload_id)
-            if not attempts or not attempts[-1].state.ended:
-                return
-            fleet = sharing.case_of(tx, attempts[-1].id).fleet
-        self.mover.tidy(workload_id, attempts, fleet)
-
     def _sweep(self) -> None:
         """Once, when it begins: what another left that was killed before it had tidied."""
         if not self._swept:
             self._swept = True
             for name in self.mover.at_several():
                 with self._alone(name):
-                    self._tidy(name)
+                    tidying.tidy(self.store, self.mover, name)
 
     def _replan(self, case: Case) -> Plan:
         """The world may look different by now; a plan that says the same is not written again."""
@@ -253,7 +244,7 @@ class Controller(Desk):
             return Progress(remaining_s, run.site, running=running, done_s=done_s * case.clock.factor)
         return Progress(remaining_s, origin.site if origin else "", done_s=done_s * case.clock.factor)
 
-    def _record(self, case: Case, step: lifecycle.Step, said: Turns) -> Run:
+    def _record(self, case: Case, step: lifecycle.Step, said: Turns, journey: Journey | None) -> Run:
         """Writes what changed, before acting on it; an ending, its footprint and its record are one transaction."""
         run, plan, fleet = case.run, case.plan, case.fleet
         site = fleet.site(plan.slots[min(step.slot, len(plan.slots) - 1)].site)
@@ -281,6 +272,8 @@ class Controller(Desk):
                 runs.put_run(tx, after)
                 if after.state is not run.state:
                     runs.add_event(tx, run.id, case.now_s, after.state.value, after.reason)
+                if launching and journey is not None and (missed := self.mover.missed(journey)):
+                    runs.add_event(tx, run.id, case.now_s, "its state did not come", missed)
                 if launching:
                     shares.put_lent(tx, run.id, said.lent_by.get(run.id, {}))
                 if (launching and not run.handle) or _begins_afar(run, after):

@@ -161,6 +161,16 @@ class Mover:
         if journey.to_agent and journey.origin.name != journey.target.name and laid is not None:
             self._charge(journey, laid)
 
+    def missed(self, journey: Journey) -> str:
+        """What should have come from an agent and did not, if anything."""
+        if not journey.from_agent or journey.origin.name == journey.target.name:
+            return ""
+        laid = self._laid(journey)
+        if laid is not None and laid.run == journey.left_by:
+            return ""
+        then = "begins anew" if laid is None else "goes on with what was saved before"
+        return f"nothing of {journey.left_by} came from {journey.origin.name}: {then}"
+
     def left(self, run: str, site: Site) -> Left | None:
         """What an agent has to fetch before it begins this attempt: until it says that it has it."""
         note = note_of(self._run(run))
