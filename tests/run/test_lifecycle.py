@@ -133,7 +133,8 @@ class Life(RuleBasedStateMachine):
             assert self.workload.flexibility.pause_by is PauseBy.SIGNAL
         if said.again:
             moved = said.state is RunState.MOVED
-            assert self.sight.seen in {Seen.GONE, Seen.EXITED} or (moved and self.state is RunState.PAUSED)
+            # Paused, or written down as begun by one that died before it was, and planned elsewhere since: nothing lives.
+            assert self.sight.seen in {Seen.GONE, Seen.EXITED} or (moved and self.sight.seen is Seen.ABSENT)
             assert moved or self.attempt < self.workload.max_attempts or said.reason == lifecycle.MADE_ROOM
             self.saved_at, self.here = self.here, ""
         left = said.state is RunState.PAUSED and said.do is Do.NOTHING and self.sight.seen is Seen.EXITED
@@ -322,6 +323,20 @@ def test_what_finished_before_the_cancel_was_heard_is_done():
 
 def test_a_new_attempt_joins_the_plan_where_it_is():
     assert [lifecycle.slot_at(plan((1, 2), (5, 6)), NOW + h * HOUR) for h in (0, 1.5, 3, 5.5, 9)] == [0, 0, 1, 1, 1]
+
+
+def test_what_was_written_as_begun_and_was_not_may_yet_go_elsewhere():
+    """Its controller died before it told the engine, the clock was set back, and then the plan named another site."""
+    life = Life()
+    life.begin(by=PauseBy.CHECKPOINT, cuts=[0, 1], max_attempts=1, sites=["south"])
+    life.step(crash=True)
+    assert (life.state, life.here) == (RunState.STARTING, "south")
+    life.the_clock_goes_back(seconds=1.0)
+    life.step(crash=False)
+    assert life.state is RunState.WAITING
+    life.it_is_planned_anew(cuts=[0, 1], sites=["north"])
+    said = life.look()
+    assert (said.state, said.do, said.again) == (RunState.MOVED, Do.NOTHING, True)
 
 
 def test_what_was_written_as_running_is_let_run_at_every_look():
