@@ -78,7 +78,7 @@ def _parity() -> Iterator[Row]:
 
 
 def _speed(grid: Path, zone: str, quick: bool) -> Iterator[Row]:
-    jobs = 4_000_000 if quick else 20_000_000
+    jobs = 10_000_000 if quick else 20_000_000
     for what, policy, want in (
         ("windowed", "gaia:known-window", ">= 400"),
         ("suspend and resume", "gaia:wait-awhile", ">= 400"),
