@@ -9,14 +9,17 @@ from aiohttp import web
 
 from heliotrope.errors import BadSignature, HelioError, InvalidInput, NotAllowed, StaleRequest
 from heliotrope.run.agents import wire
+from heliotrope.run.agents.agent import PIECE_S
 from heliotrope.run.agents.states import States
+from heliotrope.web import bodies
 
 STATUS = ((BadSignature, 403), (NotAllowed, 403), (StaleRequest, 409), (InvalidInput, 400))
 
 
 def add_routes(app: web.Application, states: States) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
-        body, signature = await request.read(), request.headers.get(wire.SIGNATURE, "")
+        signature = request.headers.get(wire.SIGNATURE, "")
+        body = await bodies.whole(request, wire.MAX_BYTES, PIECE_S)
         try:
             said = await asyncio.to_thread(states.take, body, signature, time.time(), request.remote or "")
         except (HelioError, OSError) as error:
