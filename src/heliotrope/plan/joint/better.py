@@ -21,7 +21,7 @@ HOT, COLD = 3e-3, 1e-4
 # Changes of places tried, a job and in all; jobs laid anew, likewise; the most jobs of a zone all tries may look at.
 TRADES, MOST_TRADES = 150, 800_000
 LAID, MOST_LAID = 12, 64_000
-MOST_SEEN = 2 * 10**7
+MOST_SEEN = 4 * 10**7
 # Jobs above which single ones hardly matter: none changes places, and few cuts are enough; and above which nothing is
 # laid anew either.
 SOME, MANY = 80_000, 200_000
