@@ -26,7 +26,7 @@ from heliotrope.model import Length, RunState, Slot, Workload, WorkloadKind
 from heliotrope.run import Controller, leader
 from heliotrope.run import controller as whole
 from heliotrope.run.agents import wire
-from heliotrope.run.agents.office import Office
+from heliotrope.run.agents.house.office import Office
 from heliotrope.run.clock import Clock
 from heliotrope.run.desk import attempt_of
 from heliotrope.run.engines import Task

@@ -9,7 +9,7 @@ import time
 from heliotrope.config import AgentSettings, MeasureSettings, Settings, WebSettings
 from heliotrope.errors import HelioError
 from heliotrope.run.agents import wire
-from heliotrope.run.agents.office import Told
+from heliotrope.run.agents.house.office import Told
 from heliotrope.run.views import run_view
 from heliotrope.web.app import Server
 from heliotrope.web.house import House

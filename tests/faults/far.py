@@ -15,9 +15,9 @@ from nacl.signing import SigningKey
 
 from heliotrope.errors import BadSignature, EngineError, ProviderDown, StaleRequest
 from heliotrope.run.agents import wire
-from heliotrope.run.agents.membership import Orders
-from heliotrope.run.agents.porter import Porter
-from heliotrope.run.agents.warden import Reach, Warden
+from heliotrope.run.agents.site.membership import Orders
+from heliotrope.run.agents.site.porter import Porter
+from heliotrope.run.agents.site.warden import Reach, Warden
 from heliotrope.run.agents.wire import Join, Report, Sync, Wish
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.working.folder import Exit, Folder

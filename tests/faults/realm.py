@@ -24,7 +24,7 @@ from heliotrope.errors import StoreError
 from heliotrope.model import Flexibility, Length, PauseBy, RunState, Workload, WorkloadKind
 from heliotrope.prove.log.check import check_all
 from heliotrope.run import Controller
-from heliotrope.run.agents.office import Office
+from heliotrope.run.agents.house.office import Office
 from heliotrope.store import runs
 from heliotrope.units import from_epoch
 

@@ -36,8 +36,8 @@ from heliotrope.model import (
 )
 from heliotrope.prove.log.check import check_all
 from heliotrope.run import Controller, engines
-from heliotrope.run.agents.office import Office
-from heliotrope.run.agents.states import States
+from heliotrope.run.agents.house.office import Office
+from heliotrope.run.agents.house.states import States
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.people.refusals import Refusals
 from heliotrope.run.working import ways

@@ -38,9 +38,11 @@ from heliotrope.model import (
     Reading,
     RunState,
 )
-from heliotrope.run.agents import here, mirror, tails, wire
-from heliotrope.run.agents.belief import impossible
-from heliotrope.run.agents.office import Office, Told
+from heliotrope.run.agents import wire
+from heliotrope.run.agents.house import mirror
+from heliotrope.run.agents.house.belief import impossible
+from heliotrope.run.agents.house.office import Office, Told
+from heliotrope.run.agents.site import here, tails
 from heliotrope.run.agents.wire import Join, Report, Sync, Tail
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.views import run_view

@@ -37,10 +37,11 @@ from heliotrope.run.people.refusals import Refusals
 from heliotrope.run.people.wire import JOBS, Submission
 from heliotrope.store import Store, people, runs
 from heliotrope.units import from_epoch
-from heliotrope.web import api, bodies, neighbour
+from heliotrope.web import api
 from heliotrope.web.app import make_app
-from heliotrope.web.memberapi import DOORS, HOME
-from heliotrope.web.memberpages import ROOT
+from heliotrope.web.doors import bodies, neighbour
+from heliotrope.web.doors.memberapi import DOORS, HOME
+from heliotrope.web.doors.memberpages import ROOT
 from heliotrope.web.pages.html import PAGES
 from houses import Hub
 from work_stories import PYTHON
@@ -336,7 +337,7 @@ def test_no_way_in_lets_in_whoever_it_is_not_for(house, members, monkeypatch):
     """Of every route there is: one that nobody thought of fails here."""
     routes = {(route.method, route.resource.canonical) for route in make_app(house.house).router.routes()}
     assert {way for way in routes if way[0] != "HEAD"} == set(WAYS)
-    monkeypatch.setattr("heliotrope.web.people.is_owner", lambda *_: False)
+    monkeypatch.setattr("heliotrope.web.doors.people.is_owner", lambda *_: False)
     token, url = members("mallory", "firm"), urlsplit(house.server.url)
 
     def status(method, path, **headers):

@@ -15,7 +15,7 @@ from heliotrope.checkpoint.manifest import Entry, Manifest, name_of, survey
 from heliotrope.errors import BadSignature, EngineError, InvalidInput, NotAllowed, ProviderDown, StaleRequest
 from heliotrope.model import DataNeed, Run, RunState
 from heliotrope.run.agents import wire
-from heliotrope.run.agents.porter import Porter
+from heliotrope.run.agents.site.porter import Porter
 from heliotrope.run.agents.wire import Act, Ask, Came, Errand, Join, Missing, Wish
 from heliotrope.run.engines.protocol import Task
 from heliotrope.run.working.meeting import Meeting
@@ -148,7 +148,7 @@ class House:
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr("heliotrope.checkpoint.manifest.CHUNK_BYTES", CHUNK)
-    monkeypatch.setattr("heliotrope.run.agents.states.CHUNK_BYTES", CHUNK)
+    monkeypatch.setattr("heliotrope.run.agents.house.states.CHUNK_BYTES", CHUNK)
     monkeypatch.setattr("heliotrope.run.working.ways.PATIENCE_S", 0.02)
 
 

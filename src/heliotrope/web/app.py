@@ -18,8 +18,9 @@ from heliotrope import __version__, tls
 from heliotrope.config import WebSettings
 from heliotrope.errors import ConfigError, HelioError, UnknownName
 from heliotrope.run.agents.wire import MAX_BYTES
-from heliotrope.web import api, gather, memberpages, people, states
-from heliotrope.web.agents import add_routes
+from heliotrope.web import api, gather
+from heliotrope.web.doors import memberpages, people, states
+from heliotrope.web.doors.agents import add_routes
 from heliotrope.web.house import House
 from heliotrope.web.pages.html import PAGES, render, run_page
 

@@ -12,8 +12,8 @@ from heliotrope.errors import HelioError, UnknownName
 from heliotrope.grid.show import page as show
 from heliotrope.model import Quality, Site
 from heliotrope.run import Controller
-from heliotrope.run.agents.office import Office
-from heliotrope.run.agents.states import States
+from heliotrope.run.agents.house.office import Office
+from heliotrope.run.agents.house.states import States
 from heliotrope.run.people.reception import Reception
 from heliotrope.units import hour_floor
 from heliotrope.web.chainwatch import ChainWatch

@@ -14,8 +14,8 @@ from heliotrope.errors import UsageError
 from heliotrope.units import parse_duration_s, show_duration
 
 if TYPE_CHECKING:
-    from heliotrope.run.agents.agent import Agent
-    from heliotrope.run.agents.office import Office
+    from heliotrope.run.agents.house.office import Office
+    from heliotrope.run.agents.site.agent import Agent
 
 
 @click.group()
@@ -41,7 +41,7 @@ def token(context: Context, name: str, fleet: str | None, valid: str) -> None:
 
 def _office(context: Context, fleet: str | None) -> Office:
     from heliotrope import fleet as fleets
-    from heliotrope.run.agents.office import Office
+    from heliotrope.run.agents.house.office import Office
     from heliotrope.store import Store
 
     settings = context.settings
@@ -62,9 +62,9 @@ def join(context: Context, url: str, token: str | None, ca: Path | None, engine:
     Its home is --home: give it one of its own. It goes on with what it has when it is cut off; Ctrl-C stops the agent
     and leaves what runs running.
     """
-    from heliotrope.run.agents.agent import Agent
-    from heliotrope.run.agents.agent import join as joined_by
-    from heliotrope.run.agents.here import this_site
+    from heliotrope.run.agents.site.agent import Agent
+    from heliotrope.run.agents.site.agent import join as joined_by
+    from heliotrope.run.agents.site.here import this_site
     from heliotrope.tls import authority
 
     here = this_site(context.settings.zone, engine, options)
@@ -97,7 +97,7 @@ async def _until_told(agent: Agent, *, as_json: bool) -> None:
 @shared_options
 def init(context: Context, name: str, zone: str | None, tier: str | None) -> None:
     """Write the description of this site, from what is found here, as a part of a fleet file."""
-    from heliotrope.run.agents.here import described
+    from heliotrope.run.agents.site.here import described
 
     found = described(name, zone or context.settings.zone, tier)
     if context.json:
@@ -114,7 +114,7 @@ def init(context: Context, name: str, zone: str | None, tier: str | None) -> Non
 @shared_options
 def agents(context: Context) -> None:
     """Whose agents were let in, and when each was last heard."""
-    from heliotrope.run.agents.office import present
+    from heliotrope.run.agents.house.office import present
     from heliotrope.store import Store
 
     found = present(Store.of(context.settings))

@@ -20,9 +20,9 @@ from heliotrope.errors import (
 )
 from heliotrope.run.people.reception import Reception
 from heliotrope.run.people.wire import MOST_BYTES
-from heliotrope.web import bodies, memberpages
-from heliotrope.web.memberapi import DOORS, HOME, Door, description
-from heliotrope.web.neighbour import NAMES, is_owner
+from heliotrope.web.doors import bodies, memberpages
+from heliotrope.web.doors.memberapi import DOORS, HOME, Door, description
+from heliotrope.web.doors.neighbour import NAMES, is_owner
 
 AGENTS = "/agent/"
 OPEN = (HOME, AGENTS, f"{memberpages.ROOT}/", "/static/")  # these ask who it is themselves, or say the same to all

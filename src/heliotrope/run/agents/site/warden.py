@@ -1,6 +1,6 @@
 """Keeps the lease when its agent cannot: killed and not started again, it would leave work running that others begin.
 
-`python -m heliotrope.run.agents.warden HOME LOCK_FD`, sent by the agent before it begins anything, and living on its
+`python -m heliotrope.run.agents.site.warden HOME LOCK_FD`, sent by the agent before it begins anything, and living on its
 own. It holds HOME/warden.lock as long as it lives, and lives as long as something is there to be ended.
 """
 
@@ -17,8 +17,8 @@ import msgspec
 from heliotrope.errors import EngineError
 from heliotrope.model import Site
 from heliotrope.run import engines
-from heliotrope.run.agents import tails
-from heliotrope.run.agents.membership import GRACE_S, Membership, Orders
+from heliotrope.run.agents.site import tails
+from heliotrope.run.agents.site.membership import GRACE_S, Membership, Orders
 from heliotrope.run.engines.protocol import Engine
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.working.folder import Folder
@@ -51,7 +51,7 @@ def send(home: Path) -> None:
     try:
         with (home / "warden.log").open("ab") as log:
             subprocess.run(
-                [sys.executable, "-m", "heliotrope.run.agents.warden", str(home), str(lock)],
+                [sys.executable, "-m", "heliotrope.run.agents.site.warden", str(home), str(lock)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

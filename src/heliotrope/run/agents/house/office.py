@@ -16,8 +16,9 @@ from heliotrope.config import AgentSettings
 from heliotrope.errors import BadSignature, HelioError, StaleRequest, StoreError, UnknownName, nearest
 from heliotrope.fleet import Fleet
 from heliotrope.model import Device, Measurement
-from heliotrope.run.agents import mirror, wire
-from heliotrope.run.agents.belief import CLOCK_S, impossible
+from heliotrope.run.agents import wire
+from heliotrope.run.agents.house import mirror
+from heliotrope.run.agents.house.belief import CLOCK_S, impossible
 from heliotrope.run.agents.wire import Join, Joined, Report, Sync, Tail, Wanted
 from heliotrope.run.lifecycle import Seen
 from heliotrope.run.people.refusals import Refusals

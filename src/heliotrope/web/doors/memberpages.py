@@ -13,9 +13,9 @@ from heliotrope import __version__
 from heliotrope.errors import NotAllowed, SignInRefused
 from heliotrope.run.people.policy import Act
 from heliotrope.run.people.reception import Reception, Visit
-from heliotrope.web import bodies
+from heliotrope.web.doors import bodies
+from heliotrope.web.doors.neighbour import NAMES
 from heliotrope.web.draw import words
-from heliotrope.web.neighbour import NAMES
 from heliotrope.web.pages import runpage, screens
 from heliotrope.web.pages.html import render
 

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from heliotrope.errors import BadSignature, HelioError, InvalidInput, StaleRequest, StoreError
 from heliotrope.run.agents import wire
-from heliotrope.run.agents.office import Office, Told
-from heliotrope.web import bodies
+from heliotrope.run.agents.house.office import Office, Told
+from heliotrope.web.doors import bodies
 
 MOST = 256  # syncs that are handled together
 JOIN_BYTES = 64 << 10

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from heliotrope.errors import BadSignature, HelioError, InvalidInput, NotAllowed, StaleRequest
 from heliotrope.run.agents import wire
-from heliotrope.run.agents.agent import PIECE_S
-from heliotrope.run.agents.states import States
-from heliotrope.web import bodies
+from heliotrope.run.agents.house.states import States
+from heliotrope.run.agents.site.agent import PIECE_S
+from heliotrope.web.doors import bodies
 
 STATUS = ((BadSignature, 403), (NotAllowed, 403), (StaleRequest, 409), (InvalidInput, 400))
 
