@@ -19,8 +19,8 @@ import msgspec
 from heliotrope.errors import EngineError, InvalidInput, ProviderDenied, ProviderDown, RunError
 from heliotrope.model import Site
 from heliotrope.run import accounting, engines
-from heliotrope.run.agents.site import tails, warden
 from heliotrope.run.agents import wire
+from heliotrope.run.agents.site import tails, warden
 from heliotrope.run.agents.site.membership import GRACE_S, Membership, Orders
 from heliotrope.run.agents.site.porter import Line, Porter
 from heliotrope.run.agents.wire import Errand, Join, Joined, Report, Sync, Synced, Tail, Wanted, Wish

@@ -18,8 +18,8 @@ from heliotrope.checkpoint import carry
 from heliotrope.checkpoint.depots import Piece
 from heliotrope.checkpoint.manifest import name_of, survey
 from heliotrope.errors import EngineError, ProviderDown, StoreError
-from heliotrope.run.agents.site import tails
 from heliotrope.run.agents import wire
+from heliotrope.run.agents.site import tails
 from heliotrope.run.agents.site.membership import Membership
 from heliotrope.run.agents.wire import Act, Ask, Came, Errand, Missing, Report
 from heliotrope.run.lifecycle import Seen

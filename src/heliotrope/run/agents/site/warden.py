@@ -1,7 +1,7 @@
 """Keeps the lease when its agent cannot: killed and not started again, it would leave work running that others begin.
 
-`python -m heliotrope.run.agents.site.warden HOME LOCK_FD`, sent by the agent before it begins anything, and living on its
-own. It holds HOME/warden.lock as long as it lives, and lives as long as something is there to be ended.
+`python -m heliotrope.run.agents.site.warden HOME LOCK_FD`, sent by the agent before it begins anything, and living on
+its own. It holds HOME/warden.lock as long as it lives, and lives as long as something is there to be ended.
 """
 
 from __future__ import annotations
