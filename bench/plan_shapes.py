@@ -13,7 +13,7 @@ from heliotrope.model import Flexibility, Length, PauseBy, Workload, WorkloadKin
 from heliotrope.model.workload import Lateness, PowerCap
 from heliotrope.plan import place
 from heliotrope.plan.kernels import solve
-from heliotrope.plan.kernels.helio import clairvoyant
+from heliotrope.plan.kernels.policies.helio import clairvoyant
 from heliotrope.plan.kernels.shapes import Batch, Curves
 from heliotrope.plan.kernels.world import Belief, World
 from heliotrope.plan.online.policy import online

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from heliotrope.cli.root import helio
 from heliotrope.errors import Infeasible, InvalidInput
 from heliotrope.plan.joint import solve
-from heliotrope.plan.joint.clash import Clash
+from heliotrope.plan.joint.exact.clash import Clash
 from heliotrope.plan.joint.problem import problem
 from heliotrope.plan.joint.solve import bound
 from heliotrope.plan.joint.verify import Certificate, Held, verify

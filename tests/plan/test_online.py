@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from heliotrope.errors import InvalidInput, UsageError
 from heliotrope.plan.kernels import solve
-from heliotrope.plan.kernels.helio import clairvoyant
+from heliotrope.plan.kernels.policies.helio import clairvoyant
 from heliotrope.plan.kernels.shapes import Batch, Curves
 from heliotrope.plan.kernels.world import Belief, World
 from heliotrope.plan.online import Guard

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliotrope.plan.kernels import gaia
+from heliotrope.plan.kernels.policies import gaia
 from heliotrope.plan.kernels.shapes import Curves
 from heliotrope.plan.kernels.world import World
 from simulate.helpers import batch

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heliotrope.plan.kernels import awhile, gaia, solve
+from heliotrope.plan.kernels import solve
+from heliotrope.plan.kernels.policies import awhile, gaia
 from heliotrope.plan.kernels.shapes import Curves
 from heliotrope.plan.kernels.world import World
 from simulate.helpers import batch

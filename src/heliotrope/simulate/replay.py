@@ -16,8 +16,9 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import Infeasible
-from heliotrope.plan.kernels import helio, solve
+from heliotrope.plan.kernels import solve
 from heliotrope.plan.kernels.calendar import Calendar
+from heliotrope.plan.kernels.policies import helio
 from heliotrope.plan.kernels.shapes import Batch, Bytes, Floats, Slots
 from heliotrope.plan.kernels.verify import kept
 from heliotrope.plan.kernels.world import Policy, World

@@ -9,7 +9,7 @@ import msgspec
 
 from heliotrope.errors import InvalidInput, UnknownZone, UsageError, nearest
 from heliotrope.model.signal import Quantity, SignalKind
-from heliotrope.plan.kernels import policies
+from heliotrope.plan.kernels.policies import registry as policies
 from heliotrope.plan.kernels.shapes import Batch, Curves, Floats, Slots
 from heliotrope.plan.kernels.world import Policy, World
 from heliotrope.simulate import beliefs, gridfile, synthetic

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from heliotrope.errors import InvalidInput, MissingExtra, UsageError, nearest
-from heliotrope.plan.kernels import policies
+from heliotrope.plan.kernels.policies import registry as policies
 from heliotrope.simulate.replay import Result
 from heliotrope.simulate.scenario import Scenario, simulate
 from heliotrope.units import parse_duration_s

@@ -7,12 +7,12 @@ from contextlib import suppress
 import numpy as np
 
 from heliotrope.errors import Infeasible
-from heliotrope.plan.joint import seat
-from heliotrope.plan.joint.clash import Clash, unproven
-from heliotrope.plan.joint.crowd import crowd_in
+from heliotrope.plan.joint.exact.clash import Clash, unproven
+from heliotrope.plan.joint.exact.program import MOST_COLUMNS, NOTHING, Core, columns, core, cores_of, fit, zones_of
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
-from heliotrope.plan.joint.program import MOST_COLUMNS, NOTHING, Core, columns, core, cores_of, fit, zones_of
-from heliotrope.plan.joint.repair import repair
+from heliotrope.plan.joint.seating import seat
+from heliotrope.plan.joint.seating.crowd import crowd_in
+from heliotrope.plan.joint.seating.repair import repair
 
 # (weight of prices, how fast those of unused room sink), pass by pass: slowly where that costs little.
 LAST = ((0.9, 0.0), (0.7, 0.0), (0.4, 0.0), (0.0, 0.0), (0.0, 0.0))

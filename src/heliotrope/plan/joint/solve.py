@@ -10,14 +10,15 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import Infeasible
-from heliotrope.plan.joint import dual, trade
-from heliotrope.plan.joint.better import improve
-from heliotrope.plan.joint.clash import Clash, unproven
+from heliotrope.plan.joint import dual
+from heliotrope.plan.joint.exact.clash import Clash, unproven
+from heliotrope.plan.joint.exact.relax import explained, refuse_overload
 from heliotrope.plan.joint.packing import Packing
-from heliotrope.plan.joint.pausing import Laid, least, paused, slots
-from heliotrope.plan.joint.pieces import cells_of
+from heliotrope.plan.joint.pauses.pausing import Laid, least, paused, slots
+from heliotrope.plan.joint.pauses.pieces import cells_of
 from heliotrope.plan.joint.problem import Flags, Floats, Ints, Problem
-from heliotrope.plan.joint.relax import explained, refuse_overload
+from heliotrope.plan.joint.seating import trade
+from heliotrope.plan.joint.seating.better import improve
 from heliotrope.plan.kernels.shapes import Slots
 
 # Jobs whose answers shape the prices, first roughly, then before all jobs are asked; capacity is scaled with them.

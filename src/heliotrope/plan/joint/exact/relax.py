@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import Infeasible
-from heliotrope.plan.joint.clash import Clash, Way, rows
+from heliotrope.plan.joint.exact.clash import Clash, Way, rows
+from heliotrope.plan.joint.exact.program import MOST_COLUMNS, NOTHING, columns, core, fit
 from heliotrope.plan.joint.packing import Packing
 from heliotrope.plan.joint.problem import Floats, Problem
-from heliotrope.plan.joint.program import MOST_COLUMNS, NOTHING, columns, core, fit
 from heliotrope.units import show_duration
 
 MOST_STEPS = 32  # the longest delay looked for, in steps of the grid

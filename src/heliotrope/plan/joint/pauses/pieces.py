@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heliotrope.plan.joint import seat
 from heliotrope.plan.joint.problem import Asks, Floats, Ints, Problem, Seats
+from heliotrope.plan.joint.seating import seat
 from heliotrope.plan.kernels.jit import compiled
 
 DUST = 1e-9  # of a cell

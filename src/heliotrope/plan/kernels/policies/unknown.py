@@ -14,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 from heliotrope.errors import UsageError
-from heliotrope.plan.kernels import gaia
 from heliotrope.plan.kernels.jit import compiled
 from heliotrope.plan.kernels.loops.pieces import NOTHING_S, write
+from heliotrope.plan.kernels.policies import gaia
 from heliotrope.plan.kernels.shapes import Batch, Bytes, Curves, Floats, Ints, Jobs, Lines, Pieces, Slots
 from heliotrope.plan.kernels.solve import filled, room_to_pause
 from heliotrope.plan.kernels.world import World

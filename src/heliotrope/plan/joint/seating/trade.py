@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from heliotrope.plan.joint.problem import Floats, Ints, Seats
-from heliotrope.plan.joint.seat import ROOM, Ground, Seating, best_seat, cost, emitted, take
+from heliotrope.plan.joint.seating.seat import ROOM, Ground, Seating, best_seat, cost, emitted, take
 from heliotrope.plan.kernels.jit import compiled
 
 # Jobs that one may move at once, of how many in its way, how much larger than itself they may be; jobs looked at for

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import Infeasible
+from heliotrope.plan.joint.exact.program import Core, Fit
 from heliotrope.plan.joint.problem import Problem
-from heliotrope.plan.joint.program import Core, Fit
 from heliotrope.units import S_PER_HOUR, show_duration
 
 NAMED = 5  # rows that a message lists

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from heliotrope.plan.joint.problem import Ints, Seats
-from heliotrope.plan.joint.seat import ROOM, Ground, Seating, take
+from heliotrope.plan.joint.seating.seat import ROOM, Ground, Seating, take
 from heliotrope.plan.kernels.jit import compiled
 
 

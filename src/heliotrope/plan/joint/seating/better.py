@@ -11,8 +11,8 @@ import numpy as np
 
 from heliotrope.plan.joint.packing import Packing
 from heliotrope.plan.joint.problem import Floats, Ints
-from heliotrope.plan.joint.relay import Share, relay
-from heliotrope.plan.joint.trade import Scratch, Span, enlist, reseed, trade, wishes
+from heliotrope.plan.joint.seating.relay import Share, relay
+from heliotrope.plan.joint.seating.trade import Scratch, Span, enlist, reseed, trade, wishes
 
 # Where the time is cut, as a part of all work; what a change of places may lose at first and at last, in parts of a
 # mean job's grams.

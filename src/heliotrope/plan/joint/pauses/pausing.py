@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heliotrope.plan.joint import pieces, seat
 from heliotrope.plan.joint.packing import MOST_ROUNDS, Packing
-from heliotrope.plan.joint.pieces import Cells, Choice
+from heliotrope.plan.joint.pauses import pieces
+from heliotrope.plan.joint.pauses.pieces import Cells, Choice
 from heliotrope.plan.joint.problem import Floats, Ints, Problem
+from heliotrope.plan.joint.seating import seat
 from heliotrope.plan.kernels.shapes import Slots
 
 # Weights of the prices, pass by pass; how much earlier a job comes that found no room (log of its bulk).

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from heliotrope.plan.joint import dual, seat
+from heliotrope.plan.joint import dual
 from heliotrope.plan.joint.problem import Asks, Floats, Ints, Seats
+from heliotrope.plan.joint.seating import seat
 
 # How fast prices move, pass by pass; weights of prices when jobs are seated by them, and how fast those of unused room
 # sink then; rounds of seating, in which who found no seat comes earlier (log of its bulk).

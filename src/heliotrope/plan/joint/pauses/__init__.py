@@ -1,0 +1,1 @@
+"""Jobs that may pause, among others that may not."""
