@@ -37,7 +37,7 @@ def world(tmp_path: Path) -> tuple[Path, Path]:
         at += draw.expovariate(1 / 3000)
         length = draw.choice([300, 1800, 5000, 20_000, 86_400.5])
         deadline = "" if draw.random() < 0.5 else repr(round(at + length + draw.choice([0, 3600, 50_000]), 3))
-        zones = draw.choice(["", "AA", "BB", "AA|BB", "BB|AA"])
+        zones = draw.choice(["", "any", "AA", "BB", "AA|BB", "BB|AA"])
         lines.append(
             f"job{i},{at:.3f},{length},{draw.choice([1, 2, 8])},{draw.choice([50, 300.5])},{deadline},{zones},"
             f"{draw.choice('01')},{draw.choice('01')}"

@@ -136,12 +136,13 @@ class Source(ABC):
             return self._places.setdefault(zones, len(self._places))
 
     def _zones_of(self, texts: Sequence[str], block: Block, raw: Columns) -> Ints:
-        """A job's own zones, within those in play; empty: all in play. The first is home."""
+        """A job's own zones (`any`: the grid's), within those in play; empty: all in play. The first is home."""
         out = np.empty(len(texts), dtype=np.int32)
         memo: dict[str, int] = {}
         for i, text in enumerate(texts):
             if text not in memo:
-                own = self._named(text.replace("|", " ").replace(";", " ").split(), _line(block, raw, i))
+                names = text.replace("|", " ").replace(";", " ").split()
+                own = self._named(self.frame.curves.zones if names == ["any"] else names, _line(block, raw, i))
                 play = self._named(self.frame.zones)
                 both = tuple(z for z in own if z in play or not play) if own else play
                 if not both:
