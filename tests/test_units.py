@@ -56,10 +56,15 @@ def test_sizes(text, size):
     assert units.parse_bytes(text) == size
 
 
-def test_instants_need_a_zone():
+def test_instants_need_a_zone_or_are_given_one():
     assert units.parse_instant("2026-01-31T07:00+02:00") == datetime(2026, 1, 31, 5, tzinfo=UTC)
-    with pytest.raises(InvalidInput, match="without a zone"):
-        units.parse_instant("2026-01-31T07:00")
+    for text in ("2026-01-31T07:00", "2026-01-31"):
+        with pytest.raises(InvalidInput, match="without a zone") as raised:
+            units.parse_instant(text)
+        written = raised.value.hint.split()[1]
+        assert units.parse_instant(written) == datetime.fromisoformat(text).replace(tzinfo=UTC), "as the hint says"
+    assert units.parse_instant("2026-01-31", zone=UTC) == datetime(2026, 1, 31, tzinfo=UTC)
+    assert units.parse_instant("2026-01-31T07:00+02:00", zone=UTC).hour == 5
     with pytest.raises(InvalidInput, match="not a time"):
         units.parse_instant("tomorrow")
     with pytest.raises(InvalidInput, match="without a zone"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from heliotrope.errors import InvalidInput
 
@@ -89,14 +89,17 @@ def parse_bytes(text: str, *, field: str = "") -> int:
     return round(float(found[1]) * _BYTES[found[2] or ""])
 
 
-def parse_instant(text: str, *, field: str = "") -> datetime:
-    """ISO 8601 with a zone (`Z` or an offset) to an aware UTC datetime."""
+def parse_instant(text: str, *, field: str = "", zone: tzinfo | None = None) -> datetime:
+    """ISO 8601 to an aware UTC datetime; with a zone (`Z` or an offset), or in `zone` where it says none."""
     try:
         when = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InvalidInput("not a time", field=field, found=text, allowed="ISO 8601, as in 2026-01-31T07:00Z") from None
+    if when.tzinfo is None and zone is None:
+        hint = f"write {when.isoformat(timespec='minutes')}Z for UTC"
+        raise InvalidInput("a time without a zone", field=field, found=text, hint=hint)
     if when.tzinfo is None:
-        raise InvalidInput("a time without a zone", field=field, found=text, hint=f"write {text.strip()}Z for UTC")
+        when = when.replace(tzinfo=zone)
     return when.astimezone(UTC)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,8 +212,8 @@ def zones(context: Context, words: tuple[str, ...]) -> None:
 @grid.command()
 @click.option("--series", "series_file", required=True, metavar="FILE", help="CSV: `time`, then a column a zone.")
 @click.option("--zone", required=True, metavar="ZONE", help="Which column.")
-@click.option("--from", "start_text", metavar="TIME", help="First issue (the last quarter of the series).")
-@click.option("--to", "end_text", metavar="TIME", help="End of what is scored (the end of the series).")
+@click.option("--from", "start_text", metavar="TIME", help="First issue, UTC (the last quarter of the series).")
+@click.option("--to", "end_text", metavar="TIME", help="End of what is scored, UTC (the end of the series).")
 @click.option("--source-forecasts", "sources_file", metavar="FILE", help="Day-ahead forecasts a source, DACF layout.")
 @click.option("--horizon", default="24h", show_default=True, metavar="LENGTH", help="How far each forecast reaches.")
 @click.option("--every", default=None, metavar="LENGTH", help="Between issues (6h; 24h from midnight with sources).")
@@ -245,8 +246,8 @@ def backtest(
     replayed = replay.score(
         Path(series_file),
         zone,
-        start_s=epoch_s(parse_instant(start_text, field="--from")) if start_text else None,
-        end_s=epoch_s(parse_instant(end_text, field="--to")) if end_text else None,
+        start_s=epoch_s(parse_instant(start_text, field="--from", zone=UTC)) if start_text else None,
+        end_s=epoch_s(parse_instant(end_text, field="--to", zone=UTC)) if end_text else None,
         source_file=Path(sources_file) if sources_file else None,
         horizon_h=int(parse_duration_s(horizon, field="--horizon") // S_PER_HOUR),
         every_h=int(parse_duration_s(every, field="--every") // S_PER_HOUR) if every else None,
