@@ -46,6 +46,8 @@ def _virtual(homes: int, each: int) -> Iterator[Row]:
                 world.check_log()
             except AssertionError as error:
                 broken, wrong = broken + 1, f"seed {seed}: {str(error).splitlines()[0]}"
+            finally:
+                world.close()
             met += world.met
     kills = sum(count for name, count in met.items() if name.startswith("killed"))
     cuts = sum(count for name, count in met.items() if name.endswith(("lost", "unanswered", "twice")))

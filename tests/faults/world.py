@@ -184,6 +184,14 @@ class World:
         if dead is not None:
             dead.close()
 
+    def close(self) -> None:
+        """Nothing is written any more, nor by those who note on a timer who was refused: its folder may go."""
+        self._drop()
+        for timer in threading.enumerate():
+            if isinstance(timer, threading.Timer):
+                timer.join()
+        self.store.close()
+
     def submit(self, name) -> None:
         """Acknowledged where this comes back; stored or not where somebody is killed before it does."""
         dice = self.dice
