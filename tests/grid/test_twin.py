@@ -11,6 +11,7 @@ import pytest
 
 from heliotrope.config import GridSettings
 from heliotrope.errors import (
+    ConfigError,
     HelioError,
     ProviderBusy,
     ProviderDenied,
@@ -220,6 +221,37 @@ def test_keys_appear_nowhere(served, twin, caplog):
             assert error.value.hint
     assert secret not in caplog.text
     assert secret not in json.dumps(twin.calls)
+
+
+def test_no_key_is_kept_even_where_the_answer_repeats_it(served, twin, tmp_path):
+    """EIA's answers hold the question, and the question the key."""
+    for name in ("eia", "watttime", "entsoe"):
+        ask(served, name, tmp_path)
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"eia" in kept
+    assert KEY.encode() not in kept
+
+
+@pytest.mark.parametrize("key", ["s3cret\nof-mine", "s3cret✓", "s3cret\x00"])
+def test_a_key_that_no_header_can_carry_is_refused_unseen(served, twin, key):
+    with pytest.raises(ConfigError, match="holds characters") as error:
+        ask(served, "electricitymaps", key=key)
+    assert "s3cret" not in str(error.value) + repr(error.value.__cause__)
+    assert not twin.calls
+
+
+def test_a_newline_after_a_key_is_no_part_of_it(served, twin):
+    assert len(ask(served, "electricitymaps", key=f" {KEY}\n").values) == 48
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:s3cret@127.0.0.1:9", "http://127.0.0.1:9/?key=s3cret", "http://127.0.0.1:port", "127.0.0.1:9"]
+)
+def test_an_address_holds_no_secret(url):
+    settings = GridSettings(providers=("neso",), options={"neso": {"url": url}})
+    with pytest.raises(ConfigError, match="url is not an address") as error:
+        Grid(settings).history("GB", *yesterday(), kind=SignalKind.parse(CASES["neso"][1]))
+    assert "s3cret" not in str(error.value) + error.value.cause
 
 
 def test_a_missing_key_is_said_before_any_call(served, twin, monkeypatch):

@@ -53,7 +53,9 @@ class WattTime(WebProvider):
     def _login(self) -> str:
         if not self._token or time.time() > self._token_until:
             pair = base64.b64encode(f"{self.options.user}:{self.key}".encode()).decode()
+            self.client.hide(pair)
             self._token = str(self.field(self.ask("/login", None, {"Authorization": f"Basic {pair}"}), "token"))
+            self.client.hide(self._token)
             self._token_until = time.time() + TOKEN_LIFE_S
         return self._token
 

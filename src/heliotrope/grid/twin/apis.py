@@ -192,7 +192,7 @@ class Apis:
         else:
             rows = dialects.eia(self._mixes(request, zone, start, min(end, self.now)), respondent)
         offset, length = int(request.query.get("offset", "0")), int(request.query.get("length", str(EIA_ROWS)))
-        return _json(dialects.eia_page(rows, offset, min(length, EIA_ROWS)))
+        return _json(dialects.eia_page(rows, offset, min(length, EIA_ROWS), request.query))
 
     async def entsoe(self, request: web.Request) -> web.Response:
         if request.query.get("securityToken") != KEY:

@@ -231,9 +231,11 @@ def eia_demand(points: Points, respondent: str, kind: str) -> list[dict[str, Any
     ]
 
 
-def eia_page(rows: list[dict[str, Any]], offset: int, length: int) -> str:
+def eia_page(rows: list[dict[str, Any]], offset: int, length: int, params: Mapping[str, str]) -> str:
+    """The API repeats the question in its answer, the key with it."""
     page = rows[offset : offset + length]
-    return json.dumps({"response": {"total": str(len(rows)), "dateFormat": 'YYYY-MM-DD"T"HH24', "data": page}})
+    response = {"total": str(len(rows)), "dateFormat": 'YYYY-MM-DD"T"HH24', "data": page}
+    return json.dumps({"response": response, "request": {"params": dict(params)}, "apiVersion": "2.1.8"})
 
 
 PSR = {"coal": "B05", "gas": "B04", "nuclear": "B14", "oil": "B06", "hydro": "B11", "solar": "B16", "wind": "B19"}

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote_plus, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, urlencode, urlsplit
 
 import msgspec
 
 from heliotrope import __version__
-from heliotrope.errors import ProviderBusy, ProviderDenied, ProviderDown, ProviderError, ProviderGarbled
+from heliotrope.errors import ConfigError, ProviderBusy, ProviderDenied, ProviderDown, ProviderGarbled
 from heliotrope.grid.wire.archive import Archive
 from heliotrope.units import S_PER_DAY
 
@@ -59,11 +59,10 @@ class Client:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
-        self.base = urlsplit(base_url.rstrip("/"))
-        if self.base.scheme not in {"http", "https"} or not self.base.netloc:
-            raise ProviderError(f"{name}: not an address: {base_url}", hint="http://host[:port] or https://host")
+        self.base = _address(name, base_url)
         self._headers = {"User-Agent": f"heliotrope/{__version__}", "Accept": "application/json", **(headers or {})}
-        self._secrets = tuple({form for secret in secrets if secret for form in (secret, quote_plus(secret))})
+        self._secrets: set[str] = set()
+        self.hide(*secrets)
         self._timeout_s = timeout_s
         self.budget = calls_per_hour
         self._archive = archive or Archive(None)
@@ -88,7 +87,7 @@ class Client:
         self, path: str, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Tries again, with longer waits, what may be better in a moment; gives up on what will not be."""
-        target = self.base.path + path + (f"?{urlencode(query, doseq=True)}" if query else "")
+        target = quote(self.base.path + path, safe="/:") + (f"?{urlencode(query, doseq=True)}" if query else "")
         wait_s = FIRST_WAIT_S
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -123,7 +122,7 @@ class Client:
             self._refused[question] = self.now() + AFTER_REFUSAL_S
         self._refuse(path, answer.status, answer.headers, answer.body)
         fresh = answer.headers.get("etag") or answer.headers.get("last-modified")
-        if fresh and len(answer.body) <= LARGEST_KEPT_BYTES:
+        if fresh and len(answer.body) <= LARGEST_KEPT_BYTES and not self._tells_a_secret(answer.body):
             self._archive.keep_body(self.name, self.safe(target), fresh, answer.body, self.now())
         return answer
 
@@ -211,9 +210,34 @@ class Client:
         return self.safe(f"{self.base.scheme}://{self.base.netloc}{self.base.path}{path}")
 
     def safe(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
+
+    def hide(self, *secrets: str) -> None:
+        """Never to be seen again in what is shown or kept, in any of the forms in which it travels."""
+        for secret in filter(None, secrets):
+            self._secrets |= {secret, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
+
+    def _tells_a_secret(self, body: bytes) -> bool:
+        """Some services repeat the question in the answer, and with it the key."""
+        return any(secret.encode() in body for secret in self._secrets)
+
+
+def _address(name: str, url: str) -> SplitResult:
+    """Scheme, host, port and path alone: a password or a key in an address would be shown with it."""
+    base = urlsplit(url.rstrip("/"))
+    try:
+        good = base.scheme in {"http", "https"} and base.hostname and (base.port is None or base.port > 0)
+    except ValueError:
+        good = False
+    if not good or base.username is not None or base.query or base.fragment:
+        raise ConfigError(
+            f"grid.options.{name}.url is not an address",
+            cause=f"found {base.scheme or 'nothing'}://{(base.netloc or 'nothing').rpartition('@')[2]}{base.path}",
+            hint="http://host[:port][/path]; a key goes into [grid.options.NAME] key",
+        )
+    return base
 
 
 class _Busy(ProviderBusy):

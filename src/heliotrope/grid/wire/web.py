@@ -72,7 +72,7 @@ class WebProvider(ABC):
         except msgspec.ValidationError as error:
             keys = ", ".join(field.name for field in msgspec.structs.fields(Options))
             raise ConfigError(f"grid.options.{self.name}: {error}", hint=f"keys: {keys}") from error
-        self.key = self.options.key or os.environ.get(self.options.key_env or self.default_key_env(), "")
+        self.key = self._given_key()
         self.archive = Archive(setup.home / FILE if setup.home else None)
         self.client = Client(
             self.name,
@@ -83,6 +83,16 @@ class WebProvider(ABC):
             calls_per_hour=self.options.calls_per_hour or self.calls_per_hour,
             archive=self.archive,
         )
+
+    def _given_key(self) -> str:
+        """Without the newline that many a file or secret ends with; what no header can carry is refused unseen."""
+        key = (self.options.key or os.environ.get(self.options.key_env or self.default_key_env(), "")).strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(
+                f"the key of {self.name} holds characters that no key has",
+                hint=f"copy it anew into {self.options.key_env or self.default_key_env()}",
+            )
+        return key
 
     @classmethod
     def default_key_env(cls) -> str:
