@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import SignalGap
+from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, WEEK, scale
 from heliotrope.grid.forecast.judging import backtest
 from heliotrope.grid.forecast.models import ridge, sources
@@ -140,7 +141,7 @@ def _remember(
     history: Signal, hours: int, published: Published | None, recall: Recall
 ) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
     digest = hashlib.blake2b(history.values.tobytes())
-    digest.update(repr((history.start_s, hours, published and published.names)).encode())
+    digest.update(repr((history.zone, history.start_s, hours, published and published.names)).encode())
     if published is not None:
         digest.update(published.columns.tobytes())
     key = digest.digest()
@@ -158,7 +159,7 @@ def _forecast(
     values, known = history.values, len(history.values)
     horizons = np.arange(hours)
     padded = np.concatenate([values, np.full(hours, values[-1])])
-    hour0 = history.start_s // S_PER_HOUR
+    hour0, days = history.start_s // S_PER_HOUR, free_days.of(history.zone)
     cuts = _cuts(known, hour0, hours)
     if cuts:
         fit: Fit = partial(fit_own, recall=recall)
@@ -166,9 +167,9 @@ def _forecast(
         if published is not None:
             fit = partial(sources.fit, published=published, recall=recall)
             flags = (f"with published forecasts: {', '.join(published.names)}",)
-        rolled = backtest.roll(padded, hour0, known, known + hours, horizons, every=6, fit=fit, cuts=cuts)
+        rolled = backtest.roll(padded, hour0, known, known + hours, horizons, every=6, fit=fit, cuts=cuts, days=days)
         return rolled.forecast[0], rolled.low[0], rolled.high[0], flags
-    series = scale(padded, hour0, known)
+    series = scale(padded, hour0, known, days)
     issue = np.array([known])
     x = Yesterday().predict(series, issue, horizons)[0]
     band = BAND_WITHOUT_ERRORS * float(series.spread(issue)[0])

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from heliotrope.grid.forecast.inputs import free_days
+from heliotrope.grid.forecast.inputs.free_days import SUNDAY, WORKDAY
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from heliotrope.grid.forecast.inputs.free_days import DayKinds
 
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
@@ -40,10 +45,10 @@ NAMES = (
     "mean of 72 h",
     "highest of 24 h",
     "lowest of 24 h",
-    "weekend, against the last known day",
-    "Monday",
-    "weekend",
-    "Sunday",
+    "free, against the last known day",
+    "first day at work after free ones",
+    "free: a weekend or holiday",
+    "a Sunday or holiday",
 )
 
 
@@ -54,10 +59,19 @@ class Scaled(msgspec.Struct, frozen=True, eq=False):
     sums: FloatArray
     hour0: int
     unit: float  # 0 for log, else the spread that one unit of x stands for
+    days: DayKinds  # of each day since 1 January 1970
 
     @property
     def is_log(self) -> bool:
         return self.unit == 0.0
+
+    def past(self, known: int) -> tuple[FloatArray, int, float, DayKinds]:
+        """All that a fit which knows the hours before `known` can look at."""
+        return self.x[:known], self.hour0, self.unit, self.days
+
+    def kind_of_day(self, hours: IntArray) -> DayKinds:
+        kinds: DayKinds = self.days[(hours + self.hour0) // DAY]
+        return kinds
 
     def level(self, issues: IntArray) -> FloatArray:
         """Mean of x over the seven days before each issue."""
@@ -78,8 +92,11 @@ class Scaled(msgspec.Struct, frozen=True, eq=False):
         return values
 
 
-def scale(values: FloatArray, hour0: int, known: int) -> Scaled:
-    """Chooses the scale from the first `known` values alone: what follows must not decide anything."""
+def scale(values: FloatArray, hour0: int, known: int, days: DayKinds | None = None) -> Scaled:
+    """Chooses the scale from the first `known` values alone: what follows must not decide anything.
+
+    `days` tells which are free (`free_days`); Saturdays and Sundays where nothing is said.
+    """
     past = values[:known]
     middle = float(np.median(np.abs(past))) or 1.0
     if past.min() > 0.02 * middle:
@@ -87,7 +104,7 @@ def scale(values: FloatArray, hour0: int, known: int) -> Scaled:
     else:
         unit = float(past.std()) or 1.0
         x = values / unit
-    return Scaled(x, np.concatenate([[0.0], np.cumsum(x)]), hour0, unit)
+    return Scaled(x, np.concatenate([[0.0], np.cumsum(x)]), hour0, unit, free_days.of("") if days is None else days)
 
 
 def at_issue(series: Scaled, issues: IntArray) -> FloatArray:
@@ -128,9 +145,9 @@ def matrix(series: Scaled, issues: IntArray, horizon: int, shared: FloatArray | 
     back = DAY * (horizon // DAY + 1)
     days = [x[target - back - DAY * k] - level for k in range(7)]
     week = WEEK * (horizon // WEEK + 1)
-    weekday = ((target + series.hour0) // DAY + 3) % 7  # 1 January 1970 was a Thursday; Monday is 0
-    before = ((target - back + series.hour0) // DAY + 3) % 7
-    weekend = (weekday >= 5).astype(float)
+    kind, last = series.kind_of_day(target), series.kind_of_day(target - back)
+    free = (kind != WORKDAY).astype(float)
+    after_free = (kind == WORKDAY) & (series.kind_of_day(target - DAY) != WORKDAY)
     columns = [
         days[0],
         days[1],
@@ -139,7 +156,7 @@ def matrix(series: Scaled, issues: IntArray, horizon: int, shared: FloatArray | 
         x[target - week] - level,
         x[target - week - WEEK] - level,
     ]
-    calendar = [weekend - (before >= 5), (weekday == 0).astype(float), weekend, (weekday == 6).astype(float)]
+    calendar = [free - (last != WORKDAY), after_free.astype(float), free, (kind == SUNDAY).astype(float)]
     return np.column_stack([*columns, shared, *calendar])
 
 

@@ -13,12 +13,15 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import InvalidInput
+from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, scale
 from heliotrope.grid.forecast.judging import interval, kept
 from heliotrope.grid.forecast.models.fit import Fit, fit_own, once_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from heliotrope.grid.forecast.inputs.free_days import DayKinds
 
     FloatArray = NDArray[np.float64]
     IntArray = NDArray[np.int64]
@@ -62,6 +65,7 @@ def roll(
     every: int,
     fit: Fit,
     cuts: Sequence[int] = (),
+    days: DayKinds | None = None,
 ) -> Rolled:
     """Forecasts issued each `every` hours over [start, end) (indices into `values`).
 
@@ -72,7 +76,7 @@ def roll(
     issues = np.arange(warm, end - int(horizons[-1]), every)
     x = np.empty((len(issues), len(horizons)))
     spread = np.empty(len(issues))
-    series = scale(values, hour0, cuts[-1] if cuts else start)
+    series = scale(values, hour0, cuts[-1] if cuts else start, days)
     for known in cuts or sorted({warm, *range(start, end, REFIT_H), *range(start, warm, -REFIT_H)}):
         rows = (issues >= known) & (issues < known + REFIT_H)
         if rows.any():
@@ -112,11 +116,12 @@ def backtest(
             hint="choose a later --from, or a longer series",
         )
     fit = once_each(fit, max(horizon_h, kept.REACH_H))
-    rolled = roll(values, hour0, start, end, horizons, every=every, fit=fit)
+    days = free_days.of(zone)
+    rolled = roll(values, hour0, start, end, horizons, every=every, fit=fit, days=days)
     actual = values[rolled.issues[:, None] + horizons]
     plain = np.stack([values[rolled.issues + h - DAY * (h // DAY + 1)] for h in horizons.tolist()], axis=1)
     size = np.maximum(np.abs(actual), 0.01 * float(np.mean(np.abs(values[:start]))) or 1e-9)
-    share = kept_share(values, hour0, start, end, fit)
+    share = kept_share(values, hour0, start, end, fit, days)
     return Score(
         zone=zone,
         hours=int(actual.size),
@@ -139,23 +144,29 @@ def pinball(actual: FloatArray, rolled: Rolled) -> float:
     return float(np.mean(losses))
 
 
-def kept_share(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -> float | None:
+def kept_share(
+    values: FloatArray, hour0: int, start: int, end: int, fit: Fit, days: DayKinds | None = None
+) -> float | None:
     """Of what perfect foresight would save; None where the window is too short or nothing can be saved."""
-    saved, possible = savings(values, hour0, start, end, fit)
+    saved, possible = savings(values, hour0, start, end, fit, days)
     return saved / possible if possible > 0 else None
 
 
-def savings(values: FloatArray, hour0: int, start: int, end: int, fit: Fit) -> tuple[float, float]:
+def savings(
+    values: FloatArray, hour0: int, start: int, end: int, fit: Fit, days: DayKinds | None = None
+) -> tuple[float, float]:
     """(kept, possible) with plans made anew every hour of [start, end), each on the forecast of that hour."""
     if end - start < 2 * kept.REACH_H:
         return 0.0, 0.0
-    return kept.savings(values[start:end], hourly(values, hour0, start, end, kept.REACH_H, fit))
+    return kept.savings(values[start:end], hourly(values, hour0, start, end, kept.REACH_H, fit, days))
 
 
-def hourly(values: FloatArray, hour0: int, start: int, end: int, reach: int, fit: Fit) -> FloatArray:
+def hourly(
+    values: FloatArray, hour0: int, start: int, end: int, reach: int, fit: Fit, days: DayKinds | None = None
+) -> FloatArray:
     """(issue, lead): what was expected at each hour of [start, end) for it and the hours after it, past the end too."""
     horizons = np.arange(reach)
-    series = scale(values, hour0, start)
+    series = scale(values, hour0, start, days)
     issues = np.arange(start, end)
     # the last issues look past the series
     padded = msgspec.structs.replace(series, x=np.concatenate([series.x, np.zeros(reach)]))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, Scaled, at_issue, matrix, scale, yesterday
 from heliotrope.grid.forecast.models import boost, ridge
 from heliotrope.grid.forecast.models.fit import Fit, Predictor, fit_own
@@ -40,7 +41,9 @@ class Zones:
         self, names: Sequence[str], values: Sequence[FloatArray], hour0: int, known: int, recall: Recall = afresh
     ) -> None:
         self.names = list(names)
-        self.series = [scale(array, hour0, known) for array in values]
+        self.series = [
+            scale(array, hour0, known, free_days.of(name)) for name, array in zip(names, values, strict=True)
+        ]
         self._recall = recall
         self._ridge = cache(self._fit_ridge)
         self._honest = cache(self._honest_rows)
@@ -97,8 +100,7 @@ class Zones:
         return X.astype(np.float32), base, answer, target
 
     def _recalled_trees(self, known: int, horizons: tuple[int, ...]) -> boost.Boost | None:
-        pasts = [(series.x[:known], series.hour0, series.unit) for series in self.series]
-        made_of = (known, horizons, *(part for past in pasts for part in past))
+        made_of = (known, horizons, *(part for series in self.series for part in series.past(known)))
         return self._recall(lambda: self._fit_trees(known, horizons), "across", *made_of)
 
     def _fit_trees(self, known: int, horizons: tuple[int, ...]) -> boost.Boost | None:

@@ -57,8 +57,7 @@ def caution(h: int, days: float) -> float:
 
 
 def recalled(recall: Recall, series: Scaled, known: int, horizons: IntArray) -> Ridge:
-    made_of = (series.x[:known], series.hour0, series.unit, horizons)
-    return recall(lambda: fit(series, known, horizons), "own", *made_of)
+    return recall(lambda: fit(series, known, horizons), "own", *series.past(known), horizons)
 
 
 def fit(series: Scaled, known: int, horizons: IntArray, *, every: int = 5) -> Ridge:

@@ -96,7 +96,7 @@ class SourceAware(msgspec.Struct, frozen=True, eq=False):
         if known not in self.told:
             names = self.published.names
             seen = self.published.columns[: -(-(known + series.hour0) // DAY) * DAY - series.hour0]
-            made_of = (series.x[:known], series.hour0, series.unit, seen, names, self.known, self.horizons)
+            made_of = (*series.past(known), seen, names, self.known, self.horizons)
             learnt = self.recall(lambda: self._learn(series, known, seen), "sources", *made_of)
             found = _drivers(self.published.columns, names, known)
             self.told[known] = Told(found, learnt.mix.guess(series, found), learnt.near, learnt.far)
