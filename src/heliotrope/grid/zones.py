@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
 
@@ -14,6 +16,7 @@ from heliotrope.facts import Fact
 from heliotrope.model import Place
 
 WORLD = "WORLD"
+ALIASES = {"UK": "GB", "EL": "GR", "DE-LU": "DE"}  # the EU's own codes, and the price zone that Luxembourg shares
 CLOUDS = ("aws", "azure", "gcp", "oci")
 FUELS = ("coal", "gas", "oil", "nuclear", "hydro", "wind", "solar", "biomass", "other_renewable")
 
@@ -78,46 +81,73 @@ def _regions() -> Mapping[str, str]:
     return MappingProxyType(named | {name.partition("/")[2]: zone for name, zone in named.items()})
 
 
+@cache
+def parts() -> Mapping[str, Fact]:
+    """Parts of countries that services know by codes of their own, by our name."""
+    return MappingProxyType({fact.name: fact for fact in facts.table("parts")})
+
+
+@cache
+def _by_word() -> Mapping[str, str]:
+    """What countries and parts are called, in lower case → our name. A country's name is no part's."""
+    words: dict[str, str] = {}
+    for fact in parts().values():
+        also = fact.more["aka"].split("|") if fact.more["aka"] else ()
+        words |= {word.lower(): fact.name for word in (fact.more["title"], fact.more["eia"], *also) if word}
+    countries_last = sorted(all_zones().values(), key=lambda zone: zone.name == zone.country)
+    words |= {zone.title.lower(): zone.name for zone in countries_last}
+    return MappingProxyType(words)
+
+
 def find(name: str) -> Zone:
-    """A zone by alpha-2, alpha-3, `COUNTRY-PART`, `cloud/region` or the region's name alone.
+    """A zone by alpha-2, alpha-3, `COUNTRY-PART`, its title, its grid's code (PJM, SE3) or a cloud's region.
 
     No name at all is the world with a flag, and so is a region that facts do not know of a cloud that they do. A part
     that facts do not know, of a country that they do, is that country with a flag; anything else is refused.
     """
     text = name.strip()
     zones = all_zones()
-    upper = text.upper()
-    if upper in {"", WORLD}:
+    code = _code(text)
+    if code in {"", WORLD}:
         return unknown_place()
-    if upper in zones:
-        return zones[upper]
-    if upper in _alpha3():
-        return zones[_alpha3()[upper]]
+    if code in zones:
+        return zones[code]
     if text.lower() in _regions():
         return _lying_in(zones[_regions()[text.lower()]], text.lower())
     cloud, _, region = text.lower().partition("/")
     if region and cloud in CLOUDS:
         flag = f"unknown region {region} of {cloud}: the world's mean, with the span of countries"
         return msgspec.structs.replace(unknown_place(), flags=(flag,))
-    country_code, _, part = upper.partition("-")
-    country_code = _alpha3().get(country_code, country_code)
-    if part and country_code in zones:
-        return _standing_in(zones[country_code], upper, upper)
-    titles = {zone.title.lower(): zone.name for zone in zones.values()}
-    if text.lower() in titles:
-        raise UnknownZone(f"unknown zone {text}", hint=f"{zones[titles[text.lower()]].title} is {titles[text.lower()]}")
+    country, _, part = code.partition("-")
+    if part and country in zones:
+        return _standing_in(zones[country], code)
     raise UnknownZone(
         f"unknown zone {text}",
         allowed="ISO 3166 codes (DE, DEU), parts (US-CAL-CISO), cloud regions (azure/westeurope)",
-        hint=_near(upper) + "; `helio grid zones` lists them all",
+        hint=_near(code) + "; `helio grid zones` lists them all",
     )
+
+
+def _code(text: str) -> str:
+    """Our name for what was said, or what was said in capitals."""
+    upper = text.upper().replace("_", "-")
+    country, dash, part = upper.partition("-")
+    upper = _alpha3().get(country, country) + dash + part
+    if re.fullmatch("[A-Z]{2}[0-9]", upper):  # price zones of Norway, Sweden and Denmark
+        upper = f"{upper[:2]}-{upper}"
+    return ALIASES.get(upper) or _by_word().get(text.lower(), upper)
 
 
 def _near(upper: str) -> str:
     """Alpha-2 codes first: those that share a letter in its place, then what is spelt alike."""
     codes = [name for name in all_zones() if len(name) == len(upper) == 2]
     alike = [code for code in codes if code[0] == upper[0] or code[1] == upper[1]]
-    return f"near it: {', '.join(alike[:8])}" if alike else nearest(upper, [*all_zones(), *_alpha3()])
+    if alike:
+        return f"near it: {', '.join(alike[:8])}"
+    titles = get_close_matches(upper.lower(), _by_word(), n=2)
+    if titles:
+        return f"did you mean {' or '.join(f'{_by_word()[title]} ({title.title()})' for title in titles)}?"
+    return nearest(upper, [*all_zones(), *_alpha3(), *parts()])
 
 
 @cache
@@ -139,13 +169,15 @@ def _lying_in(zone: Zone, region: str) -> Zone:
     return msgspec.structs.replace(zone, flags=(*zone.flags, stand_in), stand_in=stand_in)
 
 
-def _standing_in(country: Zone, name: str, what: str) -> Zone:
+def _standing_in(country: Zone, name: str) -> Zone:
+    """The country's mix; the part's own title and place where facts have them."""
+    part = parts().get(name)
     return Zone(
         name,
         country.name,
-        country.title,
-        country.place,
+        part.more["title"] if part else country.title,
+        _place(part) if part else country.place,
         country.intensity,
         country.shares,
-        (*country.flags, f"no facts for {what}: {country.name} stands in, with a wider interval"),
+        (*country.flags, f"no facts for {name}: {country.name} stands in, with a wider interval"),
     )

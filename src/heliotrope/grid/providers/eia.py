@@ -9,19 +9,19 @@ from typing import Any
 from heliotrope.grid.mix import Mix
 from heliotrope.grid.wire.points import Point
 from heliotrope.grid.wire.web import Driver, WebProvider
-from heliotrope.grid.zones import Zone
+from heliotrope.grid.zones import Zone, parts
 from heliotrope.model import CARBON_FREE, SignalKind
 from heliotrope.units import S_PER_HOUR, from_epoch
 
 # Their codes of energy sources → ours; what is in neither is not counted and noted.
 FUELS = {"COL": "coal", "NG": "gas", "NUC": "nuclear", "OIL": "oil", "WAT": "hydro", "SUN": "solar", "WND": "wind"}
 FUELS |= {"GEO": "other_renewable", "OTH": "biomass"}
-RESPONDENTS = {"US-CAL-CISO": "CISO", "US-MIDA-PJM": "PJM", "US": "US48"}
+WHOLE = {"US": "US48"}
 ROWS_A_CALL = 5000
 
 
 class Eia(WebProvider):
-    """`zones` maps further names to balancing authorities (ERCO, ISNE, MISO …)."""
+    """`zones` maps further names to balancing authorities than facts do."""
 
     name = "eia"
     url = "https://api.eia.gov"
@@ -34,7 +34,8 @@ class Eia(WebProvider):
     days_a_call = 14
 
     def their_zone(self, zone: Zone) -> str | None:
-        return self.options.zones.get(zone.name) or RESPONDENTS.get(zone.name)
+        part = parts().get(zone.name)
+        return self.options.zones.get(zone.name) or WHOLE.get(zone.name) or (part.more["eia"] if part else "") or None
 
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
         """Values come as strings; a fuel may come twice under names of another case, so its code alone counts, once."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from heliotrope.grid.wire.points import Point
 from heliotrope.grid.wire.web import Said, WebProvider
-from heliotrope.grid.zones import Zone
+from heliotrope.grid.zones import Zone, parts
 from heliotrope.model import Quantity, SignalKind
 from heliotrope.units import from_epoch, hour_floor
 
@@ -27,8 +27,10 @@ class Neso(WebProvider):
     days_a_call = 13
 
     def their_zone(self, zone: Zone) -> str | None:
-        """`GB` is the nation; `zones` maps names of yours to region ids (1 to 17)."""
-        return self.options.zones.get(zone.name) or ("" if zone.name == "GB" else None)
+        """`GB` is the nation; its regions have ids (1 to 17) in facts, and `zones` maps names of yours to them."""
+        part = parts().get(zone.name)
+        region = self.options.zones.get(zone.name) or (part.more["neso"] if part else "")
+        return region or ("" if zone.name == "GB" else None)
 
     def serves(self, zone: Zone, kind: SignalKind) -> bool:
         return super().serves(zone, kind) and (kind.quantity is Quantity.CARBON or not self.their_zone(zone))

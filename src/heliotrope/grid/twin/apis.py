@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from heliotrope import facts
+from heliotrope.grid import zones
 from heliotrope.grid.twin import dialects, faults
 from heliotrope.grid.twin.faults import Points
 from heliotrope.grid.twin.world import DIRECT, LIFECYCLE, LOAD_MW, World
@@ -21,7 +22,7 @@ APIS = ("neso", "electricitymaps", "watttime", "energycharts", "openmeteo", "eia
 MOST_DAYS = {"neso": 14, "electricitymaps": 10, "watttime": 32, "entsoe": 366}
 OPEN_METEO_PAST_DAYS = 92
 EIA_ROWS = 5000
-RESPONDENTS = {"CISO": "US-CAL-CISO", "PJM": "US-MIDA-PJM", "US48": "US"}
+RESPONDENTS = {"US48": "US"} | {part.more["eia"]: name for name, part in zones.parts().items() if part.more["eia"]}
 WATTTIME_REGIONS = {"CAISO_NORTH": "US-CAL-CISO", "PJM_DC": "US-MIDA-PJM", "UK": "GB"}
 
 
