@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -11,11 +13,15 @@ import time
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from heliotrope.cli.know.grid import grid as commands
 from heliotrope.config import GridSettings
+from heliotrope.errors import UnknownZone
 from heliotrope.grid import Grid
-from heliotrope.grid.show import page, strip
-from heliotrope.model import SignalKind
+from heliotrope.grid.show import page, strip, world
+from heliotrope.grid.twin.faults import Fault
+from heliotrope.model import CARBON, SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, hour_floor, parse_instant
 from twins import CASES, KEY, door
 
@@ -103,6 +109,67 @@ def test_a_format_that_nobody_writes_is_refused_before_anybody_is_asked(tmp_path
     shown = helio("history", "DE", "--out", "x.xlsx", home=tmp_path)
     assert shown.returncode == 2
     assert ".csv, .parquet, .json" in shown.stderr
+
+
+def shown(*arguments, home):
+    """In this process: what a command prints on stdout."""
+    found = CliRunner().invoke(commands, [*arguments, "--home", str(home)])
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [("now", "DE", "FR"), ("forecast", "DE", "--hours", "3h"), ("map",), ("providers",)], ids=lambda c: c[0]
+)
+def test_everything_can_be_had_as_csv_and_as_json(tmp_path, command):
+    rows = list(csv.DictReader(io.StringIO(shown(*command, "--csv", home=tmp_path))))
+    told = [json.loads(line) for line in shown(*command, "--json", home=tmp_path).splitlines()]
+    out = tmp_path / "rows.csv"
+    assert json.loads(shown(*command, "--out", str(out), "--json", home=tmp_path)) == {
+        "file": str(out),
+        "rows": len(rows),
+    }
+    assert len(out.read_text().splitlines()) == len(rows) + 1
+    if command[0] == "providers":
+        assert {row["name"]: row["state"] for row in rows} == {row["name"]: row["state"] for row in told}
+        return
+    assert [row["zone"] for row in rows[:: 3 if command[0] == "forecast" else 1]] == [row["zone"] for row in told]
+    assert all(row["source"].startswith("heliotrope model") and row["licence"] for row in rows)
+
+
+def test_a_zone_that_is_not_covered_says_who_covers_it(tmp_path):
+    for provider, who in (
+        ("neso", "--provider energycharts (carbon/average/direct/production)"),
+        ("eia", "with a key"),
+    ):
+        with pytest.raises(UnknownZone, match=f"{provider}: DE is not covered") as error:
+            Grid(GridSettings(providers=(provider,))).forecast("DE", START, START + S_PER_HOUR, issued_at_s=START)
+        assert who in error.value.hint
+
+
+def test_each_zone_is_told_in_the_kind_of_who_covers_it(served, twin):
+    both = door(served, "eia", also=("neso",))
+    assert str(both.kind_of("GB", CARBON)).startswith("carbon/average/direct/consumption")
+    assert both.kind_of("US-CAL-CISO", CARBON) == CARBON
+
+
+def test_a_map_says_whom_it_could_not_ask(served, twin, monkeypatch):
+    """The first answer is right, the second garbled, the third right again."""
+    asked = door(served, "energycharts")
+    few = [zone for zone in asked.zones() if zone.name in {"DE", "FR", "PL"}]
+    monkeypatch.setattr(asked, "zones", lambda: few)
+    whole = asked.forecast
+
+    def forecast(zone, *span, **how):
+        if zone == "FR":
+            twin.faults.append(Fault("absurd", times=1))
+        return whole(zone, *span, **how)
+
+    monkeypatch.setattr(asked, "forecast", forecast)
+    seen = world.survey(asked, SignalKind.parse(CASES["energycharts"][1]), int(time.time()))
+    assert [signal.zone for signal in seen.found] == ["DE", "PL"]
+    assert list(seen.missing) == ["FR"]
+    assert "FR could not be told: energycharts" in world.draw(seen, colour=False)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])

@@ -9,11 +9,11 @@ import msgspec
 
 from heliotrope import facts
 from heliotrope.config import GridSettings
-from heliotrope.errors import ProviderError, SignalGap, SignalMismatch, UnknownZone, nearest
+from heliotrope.errors import HelioError, ProviderError, SignalGap, SignalMismatch, UnknownZone, nearest
 from heliotrope.grid import expect, shelf, zones
 from heliotrope.grid.correct import corrected
 from heliotrope.grid.merge import flagged, merge
-from heliotrope.grid.providers import Provider, Publishes, Remembers, build
+from heliotrope.grid.providers import Provider, Publishes, Remembers, build, known
 from heliotrope.grid.providers.file import FileProvider
 from heliotrope.grid.zones import Zone
 from heliotrope.model import CARBON, Quality, QualityKind, Quantity, Signal, SignalKind
@@ -60,6 +60,13 @@ class Grid:
     def forecast(self, zone: str, start_s: int, end_s: int, *, issued_at_s: int, kind: SignalKind = CARBON) -> Signal:
         """What is expected over the hours that touch [start_s, end_s), knowing nothing after `issued_at_s`."""
         return self._of(self.zone(zone), kind, start_s, end_s, issued_at_s)
+
+    def kind_of(self, zone: str | None, wanted: SignalKind) -> SignalKind:
+        """`wanted` where a provider gives it in the zone (None: anywhere), else what the first that can gives first."""
+        place = None if zone is None else self.zone(zone)
+        pairs = ((provider, kind) for provider in self.providers for kind in provider.kinds)
+        given = [kind for provider, kind in pairs if place is None or provider.serves(place, kind)]
+        return wanted if wanted in given or not given else given[0]
 
     def _of(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:
         signal = self._first(zone, kind, start_s, end_s, issued_at_s)
@@ -114,12 +121,36 @@ class Grid:
                 raise UnknownZone(
                     f"no zone {zone.name} in {', '.join(self.settings.files)}", hint=nearest(zone.name, provider.zones)
                 )
+        names = ", ".join(provider.name for provider in self.providers)
+        if not any(provider.serves(zone, k) for provider in self.providers for k in provider.kinds):
+            raise UnknownZone(
+                f"{names}: {zone.name} is not covered",
+                hint=self._who_else(zone, kind) or "`helio grid providers` lists who can be asked",
+            )
         raise SignalMismatch(
             f"no configured provider gives {kind} for {zone.name}",
-            found=", ".join(provider.name for provider in self.providers),
+            found=names,
             allowed=", ".join(str(k) for provider in self.providers for k in provider.kinds) or "none",
-            hint="ask for one of these with --kind or grid.kind, or add a provider (`helio grid providers` lists them)",
+            hint=self._who_else(zone, kind) or "ask for one of these with --kind or grid.kind",
         )
+
+    def _who_else(self, zone: Zone, kind: SignalKind) -> str:
+        """Whom to name instead: others that tell the same quantity of this zone, those without a key first."""
+        found: list[tuple[bool, str]] = []
+        for name in known():
+            if name in {provider.name for provider in self.providers}:
+                continue
+            try:
+                provider = build(name, self.settings, None)
+            except HelioError:  # lacks settings of its own
+                continue
+            given = next((k for k in provider.kinds if k.quantity is kind.quantity and provider.serves(zone, k)), None)
+            if given is not None:
+                key = isinstance(provider, Publishes) and provider.needs_key
+                found.append(
+                    (key, f"--provider {name} ({str(given).partition(' ')[0]}{', with a key' if key else ''})")
+                )
+        return f"told by {' or '.join(text for _, text in sorted(found))}" if found else ""
 
     def _forecast(
         self, provider: Provider, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int

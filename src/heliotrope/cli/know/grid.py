@@ -13,7 +13,7 @@ from heliotrope.cli.shared import Context, print_json, say, shared_options
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, from_epoch, hour_floor, parse_duration_s, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from heliotrope.grid import Grid
     from heliotrope.model import Signal, SignalKind
@@ -51,14 +51,28 @@ out_option = click.option("--out", callback=_out, metavar="FILE", help="Write .c
 @click.argument("zones", nargs=-1, required=True, metavar="ZONE...")
 @provider_option
 @kind_option
+@csv_option
+@out_option
 @shared_options
-def now(context: Context, zones: tuple[str, ...], providers: tuple[str, ...], kind_text: str | None) -> None:
+def now(
+    context: Context,
+    zones: tuple[str, ...],
+    providers: tuple[str, ...],
+    kind_text: str | None,
+    as_csv: bool,
+    out: Path | None,
+) -> None:
     """The hour that is, in each ZONE, and where it stands among the next 24."""
-    door, kind = _door(context, providers, kind_text)
+    from heliotrope.grid.show import table
+
+    door, kind_of = _door(context, providers, kind_text)
     at = int(time.time())
     start = hour_floor(at)
-    for zone in zones:
-        signal = door.forecast(zone, start, start + S_PER_DAY, issued_at_s=at, kind=kind)
+    asked = (door.forecast(zone, start, start + S_PER_DAY, issued_at_s=at, kind=kind_of(zone)) for zone in zones)
+    if out is not None or (as_csv and not context.json):
+        _show_rows(context, table.rows_now(asked), out)
+        return
+    for signal in asked:
         if context.json:
             print_json(_point(signal))
         else:
@@ -83,11 +97,11 @@ def forecast(
     out: Path | None,
 ) -> None:
     """The hours to come in each ZONE."""
-    door, kind = _door(context, providers, kind_text)
+    door, kind_of = _door(context, providers, kind_text)
     at = int(time.time())
     start = hour_floor(at)
     end = start + max(int(parse_duration_s(hours, field="--hours")), S_PER_HOUR)
-    _show(context, [door.forecast(zone, start, end, issued_at_s=at, kind=kind) for zone in zones], as_csv, out)
+    _show(context, [door.forecast(zone, start, end, issued_at_s=at, kind=kind_of(zone)) for zone in zones], as_csv, out)
 
 
 @grid.command()
@@ -119,34 +133,49 @@ def history(
         return
     if not zones:
         raise click.UsageError("name a ZONE, or ask for what is --kept here")
-    door, kind = _door(context, providers, kind_text)
-    _show(context, [door.history(zone, start, end, kind=kind) for zone in zones], as_csv, out)
+    door, kind_of = _door(context, providers, kind_text)
+    _show(context, [door.history(zone, start, end, kind=kind_of(zone)) for zone in zones], as_csv, out)
 
 
 @grid.command(name="map")
 @provider_option
+@kind_option
+@csv_option
+@out_option
 @shared_options
-def world_map(context: Context, providers: tuple[str, ...]) -> None:
+def world_map(
+    context: Context, providers: tuple[str, ...], kind_text: str | None, as_csv: bool, out: Path | None
+) -> None:
     """Show this hour in every zone that can be asked, on a map of the world."""
-    from heliotrope.grid.show import world
+    from heliotrope.grid.show import table, world
 
-    door, kind = _door(context, providers, None)
-    at = int(time.time())
-    found = world.survey(door, kind, at)
-    if context.json:
-        for signal in found:
+    door, kind_of = _door(context, providers, kind_text)
+    seen = world.survey(door, kind_of(None), int(time.time()))
+    if out is not None or (as_csv and not context.json):
+        _show_rows(context, table.rows_now(seen.found), out)
+    elif context.json:
+        for signal in seen.found:
             print_json(_point(signal))
     else:
-        click.echo(world.draw(found, colour=_colour()))
+        click.echo(world.draw(seen, colour=_colour()))
+        return
+    for zone, why in seen.missing.items():
+        say(f"{zone} could not be told: {why}")
 
 
 @grid.command()
+@csv_option
+@out_option
 @shared_options
-def providers(context: Context) -> None:
+def providers(context: Context, as_csv: bool, out: Path | None) -> None:
     """Who can be asked, what each gives, and whether it is configured here."""
-    from heliotrope.grid.show import listing
+    from heliotrope.grid.show import listing, table
 
-    for row in listing.rows(context.settings.grid, context.settings.home_path):
+    listed = listing.rows(context.settings.grid, context.settings.home_path)
+    if out is not None or (as_csv and not context.json):
+        _show_rows(context, table.rows_listed(listed), out)
+        return
+    for row in listed:
         if context.json:
             print_json(row)
         else:
@@ -271,7 +300,10 @@ def backtest(
     click.echo(f"  kept share      {kept:>8}     of the saving that foresight brings")
 
 
-def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -> tuple[Grid, SignalKind]:
+def _door(
+    context: Context, providers: tuple[str, ...], kind_text: str | None
+) -> tuple[Grid, Callable[[str | None], SignalKind]]:
+    """The door, and the kind to ask of it for a zone: who names a provider alone wants what it gives there."""
     import msgspec
 
     from heliotrope.grid import Grid
@@ -281,24 +313,21 @@ def _door(context: Context, providers: tuple[str, ...], kind_text: str | None) -
     if providers:
         settings = msgspec.structs.replace(settings, providers=providers)
     door = Grid(settings, context.settings.home_path)
-    kind = SignalKind.parse(kind_text or settings.kind)
-    if providers and not kind_text and not any(kind in provider.kinds for provider in door.providers):
-        kind = door.providers[0].kinds[0]  # who names a provider wants what it gives; the output says the kind
-    return door, kind
+    stated = SignalKind.parse(kind_text or settings.kind)
+    if not providers or kind_text:
+        return door, lambda _zone: stated
+    return door, lambda zone: door.kind_of(zone, stated)
 
 
 def _show(context: Context, signals: list[Signal], as_csv: bool, out: Path | None) -> None:
     """Into a file; or one JSON object a zone, or one CSV table, or a strip a zone."""
     from heliotrope.grid.show import strip, table
 
-    if out is not None:
-        _write(context, table.rows_of(signals), out)
+    if out is not None or (as_csv and not context.json):
+        _show_rows(context, table.rows_of(signals), out)
     elif context.json:
         for signal in signals:
             print_json(_series(signal))
-    elif as_csv:
-        for line in table.csv_lines(table.rows_of(signals)):
-            click.echo(line, nl=False)
     else:
         for signal in signals:
             click.echo(strip.draw(signal, colour=_colour(), columns=_columns()))
@@ -310,19 +339,21 @@ def _show_kept(context: Context, zones: tuple[str, ...], start_s: int, end_s: in
 
     path = context.settings.home_path / archive.FILE
     found = archive.Archive(path if path.is_file() else None).everything(zones, start_s, end_s)
-    if out is not None:
-        _write(context, table.rows_kept(found), out)
-    elif context.json:
+    if context.json and out is None:
         for one in found:
             print_json(one)
     else:
-        for line in table.csv_lines(table.rows_kept(found)):
-            click.echo(line, nl=False)
+        _show_rows(context, table.rows_kept(found), out)
 
 
-def _write(context: Context, rows: Iterable[dict[str, Any]], out: Path) -> None:
+def _show_rows(context: Context, rows: Iterable[dict[str, Any]], out: Path | None) -> None:
+    """Into a file, or as CSV."""
     from heliotrope.grid.show import table
 
+    if out is None:
+        for line in table.csv_lines(rows):
+            click.echo(line, nl=False)
+        return
     count = table.write(rows, out)
     if context.json:
         print_json({"file": str(out), "rows": count})

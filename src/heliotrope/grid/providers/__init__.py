@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -58,6 +58,8 @@ class Remembers(Protocol):
 @runtime_checkable
 class Publishes(Protocol):
     """A provider whose forecasts are kept, and who publishes what drives the power: wind, sun, load."""
+
+    needs_key: ClassVar[bool]
 
     def issues(self, zone: Zone, kind: SignalKind, before_s: int) -> list[Issue]:
         """What it forecast before, oldest first."""

@@ -38,6 +38,19 @@ def rows_of(signals: Iterable[Signal]) -> Iterator[Row]:
             yield {"time": at, "zone": signal.zone, "value": value, "low": low, "high": high, **stated}
 
 
+def rows_now(signals: Iterable[Signal]) -> Iterator[Row]:
+    """A row a zone: its first hour."""
+    for signal in signals:
+        yield next(rows_of([signal]))
+
+
+def rows_listed(listed: Iterable[msgspec.Struct]) -> Iterator[Row]:
+    """A row a struct, several values of a field in one cell."""
+    for one in listed:
+        fields = msgspec.structs.asdict(one)
+        yield {name: "; ".join(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+
 def rows_kept(kept: Iterable[Kept]) -> Iterator[Row]:
     """A row for each value that a provider ever told; `replaced` ones were revised since."""
     for one in kept:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from heliotrope.errors import HelioError
 from heliotrope.grid.grid import Grid
 from heliotrope.grid.show.strip import legend, paint
@@ -13,27 +15,33 @@ ROWS, COLUMNS = 30, 60
 NORTH, SOUTH = 75.0, -58.0  # nobody beyond them has a grid that facts know
 
 
-def survey(door: Grid, kind: SignalKind, at_s: int) -> list[Signal]:
-    """The hour of `at_s` in each zone; those that no provider covers are left out, unless all are."""
+class Survey(msgspec.Struct, frozen=True):
+    """The hour in each zone that could be told, and the zones that could not, with why."""
+
+    found: list[Signal]
+    missing: dict[str, str]
+
+
+def survey(door: Grid, kind: SignalKind, at_s: int) -> Survey:
+    """Every zone that a provider covers; an error where not even the first can be told."""
     start = hour_floor(at_s)
     found: list[Signal] = []
-    last: HelioError | None = None
+    missing: dict[str, str] = {}
     for zone in door.zones():
         if not any(provider.serves(zone, kind) for provider in door.providers):
             continue
         try:
             found.append(door.forecast(zone.name, start, start + S_PER_HOUR, issued_at_s=at_s, kind=kind))
         except HelioError as error:
-            last = error
             if not found:
-                break  # a provider that is down would be asked two hundred times
-    if not found and last is not None:
-        raise last
-    return found
+                raise  # a provider that is down would be asked two hundred times
+            missing[zone.name] = error.what
+    return Survey(found, missing)
 
 
-def draw(signals: list[Signal], *, colour: bool) -> str:
+def draw(seen: Survey, *, colour: bool) -> str:
     """A cell holds the mean of the zones in it; longitude runs -180 to 180, north is up."""
+    signals = seen.found
     if not signals:
         return "no zone is covered by the configured providers"
     cells: dict[tuple[int, int], list[float]] = {}
@@ -58,4 +66,5 @@ def draw(signals: list[Signal], *, colour: bool) -> str:
     lines.append(
         f"{len(signals)} zones, {from_epoch(one.start_s):%Y-%m-%d %H:00} UTC, {one.kind}, {one.quality.kind.value}"
     )
+    lines.extend(f"{zone} could not be told: {why}" for zone, why in seen.missing.items())
     return "\n".join(lines)

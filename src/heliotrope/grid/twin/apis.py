@@ -53,32 +53,32 @@ class Apis:
     def now(self) -> int:
         return int(self._now())
 
-    def points(self, request: web.Request, zone: str, start_s: int, end_s: int, step_s: int, kind: str) -> Points:
+    def points(self, zone: str, start_s: int, end_s: int, step_s: int, kind: str) -> Points:
         """Every step of [start, end) that the world knows, with the request's fault done to it."""
         steps = range(start_s // step_s * step_s, end_s, step_s)
-        return self._disturb(request, [(at, self.world.at(zone, at, kind)) for at in steps])
+        return self._disturb([(at, self.world.at(zone, at, kind)) for at in steps])
 
-    def _disturb(self, request: web.Request, points: Points) -> Points:
-        disturb = faults.ON_POINTS.get(request["fault"])
+    def _disturb(self, points: Points) -> Points:
+        disturb = faults.ON_POINTS.get(faults.DOING.get())
         return disturb(points, self.now) if disturb else points
 
-    def _mixes(self, request: web.Request, zone: str, start_s: int, end_s: int) -> dialects.Mixes:
+    def _mixes(self, zone: str, start_s: int, end_s: int) -> dialects.Mixes:
         """Generation of each hour; faults of points act on all of an hour's power."""
         hours: Points = [(at, 1.0) for at in range(start_s, end_s, S_PER_HOUR)]
         return [
             (at, None if factor is None else {k: v * factor for k, v in self.world.mix(zone, at).items()})
-            for at, factor in self._disturb(request, hours)
+            for at, factor in self._disturb(hours)
         ]
 
-    def _issued(self, request: web.Request, now_s: int) -> int:
+    def _issued(self, now_s: int) -> int:
         """When a forecast says it was made."""
-        return now_s - 30 * S_PER_HOUR if request["fault"] == "old" else now_s
+        return now_s - 30 * S_PER_HOUR if faults.DOING.get() == "old" else now_s
 
     # Great Britain -----------------------------------------------------------------------------------------
 
     async def neso_now(self, request: web.Request) -> web.Response:
         start = self.now // 1800 * 1800
-        return _json(dialects.neso(self.points(request, "GB", start, start + 1800, 1800, DIRECT), self.now))
+        return _json(dialects.neso(self.points("GB", start, start + 1800, 1800, DIRECT), self.now))
 
     async def neso_factors(self, request: web.Request) -> web.Response:
         return _json(dialects.neso_factors())
@@ -88,7 +88,7 @@ class Apis:
         end = start + 48 * S_PER_HOUR if text == "fw48h" else instant(text)
         if end - start > MOST_DAYS["neso"] * S_PER_DAY:
             return refusal(400, "The maximum date range is 14 days.")
-        points = self.points(request, "GB", start, end, 1800, DIRECT)
+        points = self.points("GB", start, end, 1800, DIRECT)
         region = request.match_info.get("region")
         return _json(dialects.neso_region(points, int(region)) if region else dialects.neso(points, self.now))
 
@@ -96,7 +96,7 @@ class Apis:
         start, end = instant(request.match_info["start"]), instant(request.match_info["end"])
         if end - start > MOST_DAYS["neso"] * S_PER_DAY:
             return refusal(400, "The maximum date range is 14 days.")
-        return _json(dialects.neso_generation(self._mixes(request, "GB", start, min(end, self.now))))
+        return _json(dialects.neso_generation(self._mixes("GB", start, min(end, self.now))))
 
     # The world ---------------------------------------------------------------------------------------------
 
@@ -119,11 +119,11 @@ class Apis:
                 return refusal(400, "the range is limited to 10 days for hourly granularity")
         else:
             return refusal(404, "not found")
-        issued = self._issued(request, self.now)
+        issued = self._issued(self.now)
         if request.match_info["table"] == "power-breakdown":
-            mixes = self._mixes(request, zone, start, end)
+            mixes = self._mixes(zone, start, end)
             return _json(dialects.power_breakdown(mixes, zone, key, issued))
-        points = self.points(request, zone, start, end, S_PER_HOUR, f"carbon/average/{scope}")
+        points = self.points(zone, start, end, S_PER_HOUR, f"carbon/average/{scope}")
         return _json(dialects.electricity_maps(points, zone, scope, key, issued))
 
     async def login(self, request: web.Request) -> web.Response:
@@ -151,8 +151,8 @@ class Apis:
                 return refusal(400, "the range is limited to 32 days")
         else:
             return refusal(404, "not found")
-        points = self.points(request, zone, start, end, 300, LIFECYCLE)
-        return _json(dialects.watttime(points, region, self._issued(request, self.now), 300))
+        points = self.points(zone, start, end, 300, LIFECYCLE)
+        return _json(dialects.watttime(points, region, self._issued(self.now), 300))
 
     async def open_meteo(self, request: web.Request) -> web.Response:
         today = self.now // S_PER_DAY * S_PER_DAY
@@ -162,7 +162,7 @@ class Apis:
             reason = "Parameter 'start_date' or 'end_date' is out of allowed range"
             return web.json_response({"error": True, "reason": reason}, status=400)
         columns = {
-            name: self._disturb(request, [(at, self.world.weather(name, at)) for at in range(start, end, S_PER_HOUR)])
+            name: self._disturb([(at, self.world.weather(name, at)) for at in range(start, end, S_PER_HOUR)])
             for name in request.query["hourly"].split(",")
         }
         return _json(dialects.open_meteo(columns))
@@ -175,11 +175,11 @@ class Apis:
         what = request.match_info["what"]
         if what == "price":
             prices: Points = [(at, self.world.price(at)) for at in range(start, end, S_PER_HOUR)]
-            return _json(dialects.energy_charts_price(self._disturb(request, prices), request.query["bzn"]))
+            return _json(dialects.energy_charts_price(self._disturb(prices), request.query["bzn"]))
         zone = request.query["country"].upper()
         if what == "public_power":
-            return _json(dialects.energy_charts_power(self._mixes(request, zone, start, min(end, self.now))))
-        return _json(dialects.energy_charts(self.points(request, zone, start, end, 900, DIRECT), self.now))
+            return _json(dialects.energy_charts_power(self._mixes(zone, start, min(end, self.now))))
+        return _json(dialects.energy_charts(self.points(zone, start, end, 900, DIRECT), self.now))
 
     async def eia(self, request: web.Request) -> web.Response:
         if request.query.get("api_key") != KEY:
@@ -188,10 +188,10 @@ class Apis:
         respondent = request.query["facets[respondent][]"]
         zone = RESPONDENTS.get(respondent, respondent)
         if request.match_info["table"] == "region-data":
-            points = self._disturb(request, [(at, LOAD_MW) for at in range(start, end, S_PER_HOUR)])
+            points = self._disturb([(at, LOAD_MW) for at in range(start, end, S_PER_HOUR)])
             rows = dialects.eia_demand(points, respondent, request.query.get("facets[type][]", "DF"))
         else:
-            rows = dialects.eia(self._mixes(request, zone, start, min(end, self.now)), respondent)
+            rows = dialects.eia(self._mixes(zone, start, min(end, self.now)), respondent)
         offset, length = int(request.query.get("offset", "0")), int(request.query.get("length", str(EIA_ROWS)))
         return _json(dialects.eia_page(rows, offset, min(length, EIA_ROWS), request.query))
 
@@ -209,25 +209,25 @@ class Apis:
         hours = range(start, end, S_PER_HOUR)
         match request.query["documentType"], request.query.get("processType"):
             case "A44", _:
-                prices = self._disturb(request, [(at, self.world.price(at)) for at in hours])
+                prices = self._disturb([(at, self.world.price(at)) for at in hours])
                 return _xml(dialects.entsoe_prices(prices, area))
             case "A65", "A01":
-                return _xml(dialects.entsoe_load(self._disturb(request, [(at, LOAD_MW) for at in hours]), area))
+                return _xml(dialects.entsoe_load(self._disturb([(at, LOAD_MW) for at in hours]), area))
             case "A69", "A01":
-                wind = self._disturb(request, [(at, self.world.wind_forecast(zone, at)) for at in hours])
+                wind = self._disturb([(at, self.world.wind_forecast(zone, at)) for at in hours])
                 return _xml(dialects.entsoe_wind_and_sun(wind, area))
             case "A75", "A16":
-                mixes = self._mixes(request, zone, start, min(end, self.now))
+                mixes = self._mixes(zone, start, min(end, self.now))
                 return _xml(dialects.entsoe_generation(mixes, area) if mixes else dialects.entsoe_nothing())
         return _xml(dialects.entsoe_nothing(), status=400)
 
     async def carbon_aware(self, request: web.Request) -> web.Response:
         location, now = request.query["location"], hour_floor(self.now)
         if request.path.endswith("current"):
-            points = self.points(request, location, now, now + S_PER_DAY, S_PER_HOUR, LIFECYCLE)
-            return _json(dialects.carbon_aware_forecast(points, location, self._issued(request, self.now)))
+            points = self.points(location, now, now + S_PER_DAY, S_PER_HOUR, LIFECYCLE)
+            return _json(dialects.carbon_aware_forecast(points, location, self._issued(self.now)))
         start, end = instant(request.query["time"]), instant(request.query["toTime"])
-        points = self.points(request, location, start, end, S_PER_HOUR, LIFECYCLE)
+        points = self.points(location, start, end, S_PER_HOUR, LIFECYCLE)
         return _json(dialects.carbon_aware(points, location))
 
 

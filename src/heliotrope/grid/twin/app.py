@@ -62,7 +62,7 @@ class Twin:
             response: web.StreamResponse = await handler(request)
             return response
         fault = self.active(api)
-        request["fault"] = fault.name if fault else ""
+        faults.DOING.set(fault.name if fault else "")
         answer = await self._on_connection(request, fault) if fault else None
         if answer is None:
             answer = await self._answered(request, handler, fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import msgspec
 
@@ -70,6 +71,7 @@ def spring(points: Points, _now_s: int) -> Points:
     return [(at if at < turn else at + S_PER_HOUR, value) for at, value in points]
 
 
+DOING: ContextVar[str] = ContextVar("the fault of the request that is being answered", default="")
 ON_POINTS: dict[str, Callable[[Points, int], Points]] = {
     fault.__name__: fault for fault in (nulls, late, revised, gap, duplicate, absurd, negative, dst, spring)
 }
