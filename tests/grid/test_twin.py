@@ -24,8 +24,9 @@ from heliotrope.errors import (
 from heliotrope.grid import Grid
 from heliotrope.grid.twin.faults import NAMES, Fault
 from heliotrope.grid.wire.client import Client
-from heliotrope.model import PRICE, QualityKind, SignalKind
-from heliotrope.units import S_PER_HOUR, hour_floor
+from heliotrope.grid.zones import find as find_zone
+from heliotrope.model import LOAD, PRICE, SOLAR_POWER, WIND_POWER, QualityKind, SignalKind
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, hour_floor
 from twins import CASES, FORECASTERS, KEY, ask, door, serving, yesterday
 
 
@@ -65,6 +66,45 @@ def test_prices_can_be_asked_for(served, twin, name):
     price = door(served, name).history("DE", *yesterday(), kind=PRICE)
     assert price.kind == PRICE
     assert price.values.max() > 60
+
+
+@pytest.mark.parametrize("name", ["energycharts", "entsoe", "eia"])
+@pytest.mark.parametrize("kind", [WIND_POWER, SOLAR_POWER, LOAD], ids=str)
+def test_wind_sun_and_load_can_be_asked_for_with_their_forecasts(served, twin, name, kind):
+    """Megawatts as the twin has them; where a day-ahead forecast is published it is told as one."""
+    zone, now = CASES[name][0], int(time.time())
+    past = door(served, name).history(zone, *yesterday(), kind=kind)
+    assert past.kind.unit == "MW"
+    hours = [past.start_s + i * S_PER_HOUR for i in range(len(past.values))]
+    truth = {WIND_POWER: [20_000 * twin.world.mix(zone, at)["wind"] for at in hours], SOLAR_POWER: 0.0, LOAD: 20_000.0}
+    assert np.allclose(past.values, truth[kind], atol=1.0)
+    published = door(served, name).providers[0].forecast(find_zone(zone), kind, now, now + S_PER_DAY, now)
+    if name == "eia" and kind != LOAD:
+        assert published is None
+    else:
+        assert published.quality.kind is QualityKind.FORECAST
+        assert len(published.values) >= 24
+
+
+def test_without_a_key_europe_has_forecasts_of_what_drives_its_power(served, twin):
+    """Wind on land, none off a coast that is not there (a 404), sun and load, of days gone by too."""
+    now = hour_floor(time.time())
+    found = door(served, "energycharts").providers[0].drivers(find_zone("DE"), now - 2 * S_PER_DAY, now + S_PER_DAY)
+    assert {name: len(column) for name, column in found.items()} == {
+        "wind_production_forecast": 72,
+        "solar_production_forecast": 72,
+        "forecast_load": 72,
+    }
+    twin.faults.append(Fault("truncated"))
+    with pytest.raises(ProviderGarbled):
+        door(served, "energycharts").providers[0].drivers(find_zone("DE"), now, now + S_PER_DAY)
+
+
+@pytest.mark.parametrize("zone", ["GB-LONDON", "GB-SCOTLAND"])
+def test_regions_of_great_britain_need_no_settings(served, twin, zone):
+    signal = door(served, "neso").history(zone, *yesterday(), kind=SignalKind.parse(CASES["neso"][1]))
+    assert len(signal.values) == 48
+    assert any(call["path"].endswith("/regionid/13" if zone == "GB-LONDON" else "/regionid/16") for call in twin.calls)
 
 
 def test_lb_per_mwh_become_g_per_kwh(served, twin):

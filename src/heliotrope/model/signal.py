@@ -25,6 +25,8 @@ class Quantity(StrEnum):
     CARBON_FREE = "carbon_free"
     WIND_SPEED = "wind_speed"
     SOLAR = "solar"
+    WIND_POWER = "wind_power"
+    SOLAR_POWER = "solar_power"
     LOAD = "load"
     GENERATION = "generation"
     TEMPERATURE = "temperature"
@@ -111,6 +113,8 @@ UNIT_OF = {
     Quantity.CARBON_FREE: "fraction",
     Quantity.WIND_SPEED: "m/s",
     Quantity.SOLAR: "W/m2",
+    Quantity.WIND_POWER: "MW",
+    Quantity.SOLAR_POWER: "MW",
     Quantity.LOAD: "MW",
     Quantity.GENERATION: "MW",
     Quantity.TEMPERATURE: "degC",
@@ -120,6 +124,9 @@ CARBON = SignalKind(Quantity.CARBON, "g/kWh", Basis.AVERAGE, Scope.LIFECYCLE, Fr
 PRICE = SignalKind(Quantity.PRICE, "EUR/MWh")
 CARBON_PRICE = SignalKind(Quantity.CARBON_PRICE, "EUR/t")
 CARBON_FREE = SignalKind(Quantity.CARBON_FREE, "fraction", frame=Frame.PRODUCTION)
+WIND_POWER = SignalKind(Quantity.WIND_POWER, "MW")
+SOLAR_POWER = SignalKind(Quantity.SOLAR_POWER, "MW")
+LOAD = SignalKind(Quantity.LOAD, "MW")
 WATER = SignalKind(Quantity.WATER, "L/kWh")
 
 

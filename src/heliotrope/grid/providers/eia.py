@@ -8,14 +8,15 @@ from typing import Any
 
 from heliotrope.grid.mix import Mix
 from heliotrope.grid.wire.points import Point
-from heliotrope.grid.wire.web import Driver, WebProvider
+from heliotrope.grid.wire.web import Driver, Said, WebProvider
 from heliotrope.grid.zones import Zone, parts
-from heliotrope.model import CARBON_FREE, SignalKind
-from heliotrope.units import S_PER_HOUR, from_epoch
+from heliotrope.model import CARBON_FREE, LOAD, SOLAR_POWER, WIND_POWER, SignalKind
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
 
 # Their codes of energy sources → ours; what is in neither is not counted and noted.
 FUELS = {"COL": "coal", "NG": "gas", "NUC": "nuclear", "OIL": "oil", "WAT": "hydro", "SUN": "solar", "WND": "wind"}
 FUELS |= {"GEO": "other_renewable", "OTH": "biomass"}
+PLANTS = {WIND_POWER: "WND", SOLAR_POWER: "SUN"}
 WHOLE = {"US": "US48"}
 ROWS_A_CALL = 5000
 
@@ -29,6 +30,9 @@ class Eia(WebProvider):
     kinds = (
         *(SignalKind.parse(f"carbon/average/{scope}/production") for scope in ("lifecycle", "direct")),
         CARBON_FREE,
+        WIND_POWER,
+        SOLAR_POWER,
+        LOAD,
     )
     needs_key = True
     days_a_call = 14
@@ -39,20 +43,30 @@ class Eia(WebProvider):
 
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
         """Values come as strings; a fuel may come twice under names of another case, so its code alone counts, once."""
+        if kind == LOAD:
+            return self._demand(theirs, "D", start_s, end_s)
         told: dict[tuple[int, str], float | None] = {}
         for row in self._all("fuel-type-data", {}, theirs, start_s, end_s):
             told[self._hour(row), str(self.field(row, "fueltype")).upper()] = self.number(self.field(row, "value"))
+        if kind in PLANTS:
+            return [Point(at, S_PER_HOUR, value) for (at, code), value in told.items() if code == PLANTS[kind]]
         mix = Mix(self.name)
         for (at, code), value in told.items():
             mix.add(at, FUELS.get(code), value)
         return mix.points(kind)
 
     def _drivers(self, theirs: str) -> dict[str, Driver]:
-        return {"forecast_load": Driver(SignalKind.parse("load"), partial(self._demand, theirs))}
+        return {"forecast_load": Driver(LOAD, partial(self._demand, theirs, "DF"))}
 
-    def _demand(self, theirs: str, start_s: int, end_s: int) -> Iterable[Point]:
-        """Each balancing authority's own forecast of its demand, made the day before."""
-        for row in self._all("region-data", {"facets[type][]": "DF"}, theirs, start_s, end_s):
+    def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said | None:
+        """Of demand alone."""
+        return (
+            Said(list(self._demand(theirs, "DF", hour_floor(now_s), now_s + 2 * S_PER_DAY))) if kind == LOAD else None
+        )
+
+    def _demand(self, theirs: str, what: str, start_s: int, end_s: int) -> Iterable[Point]:
+        """What was used (D), or each balancing authority's own forecast of it, made the day before (DF)."""
+        for row in self._all("region-data", {"facets[type][]": what}, theirs, start_s, end_s):
             yield Point(self._hour(row), S_PER_HOUR, self.number(self.field(row, "value")))
 
     def _all(

@@ -1,4 +1,4 @@
-"""ENTSO-E Transparency Platform: generation by type and day-ahead prices of Europe, as XML. Needs a security token.
+"""ENTSO-E Transparency Platform: Europe's generation by type, load, day-ahead prices, wind and sun. Needs a token.
 
 Imports are not traced: the intensity is that of what is made in the zone.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
 from functools import partial
 from xml.etree import ElementTree as ET
 
@@ -17,7 +16,7 @@ from heliotrope.grid.mix import Mix
 from heliotrope.grid.wire.points import Point
 from heliotrope.grid.wire.web import Driver, Said, WebProvider
 from heliotrope.grid.zones import Zone
-from heliotrope.model import CARBON_FREE, PRICE, Quantity, SignalKind
+from heliotrope.model import CARBON_FREE, LOAD, PRICE, SOLAR_POWER, WIND_POWER, Quantity, SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
 
 # Type of plant → fuel. Peat, oil shale and coal gas burn like coal; waste like biomass; storage makes nothing new.
@@ -25,7 +24,7 @@ FUEL_OF = {"B01": "biomass", "B02": "coal", "B03": "coal", "B04": "gas", "B05": 
 FUEL_OF |= {"B08": "coal", "B09": "other_renewable", "B11": "hydro", "B12": "hydro", "B13": "other_renewable"}
 FUEL_OF |= {"B14": "nuclear", "B15": "other_renewable", "B16": "solar", "B17": "biomass", "B18": "wind", "B19": "wind"}
 STORAGE = {"B10", "B25"}
-SUN, WIND = {"B16"}, {"B18", "B19"}
+PLANTS = {WIND_POWER: {"B18", "B19"}, SOLAR_POWER: {"B16"}, LOAD: {""}}
 _RESOLUTION = re.compile(r"PT(\d+)M")
 
 
@@ -37,6 +36,9 @@ class Entsoe(WebProvider):
         *(SignalKind.parse(f"carbon/average/{scope}/production") for scope in ("lifecycle", "direct")),
         CARBON_FREE,
         PRICE,
+        WIND_POWER,
+        SOLAR_POWER,
+        LOAD,
     )
     needs_key = True
     days_a_call = 30
@@ -48,6 +50,8 @@ class Entsoe(WebProvider):
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
         if kind.quantity is Quantity.PRICE:
             return self._prices(theirs, start_s, end_s)
+        if kind in PLANTS:
+            return self._power(kind, "A16", theirs, start_s, end_s)
         mix = Mix(self.name)
         query = {"documentType": "A75", "processType": "A16", "in_Domain": theirs}
         for series in self._series(query, start_s, end_s):
@@ -61,29 +65,33 @@ class Entsoe(WebProvider):
         return mix.points(kind)
 
     def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said | None:
-        """Prices of the day ahead; of the mix only wind, sun and load are forecast: see `_drivers`."""
-        if kind.quantity is not Quantity.PRICE:
-            return None
-        return Said(self._prices(theirs, hour_floor(now_s), now_s + 2 * S_PER_DAY))
+        """Prices, wind, sun and load of the day ahead; of the intensity itself there is none."""
+        start_s, end_s = hour_floor(now_s), now_s + 2 * S_PER_DAY
+        if kind.quantity is Quantity.PRICE:
+            return Said(self._prices(theirs, start_s, end_s))
+        return Said(list(self._power(kind, "A01", theirs, start_s, end_s))) if kind in PLANTS else None
 
     def _drivers(self, theirs: str) -> dict[str, Driver]:
-        """Day-ahead forecasts of wind and sun (A69) and of load (A65, process A01)."""
-        plants = {"documentType": "A69", "processType": "A01", "in_Domain": theirs}
-        load = {"documentType": "A65", "processType": "A01", "outBiddingZone_Domain": theirs}
-        power = SignalKind.parse("generation")
-        return {
-            "wind_production_forecast": Driver(power, partial(self._day_ahead, plants, WIND)),
-            "solar_production_forecast": Driver(power, partial(self._day_ahead, plants, SUN)),
-            "forecast_load": Driver(SignalKind.parse("load"), partial(self._day_ahead, load, {""})),
+        columns = {
+            "wind_production_forecast": WIND_POWER,
+            "solar_production_forecast": SOLAR_POWER,
+            "forecast_load": LOAD,
         }
+        return {name: Driver(kind, partial(self._power, kind, "A01", theirs)) for name, kind in columns.items()}
 
-    def _day_ahead(self, query: dict[str, str], types: AbstractSet[str], start_s: int, end_s: int) -> Iterable[Point]:
-        """What is forecast of all plants of `types` together; load has no type."""
+    def _power(self, kind: SignalKind, process: str, theirs: str, start_s: int, end_s: int) -> Iterable[Point]:
+        """Of all plants of a kind together, or the load, which has no type: day-ahead (A01) or as it was (A16)."""
+        if kind == LOAD:
+            query = {"documentType": "A65", "outBiddingZone_Domain": theirs}
+        else:
+            query = {"documentType": "A69" if process == "A01" else "A75", "in_Domain": theirs}
         sums: dict[tuple[int, int], float] = {}
-        for series in self._series(query, start_s, end_s):
-            if (series.findtext("{*}MktPSRType/{*}psrType") or "") in types:
-                for at, length_s, quantity in self._steps(series, "quantity"):
-                    sums[at, length_s] = sums.get((at, length_s), 0.0) + quantity
+        for series in self._series({**query, "processType": process}, start_s, end_s):
+            taken_in = kind != LOAD and series.find("{*}outBiddingZone_Domain.mRID") is not None
+            if taken_in or (series.findtext("{*}MktPSRType/{*}psrType") or "") not in PLANTS[kind]:
+                continue
+            for at, length_s, quantity in self._steps(series, "quantity"):
+                sums[at, length_s] = sums.get((at, length_s), 0.0) + quantity
         return [Point(at, length_s, total) for (at, length_s), total in sums.items()]
 
     def _prices(self, theirs: str, start_s: int, end_s: int) -> list[Point]:

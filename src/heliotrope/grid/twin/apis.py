@@ -23,6 +23,7 @@ MOST_DAYS = {"neso": 14, "electricitymaps": 10, "watttime": 32, "entsoe": 366}
 OPEN_METEO_PAST_DAYS = 92
 EIA_ROWS = 5000
 RESPONDENTS = {"US48": "US"} | {part.more["eia"]: name for name, part in zones.parts().items() if part.more["eia"]}
+ENERGY_CHARTS_NAMES = {"uk": "GB"}
 WATTTIME_REGIONS = {"CAISO_NORTH": "US-CAL-CISO", "PJM_DC": "US-MIDA-PJM", "UK": "GB"}
 
 
@@ -41,7 +42,7 @@ class Apis:
             web.get("/electricitymaps/{version:v[34]}/{table:carbon-intensity|power-breakdown}/{what}", self.maps),
             web.get("/watttime/login", self.login),
             web.get("/watttime/v3/{what}", self.watttime),
-            web.get("/energycharts/{what:co2eq|price|public_power}", self.energy_charts),
+            web.get("/energycharts/{what:co2eq|price|public_power_forecast|public_power}", self.energy_charts),
             web.get("/openmeteo/v1/forecast", self.open_meteo),
             web.get("/eia/v2/electricity/rto/{table:fuel-type-data|region-data}/data", self.eia),
             web.get("/entsoe/api", self.entsoe),
@@ -69,6 +70,12 @@ class Apis:
             (at, None if factor is None else {k: v * factor for k, v in self.world.mix(zone, at).items()})
             for at, factor in self._disturb(hours)
         ]
+
+    def _power(self, zone: str, what: str) -> Callable[[int], float]:
+        """MW at an hour as it was foreseen the day before: `wind`, `solar` or `load`."""
+        if what == "load":
+            return lambda _at: LOAD_MW
+        return lambda at: self.world.wind_forecast(zone, at) if what == "wind" else 0.0
 
     def _issued(self, now_s: int) -> int:
         """When a forecast says it was made."""
@@ -176,7 +183,14 @@ class Apis:
         if what == "price":
             prices: Points = [(at, self.world.price(at)) for at in range(start, end, S_PER_HOUR)]
             return _json(dialects.energy_charts_price(self._disturb(prices), request.query["bzn"]))
-        zone = request.query["country"].upper()
+        zone = ENERGY_CHARTS_NAMES.get(request.query["country"], request.query["country"].upper())
+        if what == "public_power_forecast":
+            type_ = request.query["production_type"]
+            if type_ == "wind_offshore":
+                return refusal(404, "no content available")
+            value = self._power(zone, {"wind_onshore": "wind"}.get(type_, type_))
+            points = self._disturb([(at, value(at)) for at in range(start, end, S_PER_HOUR)])
+            return _json(dialects.energy_charts_forecast(points, type_, request.query["forecast_type"]))
         if what == "public_power":
             return _json(dialects.energy_charts_power(self._mixes(zone, start, min(end, self.now))))
         return _json(dialects.energy_charts(self.points(zone, start, end, 900, DIRECT), self.now))
@@ -211,11 +225,13 @@ class Apis:
             case "A44", _:
                 prices = self._disturb([(at, self.world.price(at)) for at in hours])
                 return _xml(dialects.entsoe_prices(prices, area))
-            case "A65", "A01":
+            case "A65", "A01" | "A16":
                 return _xml(dialects.entsoe_load(self._disturb([(at, LOAD_MW) for at in hours]), area))
             case "A69", "A01":
-                wind = self._disturb([(at, self.world.wind_forecast(zone, at)) for at in hours])
-                return _xml(dialects.entsoe_wind_and_sun(wind, area))
+                wind, sun = (
+                    self._disturb([(at, self._power(zone, what)(at)) for at in hours]) for what in ("wind", "solar")
+                )
+                return _xml(dialects.entsoe_wind_and_sun(wind, sun, area))
             case "A75", "A16":
                 mixes = self._mixes(zone, start, min(end, self.now))
                 return _xml(dialects.entsoe_generation(mixes, area) if mixes else dialects.entsoe_nothing())

@@ -154,6 +154,18 @@ def energy_charts_power(mixes: Mixes) -> str:
     return json.dumps({"unix_seconds": times, "production_types": [*columns, *load, *share], "deprecated": False})
 
 
+def energy_charts_forecast(points: Points, production_type: str, forecast_type: str) -> str:
+    return json.dumps(
+        {
+            "unix_seconds": [at for at, _ in points],
+            "production_type": production_type,
+            "forecast_type": forecast_type,
+            "forecast_values": [value for _, value in points],
+            "deprecated": False,
+        }
+    )
+
+
 def energy_charts_price(points: Points, zone: str) -> str:
     return json.dumps(
         {
@@ -223,7 +235,7 @@ def eia_demand(points: Points, respondent: str, kind: str) -> list[dict[str, Any
             "period": f"{from_epoch(at):%Y-%m-%dT%H}",
             "respondent": respondent,
             "type": kind,
-            "type-name": "Day-ahead demand forecast",
+            "type-name": "Day-ahead demand forecast" if kind == "DF" else "Demand",
             "value": None if value is None else str(round(value)),
             "value-units": "megawatthours",
         }
@@ -253,12 +265,11 @@ def entsoe_generation(mixes: Mixes, area: str) -> str:
     )
 
 
-def entsoe_wind_and_sun(wind: Points, area: str) -> str:
-    dark: Points = [(at, 0.0) for at, _ in wind]
+def entsoe_wind_and_sun(wind: Points, sun: Points, area: str) -> str:
     return _document(
         "GL_MarketDocument",
         "451-6:generationloaddocument:3:0",
-        _typed(PSR["wind"], area, wind) + _typed(PSR["solar"], area, dark),
+        _typed(PSR["wind"], area, wind) + _typed(PSR["solar"], area, sun),
     )
 
 

@@ -81,7 +81,7 @@ ON_ISSUE = ("old",)  # a forecast says that it was made 30 h ago
 NAMES = (*ON_POINTS, *ON_TEXT, *ON_CONNECTION, *ON_ISSUE)
 RENAMED = (
     *("carbonIntensity", "intensity", "value", "co2eq", "price", "rating", "quantity", "hourly", "token"),
-    *("fossilFreePercentage", "generationmix", "production_types", "price.amount"),
+    *("fossilFreePercentage", "generationmix", "production_types", "price.amount", "forecast_values"),
 )
 
 

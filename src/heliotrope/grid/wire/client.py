@@ -182,6 +182,8 @@ class Client:
             raise self._denied(f"answered {status}: {said}", path)
         if status == 429:
             raise _busy(f"{self.name}: too many calls", cause=cause, retry_after_s=_retry_after(headers, self.now()))
+        if status == http.client.NOT_FOUND:
+            raise NothingThere(f"{self.name} knows no such thing", cause=cause)
         if status >= 500:
             raise ProviderDown(f"{self.name} is in trouble", cause=cause, hint="it may be better in a few minutes")
         raise ProviderGarbled(f"{self.name} did not understand the question", cause=cause)
@@ -238,6 +240,10 @@ def _address(name: str, url: str) -> SplitResult:
             hint="http://host[:port][/path]; a key goes into [grid.options.NAME] key",
         )
     return base
+
+
+class NothingThere(ProviderGarbled):
+    """What was asked for is not published: some services answer 404 instead of an empty list."""
 
 
 class _Busy(ProviderBusy):

@@ -23,6 +23,8 @@ POSSIBLE = {
     Quantity.WIND_SPEED: (0.0, 120.0),
     Quantity.SOLAR: (0.0, 1500.0),
     Quantity.TEMPERATURE: (-90.0, 65.0),
+    Quantity.WIND_POWER: (0.0, 5e6),
+    Quantity.SOLAR_POWER: (0.0, 5e6),
     Quantity.LOAD: (0.0, 5e6),
     Quantity.GENERATION: (0.0, 5e6),
 }
