@@ -176,7 +176,8 @@ class Grid:
         own: Signal | None = None
         if published is None or published.end_s < end_s:
             try:
-                drivers, notes = self._drivers(zone, past, end_s)
+                # What is published of sources reaches no farther than what is published of the kind itself.
+                drivers, notes = self._drivers(zone, past, end_s) if published is None else ({}, [])
                 own = flagged(expect.expect(past, start_s, end_s, issued_at_s, drivers, self._fits.recall), notes)
             except SignalGap as error:
                 if published is None:
