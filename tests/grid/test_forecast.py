@@ -232,6 +232,29 @@ def test_intervals_use_only_errors_that_are_known():
     assert np.array_equal(here, there)
 
 
+@pytest.mark.parametrize("every", [6, 24])
+def test_intervals_hold_while_errors_grow_calm_down_and_lean(every):
+    """Of each of three stretches, not of the whole alone; errors linger as a grid's do."""
+    random, horizons = np.random.default_rng(4), np.arange(0, 96, 6)
+    issues = np.arange(0, 400 * 24, every)
+    lingers = np.zeros((len(issues), len(horizons)))
+    for i in range(1, len(issues)):
+        lingers[i] = 0.8 * lingers[i - 1] + random.normal(0, 0.6, len(horizons))
+    third = np.minimum(issues // (400 * 8), 2)
+    error = lingers * np.array([1.0, 2.0, 0.5])[third][:, None] + np.array([0.0, 0.4, -0.3])[third][:, None]
+    low, high = interval.bounds(issues, horizons, error, np.ones(len(issues)), issues)
+    held = (low <= error) & (error <= high)
+    for part in range(3):
+        assert 0.88 < held[(third == part) & (issues > 40 * 24)].mean() < 0.93
+
+
+def test_a_series_that_never_moves_is_held_in_spite_of_rounding(tmp_path):
+    score = replay.score(
+        series_file(tmp_path / "s.csv", {"XX": np.full(90 * 24, 100.0)}), "XX", model="yesterday"
+    ).score
+    assert score.coverage90 == 1.0
+
+
 @pytest.mark.parametrize(("known", "horizon"), [(1000, 0), (1000, 23), (3000, 95)])
 def test_training_targets_lie_before_what_is_known(known, horizon):
     issues = ridge.training_issues(known, horizon, 5)
