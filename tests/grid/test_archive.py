@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from heliotrope.errors import ProviderBusy, ProviderDenied, ProviderDown, ProviderError, SignalGap, StoreError
 from heliotrope.grid.twin.faults import Fault
+from heliotrope.grid.wire import months
 from heliotrope.grid.wire.archive import FILE, Archive
 from heliotrope.grid.wire.client import Client
+from heliotrope.grid.wire.months import FOLDER
 from heliotrope.model import CARBON_FREE, SignalKind
 from heliotrope.units import S_PER_DAY, hour_floor
 from twins import CASES, ask, door, yesterday
@@ -58,6 +60,45 @@ def test_the_newest_value_stands_and_none_is_lost(told):
     stands = {hour: one.value for hour, one in archive.hours("p", "DE", "k", 0, 9).items() if one.value is not None}
     assert stands == newest
     assert {(one.start_s, one.value) for one in archive.everything()} == ever
+
+
+def parquet_rows(home):
+    pq = pytest.importorskip("pyarrow.parquet")
+    return [row for path in sorted((home / FOLDER).rglob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def test_history_lies_in_parquet_too_a_file_a_month_with_what_was_revised(served, twin, tmp_path):
+    """Unasked; 40 days touch two or three months, and a revision rewrites its own month alone."""
+    kind, now = SignalKind.parse(CASES["energycharts"][1]), hour_floor(time.time())
+    whole = door(served, "energycharts", tmp_path).history("DE", now - 40 * S_PER_DAY, now, kind=kind)
+    rows = parquet_rows(tmp_path)
+    stems = {path.stem for path in (tmp_path / FOLDER / "DE" / "energycharts").iterdir()}
+    assert stems == {f"{row['time']:%Y-%m}" for row in rows}
+    assert len(stems) >= 2
+    assert np.allclose([row["value"] for row in rows], whole.values)
+    assert {(row["zone"], row["provider"], row["replaced"]) for row in rows} == {("DE", "energycharts", False)}
+    age(tmp_path, 3600)
+    twin.faults.append(Fault("revised"))
+    door(served, "energycharts", tmp_path).history("DE", now - S_PER_DAY, now, kind=kind)
+    replaced = [row["value"] for row in parquet_rows(tmp_path) if row["replaced"]]
+    assert np.allclose(replaced, whole.values[-len(replaced) :])
+    assert len(replaced) == 24
+
+
+def test_parquet_that_cannot_be_written_is_said_and_made_up_for(tmp_path):
+    pytest.importorskip("pyarrow")
+    archive, folder = Archive(tmp_path / FILE), tmp_path / FOLDER
+    archive.keep_hours("p", "GB-../x", "k", {0: (1.0, ""), 3600: (None, "")}, 7)
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_text("in the way")
+    assert "not as Parquet" in months.write(archive, folder)[0]
+    folder.unlink()
+    assert months.write(archive, folder) == []
+    assert [(row["time"].timestamp(), row["value"]) for row in parquet_rows(tmp_path)] == [(0, 1.0)]
+    assert [path.parent.parent.parent for path in tmp_path.rglob("*.parquet")] == [folder], "no zone leads elsewhere"
+    archive.keep_hours("p", "GB-../x", "k", {0: (1.0, "")}, 8)
+    with archive.unwritten() as pending:
+        assert pending == [], "the same value again changes no month"
 
 
 def test_a_budget_outlives_a_restart(served, twin, tmp_path):

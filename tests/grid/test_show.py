@@ -199,13 +199,6 @@ def test_providers_say_what_of_their_budget_is_spent(tmp_path, config):
     assert KEY not in json.dumps(rows)
 
 
-def test_no_key_is_in_anything_that_is_kept(tmp_path, config):
-    span = ("--provider", "entsoe", "--config", str(config))
-    assert helio("history", "FR", *span, home=tmp_path).returncode == 0
-    for path in (tmp_path / "grid").iterdir():
-        assert KEY.encode() not in path.read_bytes()
-
-
 # A page ----------------------------------------------------------------------------------------------------------
 
 

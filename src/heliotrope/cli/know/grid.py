@@ -334,16 +334,18 @@ def _show(context: Context, signals: list[Signal], as_csv: bool, out: Path | Non
 
 
 def _show_kept(context: Context, zones: tuple[str, ...], start_s: int, end_s: int, out: Path | None) -> None:
-    from heliotrope.grid.show import table
-    from heliotrope.grid.wire import archive
+    from heliotrope.grid.wire import archive, months
 
     path = context.settings.home_path / archive.FILE
-    found = archive.Archive(path if path.is_file() else None).everything(zones, start_s, end_s)
+    kept = archive.Archive(path if path.is_file() else None)
+    for note in months.write(kept, context.settings.home_path / months.FOLDER):
+        say(note)
+    found = kept.everything(zones, start_s, end_s)
     if context.json and out is None:
         for one in found:
             print_json(one)
     else:
-        _show_rows(context, table.rows_kept(found), out)
+        _show_rows(context, months.rows_kept(found), out)
 
 
 def _show_rows(context: Context, rows: Iterable[dict[str, Any]], out: Path | None) -> None:

@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
-from heliotrope.errors import InvalidInput, MissingExtra
-from heliotrope.grid.wire.archive import Kept
+from heliotrope.errors import InvalidInput
+from heliotrope.grid.wire.months import Row, parquet_bytes
 from heliotrope.model import Signal
 from heliotrope.units import from_epoch
 
 SUFFIXES = (".csv", ".parquet", ".json")
-Row = dict[str, Any]
 
 
 def rows_of(signals: Iterable[Signal]) -> Iterator[Row]:
@@ -51,21 +50,6 @@ def rows_listed(listed: Iterable[msgspec.Struct]) -> Iterator[Row]:
         yield {name: "; ".join(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
-def rows_kept(kept: Iterable[Kept]) -> Iterator[Row]:
-    """A row for each value that a provider ever told; `replaced` ones were revised since."""
-    for one in kept:
-        yield {
-            "time": from_epoch(one.start_s),
-            "zone": one.zone,
-            "value": one.value,
-            "kind": one.kind,
-            "provider": one.provider,
-            "fetched": from_epoch(one.fetched_s),
-            "note": one.note,
-            "replaced": one.replaced,
-        }
-
-
 def check(path: Path) -> Path:
     """Refused before anything is asked for."""
     if path.suffix not in SUFFIXES:
@@ -78,7 +62,7 @@ def write(rows: Iterable[Row], path: Path) -> int:
     found = list(rows)
     try:
         if path.suffix == ".parquet":
-            _write_parquet(found, path)
+            path.write_bytes(parquet_bytes(found))
         elif path.suffix == ".csv":
             path.write_text("".join(csv_lines(found)), encoding="utf-8")
         else:
@@ -108,12 +92,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return f"{value:%Y-%m-%dT%H:%MZ}" if hasattr(value, "tzinfo") else str(value)
-
-
-def _write_parquet(rows: list[Row], path: Path) -> None:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingExtra("pyarrow", "parquet", needed_for="writing Parquet") from None
-    parquet.write_table(pa.Table.from_pylist(rows), path)

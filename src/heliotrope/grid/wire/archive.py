@@ -1,7 +1,7 @@
 """What providers answered, kept on this machine: values with their revisions, forecasts by issue, calls that were made.
 
 It grows with use and is what forecasts are trained on; deleting it loses only what the services would tell again. It
-is not part of the house's store, which stands on the same floor.
+is not part of the house's store, which stands on the same floor. `months` keeps its history as Parquet beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from heliotrope.errors import StoreError
-from heliotrope.units import S_PER_DAY, S_PER_HOUR
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch
 
 FILE = Path("grid") / "archive.sqlite"
 ISSUES_KEPT_S = 100 * S_PER_DAY  # errors older than this teach nothing about the service of today
@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS hour (
 CREATE TABLE IF NOT EXISTS revision (
     provider TEXT, zone TEXT, kind TEXT, start_s INTEGER, fetched_s INTEGER, value REAL NOT NULL, note TEXT NOT NULL,
     PRIMARY KEY (provider, zone, kind, start_s, fetched_s)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unwritten (
+    provider TEXT, zone TEXT, month TEXT, PRIMARY KEY (provider, zone, month)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS issue (
     provider TEXT, zone TEXT, kind TEXT, issued_s INTEGER, first_s INTEGER NOT NULL, hours BLOB NOT NULL,
@@ -138,6 +141,11 @@ class Archive:
                 if (old := before.get(at)) and old.value is not None and value is not None and value != old.value
             ]
             db.executemany("INSERT OR REPLACE INTO revision VALUES (?, ?, ?, ?, ?, ?, ?)", revised)
+            news = {at for at, (value, _) in values.items() if value is not None and value != _value(before.get(at))}
+            months = {f"{from_epoch(at):%Y-%m}" for at in news}
+            db.executemany(
+                "INSERT OR IGNORE INTO unwritten VALUES (?, ?, ?)", [(provider, zone, month) for month in months]
+            )
             db.executemany(
                 "INSERT OR REPLACE INTO hour VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -148,19 +156,30 @@ class Archive:
             )
         return len(revised)
 
-    def everything(self, zones: tuple[str, ...] = (), start_s: int = 0, end_s: int = 2**62) -> Iterator[Kept]:
+    @contextmanager
+    def unwritten(self) -> Iterator[list[tuple[str, str, str]]]:
+        """(provider, zone, month) of what was told since this was last left without an error; one holder at a time."""
+        with self._transaction() as db:
+            months = db.execute("SELECT provider, zone, month FROM unwritten").fetchall()
+            yield months
+            if months:
+                db.execute("DELETE FROM unwritten")
+
+    def everything(
+        self, zones: tuple[str, ...] = (), start_s: int = 0, end_s: int = 2**62, *, provider: str = ""
+    ) -> Iterator[Kept]:
         """All that was ever told about `zones` (any, if none is named), revised values before what replaced them."""
         query = (
             "WITH told AS (SELECT provider, zone, kind, start_s, value, note, fetched_s, 1 AS replaced FROM revision "
             "UNION ALL SELECT provider, zone, kind, start_s, value, note, fetched_s, 0 FROM hour "
             "WHERE value IS NOT NULL) SELECT * FROM told WHERE start_s >= ? AND start_s < ? "
-            "AND (? = '[]' OR zone IN (SELECT value FROM json_each(?))) "
+            "AND (? = '[]' OR zone IN (SELECT value FROM json_each(?))) AND ? IN ('', provider) "
             "ORDER BY provider, zone, kind, start_s, fetched_s"
         )
         wanted = json.dumps(zones)
-        with closing(self._db.execute(query, (start_s, end_s, wanted, wanted))) as rows:
-            for provider, zone, kind, at, value, note, fetched_s, replaced in rows:
-                yield Kept(provider, zone, kind, at, value, note, fetched_s, bool(replaced))
+        with closing(self._db.execute(query, (start_s, end_s, wanted, wanted, provider))) as rows:
+            for teller, zone, kind, at, value, note, fetched_s, replaced in rows:
+                yield Kept(teller, zone, kind, at, value, note, fetched_s, bool(replaced))
 
     # Forecasts ---------------------------------------------------------------------------------------------
 
@@ -234,3 +253,7 @@ class Archive:
     def be_quiet(self, provider: str, until_s: float) -> None:
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO quiet VALUES (?, ?)", (provider, until_s))
+
+
+def _value(hour: Hour | None) -> float | None:
+    return None if hour is None else hour.value

@@ -12,7 +12,7 @@ import msgspec
 
 from heliotrope.errors import ConfigError, HelioError, ProviderDenied, ProviderError, ProviderGarbled, SignalGap
 from heliotrope.grid.providers import Setup
-from heliotrope.grid.wire import points
+from heliotrope.grid.wire import months, points
 from heliotrope.grid.wire.archive import FILE, Archive, Hour, Issue
 from heliotrope.grid.wire.client import Client
 from heliotrope.grid.wire.points import FILL_HOURS, Hours, Point
@@ -74,6 +74,7 @@ class WebProvider(ABC):
             raise ConfigError(f"grid.options.{self.name}: {error}", hint=f"keys: {keys}") from error
         self.key = self._given_key()
         self.archive = Archive(setup.home / FILE if setup.home else None)
+        self._months = setup.home / months.FOLDER if setup.home else None
         self.client = Client(
             self.name,
             self.options.url or self.url,
@@ -212,6 +213,8 @@ class WebProvider(ABC):
         """Hours with values, after asking for what is missing; an error where an hour stays unknown for its sake."""
         kept, flags, error = self._refreshed(zone, str(kind), first, last, self._ask_history(zone, kind))
         known = {at: (hour.value, hour.note) for at, hour in kept.items() if hour.value is not None}
+        if self._months is not None:
+            flags += months.write(self.archive, self._months)
         if error is not None and len(known) < (last - first) // S_PER_HOUR:
             raise error
         return known, flags
