@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from heliotrope.config import GridSettings
 from heliotrope.errors import ConfigError, InvalidInput, SignalGap, SignalMismatch, UnknownName, UnknownZone
 from heliotrope.grid import Grid
-from heliotrope.model import CARBON, QualityKind, SignalKind
+from heliotrope.model import CARBON, CARBON_PRICE, PRICE, QualityKind, SignalKind
 from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, from_epoch, parse_instant
 
 START = epoch_s(parse_instant("2026-03-01T00:00Z"))
@@ -214,6 +215,47 @@ def test_a_missing_file_and_a_misspelt_option(tmp_path):
     with pytest.raises(UnknownName, match="no grid provider named flie") as fault:
         grid(wide(tmp_path / "g.csv"), providers=("flie",)).history("DE", START, START + S_PER_DAY)
     assert "did you mean file?" in fault.value.hint
+
+
+def test_files_of_several_kinds_lie_side_by_side(tmp_path):
+    """Intensities, prices and the price of carbon of one zone, each from its own file; what is in none is refused."""
+    carbon = wide(tmp_path / "carbon.csv")
+    price = wide(tmp_path / "spot.csv", [-5.0, *VALUES[1:]], header="time,DE [EUR/MWh]")
+    allowance = wide(tmp_path / "eua.csv", [71.5] * 48, header="time,DE [EUR/t]")
+    kinds = {"spot.csv": "price", "eua.csv": "carbon_price"}
+    files = tuple(str(path) for path in (carbon, price, allowance))
+    many = Grid(GridSettings(providers=("file",), files=files, options={"file": {"kinds": kinds}}))
+    span = ("DE", START, START + S_PER_DAY)
+    assert many.history(*span).values.tolist() == VALUES[:24]
+    assert many.history(*span, kind=PRICE).values.tolist() == [-5.0, *VALUES[1:24]]
+    dues = many.history(*span, kind=CARBON_PRICE)
+    assert set(dues.values.tolist()) == {71.5}
+    assert (dues.kind.unit, dues.quality.source) == ("EUR/t", "file eua.csv")
+    with pytest.raises(SignalMismatch):
+        many.history(*span, kind=SignalKind.parse("carbon/marginal/direct"))
+
+
+def test_a_unit_of_another_kind_says_where_to_state_it(tmp_path):
+    with pytest.raises(SignalMismatch, match="a unit that does not fit") as fault:
+        read(wide(tmp_path / "spot.csv", header="time,DE [EUR/MWh]"))
+    assert 'kinds = { "spot.csv" = "price" }' in fault.value.hint
+    with pytest.raises(ConfigError, match=r"sport\.csv is none of grid\.files") as fault:
+        read(wide(tmp_path / "spot.csv"), kinds={"sport.csv": "price"})
+    assert "spot.csv" in fault.value.hint
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "g.csv"
+    path.write_text("time,DE,DE\n2026-03-01T00:00Z,1,2\n2026-03-01T01:00Z,1,2\n")
+    with pytest.raises(InvalidInput, match="two columns of one name"):
+        read(path, 2)
+
+
+def test_a_compressed_file_is_told_from_one_in_another_alphabet(tmp_path):
+    (tmp_path / "g.csv").write_bytes(gzip.compress(b"time,DE\n"))
+    with pytest.raises(InvalidInput, match="no text") as fault:
+        read(tmp_path / "g.csv")
+    assert "gunzip" in fault.value.hint
 
 
 def test_a_kind_that_the_file_is_not_is_refused(tmp_path):

@@ -117,7 +117,7 @@ class Grid:
         if kind.quantity is Quantity.WATER:
             return _water(zone, kind, start_s, end_s)
         for provider in self.providers:
-            if isinstance(provider, FileProvider) and provider.kind == kind:
+            if isinstance(provider, FileProvider) and kind in provider.kinds:
                 raise UnknownZone(
                     f"no zone {zone.name} in {', '.join(self.settings.files)}", hint=nearest(zone.name, provider.zones)
                 )

@@ -40,6 +40,7 @@ UNITS = {
 _UNIT = re.compile(r"^(?P<name>.*?)\s*[\[(](?P<unit>[^\])]+)[\])]\s*$")
 STEPS = "60 min, or 30, 15, 10, 5"
 SEPARATORS = ",;\t"
+GZIP = b"\x1f\x8b"
 UTC_HINT = "times must be UTC: a local clock repeats an hour each autumn and skips one each spring"
 
 
@@ -194,6 +195,8 @@ class Table:
             found = [i for i, (name, _) in enumerate(titles) if name == zone and i != self._time]
             if not found:
                 raise self._no_zone(zone)
+            if len(found) > 1:
+                raise self._bad("two columns of one name", 1, zone, hint="which of them counts cannot be known")
             value_at, unit_at, wanted = found[0], None, self._rows
         for line, row in wanted:
             if len(row) != len(self._header):
@@ -260,6 +263,7 @@ class Table:
                 field=zone,
                 found=unit,
                 allowed=", ".join(known),
+                hint=f'a file of another kind says so: [grid.options.file] kinds = {{ "{self.path.name}" = "price" }}',
             )
         return known[text] if text else 1.0
 
@@ -283,10 +287,14 @@ def _read(path: Path) -> tuple[list[tuple[int, list[str]]], list[str]]:
             reader = csv.reader(text, delimiter=max(SEPARATORS, key=header.count), strict=True)
             rows = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError:
-        raise InvalidInput("no such file", file=str(path), hint="check grid.files") from None
+        raise InvalidInput("no such file", file=str(path), hint="a path is looked for from where you are") from None
     except UnicodeDecodeError as error:
-        raise InvalidInput("no text", file=str(path), cause=str(error), hint="save it as CSV in UTF-8") from error
-    except (OSError, csv.Error) as error:
+        packed = isinstance(error.object, bytes) and error.object.startswith(GZIP)
+        hint = f"it is compressed: gunzip {path.name}" if packed else "save it as CSV in UTF-8"
+        raise InvalidInput("no text", file=str(path), cause=error.reason, hint=hint) from error
+    except OSError as error:
+        raise InvalidInput("cannot be read", file=str(path), cause=error.strerror or str(error)) from error
+    except csv.Error as error:
         raise InvalidInput("cannot be read as CSV", file=str(path), cause=str(error)) from error
     if len(rows) < 2:
         raise InvalidInput("no data", file=str(path), allowed="a header and one line a time step")
