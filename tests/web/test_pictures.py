@@ -80,3 +80,13 @@ def test_bars_stand_on_one_scale_and_keep_their_whiskers_on_the_picture():
     for x in map(float, re.findall(r'x[12]="([\d.]+)%"', html)):
         assert 0 <= x <= 100
     assert re.findall(r'class="bar " width="([\d.]+)%"', html) == ["25", "50"]
+
+
+def test_negative_prices_lie_under_a_zero_line_and_the_present_is_marked():
+    series = charts.Series("p", [0, 3600, 7200], [80.0, -30.0], [70.0, -45.0], [90.0, -10.0])
+    drawn = charts.steps([series], title="t", now_s=3600)
+    heights = [float(y) for y in re.findall(r"[ML][0-9.]+ (-?[0-9.]+)", drawn)]
+    assert heights
+    assert all(0 <= y <= 1000 for y in heights)
+    assert ">-50<" in drawn
+    assert '<line class="now" x1="50%"' in drawn

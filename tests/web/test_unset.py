@@ -8,6 +8,7 @@ import pytest
 
 from heliotrope.config import Settings, WebSettings
 from heliotrope.errors import HelioError
+from heliotrope.model import CARBON
 from heliotrope.web import gather
 from heliotrope.web.app import Server
 from heliotrope.web.house import House
@@ -34,6 +35,28 @@ def test_the_first_page_says_how_to_set_the_zone(bare):
     assert "unknown" in page
     assert "config.toml" in page
     assert "helio run" in page
+
+
+def test_the_grid_page_of_a_bare_home_says_how_to_come_by_live_data(bare):
+    page = html.grid(bare, {})
+    assert 'role="alert"' not in page
+    assert "/grid?zone=GB,DE" in page
+    assert "providers = [&#34;neso&#34;" in page or 'providers = ["neso"' in page
+
+
+def test_a_zone_shows_a_week_and_what_is_assumed_of_its_price(bare):
+    """168 h that were, 96 to come, the present marked, the source in sight; a price that nobody knows is said to be one."""
+    page = html.grid(bare, {"zone": "DE"})
+    assert len(bare.curve("DE", kind=CARBON, back_h=168).values) == 168 + 96
+    assert '<line class="now"' in page
+    assert "heliotrope model" in page.partition("<details>")[0]
+    assert "Price: assumed, 120 EUR/MWh (20 to 400)" in page
+
+
+def test_another_quantity_can_be_shown_and_what_nobody_gives_says_who_would(bare):
+    assert "carbon_free/production [fraction]" in html.grid(bare, {"zone": "DE", "show": "carbon_free"})
+    assert "--provider energycharts (wind_power)" in html.grid(bare, {"zone": "DE", "show": "wind_power"})
+    assert "carbon/average/lifecycle" in html.grid(bare, {"zone": "DE", "show": "nonsense"})
 
 
 def test_an_unknown_zone_is_named_beside_those_that_are_known(bare):

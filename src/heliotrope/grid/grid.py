@@ -61,11 +61,16 @@ class Grid:
         """What is expected over the hours that touch [start_s, end_s), knowing nothing after `issued_at_s`."""
         return self._of(self.zone(zone), kind, start_s, end_s, issued_at_s)
 
-    def kind_of(self, zone: str | None, wanted: SignalKind) -> SignalKind:
-        """`wanted` where a provider gives it in the zone (None: anywhere), else what the first that can gives first."""
+    def kinds_of(self, zone: str | None) -> list[SignalKind]:
+        """What the configured providers give in the zone (None: anywhere), in their order."""
         place = None if zone is None else self.zone(zone)
         pairs = ((provider, kind) for provider in self.providers for kind in provider.kinds)
-        given = [kind for provider, kind in pairs if place is None or provider.serves(place, kind)]
+        given = (kind for provider, kind in pairs if place is None or provider.serves(place, kind))
+        return list(dict.fromkeys(given))
+
+    def kind_of(self, zone: str | None, wanted: SignalKind) -> SignalKind:
+        """`wanted` where it is given, else what comes first."""
+        given = self.kinds_of(zone)
         return wanted if wanted in given or not given else given[0]
 
     def _of(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:

@@ -10,7 +10,7 @@ import msgspec
 from heliotrope.config import Settings
 from heliotrope.errors import HelioError, UnknownName
 from heliotrope.grid.show import page as show
-from heliotrope.model import Quality, Site
+from heliotrope.model import Quality, SignalKind, Site
 from heliotrope.run import Controller
 from heliotrope.run.agents.house.office import Office
 from heliotrope.run.agents.house.states import States
@@ -22,7 +22,7 @@ PAST_H, AHEAD_H = 48, 96
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """Carbon intensity of a zone around the present, g/kWh: what was, then what is expected from `known_until_s` on.
+    """A signal of a zone around the present, in `unit`: what was, then what is expected from `known_until_s` on.
 
     `age_s`: since the forecast was issued. `quality` is the forecast's.
     """
@@ -42,6 +42,7 @@ class Curve(msgspec.Struct, frozen=True):
     age_s: int = 0
     past_source: str = ""
     why_no_past: str = ""
+    unit: str = "g/kWh"
 
     def index(self, at_s: float) -> int:
         return min(max(int((at_s - self.start_s) // self.step_s), 0), len(self.values) - 1)
@@ -71,7 +72,7 @@ class House:
         self.states = States(self.store, self.home, self.fleet, settings.agents, self.office.refusals)
         self.reception = Reception(self.controller, self.office.refusals)
         self.chain = ChainWatch(self.ledger, settings)
-        self._curves: dict[tuple[str, int], Curve] = {}
+        self._curves: dict[tuple[str, int, SignalKind, int], Curve] = {}
         self._lock = Lock()
 
     def sites(self, now_s: float | None = None) -> tuple[Here, ...]:
@@ -85,20 +86,23 @@ class House:
                 found.append(Here(site, home, None, error.what))
         return tuple(found)
 
-    def curve(self, zone: str, now_s: float | None = None) -> Curve:
+    def curve(
+        self, zone: str, now_s: float | None = None, *, kind: SignalKind | None = None, back_h: int = PAST_H
+    ) -> Curve:
+        """Of the house's own kind, unless another is asked for."""
         now = time.time() if now_s is None else now_s
         if not zone:
             raise UnknownName("this machine's zone is not set", hint="set zone in config.toml, as in zone = 'DE'")
-        key = (zone, hour_floor(now))
+        key = (zone, hour_floor(now), kind or self.controller.kind, back_h)
         with self._lock:
             if key not in self._curves:
                 self._curves = {k: c for k, c in self._curves.items() if k[1] == key[1]}
-                self._curves[key] = self._ask(zone, key[1], int(now))
+                self._curves[key] = self._ask(*key, int(now))
             return self._curves[key]
 
-    def _ask(self, zone: str, hour_s: int, now_s: int) -> Curve:
+    def _ask(self, zone: str, hour_s: int, kind: SignalKind, back_h: int, now_s: int) -> Curve:
         """History up to this hour and the forecast from it; the forecast alone where the two do not meet."""
-        found = show.of(self.grid, zone, now_s, kind=self.controller.kind, back_h=PAST_H, ahead_h=AHEAD_H)
+        found = show.of(self.grid, zone, now_s, kind=kind, back_h=back_h, ahead_h=AHEAD_H)
         place, ahead = self.grid.zone(zone), found.next
         joins = found.past is not None and found.past.step_s == ahead.step_s
         parts = [found.past, ahead] if found.past is not None and joins else [ahead]
@@ -118,4 +122,5 @@ class House:
             age_s=found.age_s,
             past_source=found.past.quality.source if found.past is not None else "",
             why_no_past=found.why_no_past,
+            unit=found.unit,
         )

@@ -14,6 +14,9 @@ from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch
 _TICK_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 
 
+ROOM = 0.2  # of the width, between a label that begins at the edge and the next
+
+
 class Series(msgspec.Struct, frozen=True):
     """Steps: `values[i]` holds over [times_s[i], times_s[i + 1]); one more time than values. `low`/`high`: a band."""
 
@@ -24,29 +27,37 @@ class Series(msgspec.Struct, frozen=True):
     high: Sequence[float] = ()
 
 
-def steps(series: Sequence[Series], *, title: str, height: int = 180) -> str:
-    """Stepped lines over a common time span, from zero up."""
+def steps(series: Sequence[Series], *, title: str, height: int = 180, now_s: float | None = None) -> str:
+    """Stepped lines over a common time span, from zero up, or from below it where values are; `now_s` is marked."""
     drawn = [one for one in series if len(one.values)]
     if not drawn:
         return ""
     start, end = min(s.times_s[0] for s in drawn), max(s.times_s[-1] for s in drawn)
     span = max(end - start, 1e-9)
     top, tick = _nice(max(max(*s.values, *s.high) if len(s.values) + len(s.high) > 1 else s.values[0] for s in drawn))
+    lowest = min(0.0, *(min((*s.values, *s.low)) for s in drawn))
+    bottom = tick * math.floor(lowest / tick)
     parts = [f'<svg class="chart" role="img" aria-label="{escape(title)}" width="100%" height="{height + 22}">']
-    levels = [(i * tick, height * (1 - i * tick / top)) for i in range(round(top / tick) + 1)]
+    levels = [
+        (i * tick, height * (top - i * tick) / (top - bottom))
+        for i in range(round(bottom / tick), round(top / tick) + 1)
+    ]
     parts += [f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>' for _, y in levels]
     parts.append(f'<svg x="0" y="0" width="100%" height="{height}" viewBox="0 0 1000 1000" preserveAspectRatio="none">')
     for i, one in enumerate(drawn):
         xs = [1000 * (t - start) / span for t in one.times_s]
         if len(one.low) and len(one.high):
-            up, down = _path(xs, one.high, top), _path(xs, one.low, top)
+            up, down = _path(xs, one.high, bottom, top), _path(xs, one.low, bottom, top)
             back = " ".join(f"L{x:.1f} {y:.1f}" for x, y in reversed(down))
             parts.append(f'<path class="band s{i}" d="{_line(up)} {back} Z"/>')
-        line = _path(xs, one.values, top)
+        line = _path(xs, one.values, bottom, top)
         if not len(one.low):
             parts.append(f'<path class="area s{i}" d="{_line(line)} L{xs[-1]:.1f} 1000 L{xs[0]:.1f} 1000 Z"/>')
         parts.append(f'<path class="line s{i}" vector-effect="non-scaling-stroke" d="{_line(line)}"/>')
     parts.append("</svg>")
+    if now_s is not None and start <= now_s <= end:
+        at = f"{100 * (now_s - start) / span:.4g}%"
+        parts.append(f'<line class="now" x1="{at}" x2="{at}" y1="0" y2="{height}"/>')
     # The gutter left of the picture is the sheet's padding.
     parts += [f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{level:,.4g}</text>' for level, y in levels]
     parts += [
@@ -85,10 +96,10 @@ def bars(rows: Sequence[Bar], *, title: str) -> str:
     return "".join([*drawn, "</table>"])
 
 
-def _path(xs: Sequence[float], values: Sequence[float], top: float) -> list[tuple[float, float]]:
+def _path(xs: Sequence[float], values: Sequence[float], bottom: float, top: float) -> list[tuple[float, float]]:
     points = []
     for i, value in enumerate(values):
-        y = 1000 * (1 - value / top)
+        y = 1000 * (top - value) / (top - bottom)
         points += [(xs[i], y), (xs[i + 1], y)]
     return points
 
@@ -119,7 +130,8 @@ def _times(start: float, end: float) -> list[tuple[float, str]]:
             label = f"{when:%H:%M}" if step >= 60 or at % S_PER_HOUR == 0 else f"{when:%H:%M:%S}"
         found.append((at, label))
         at += step
-    return found
+    crowded = len(found) > 1 and _anchor(found[0][0], start, end - start) == "start" and step < ROOM * (end - start)
+    return found[1:] if crowded else found
 
 
 def _anchor(at: float, start: float, span: float) -> str:

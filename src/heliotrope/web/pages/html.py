@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from heliotrope import __version__
 from heliotrope.errors import HelioError
-from heliotrope.model import RunState
+from heliotrope.model import PRICE, RunState, SignalKind
 from heliotrope.web import gather
 from heliotrope.web.draw import strips, words
 from heliotrope.web.pages import planner, runpage, screens
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 Words = dict[str, str]
 ROWS = 100
+WEEK_H = 168
+GRID_SHOWS = {
+    "carbon": "carbon intensity",
+    "price": "price",
+    "carbon_free": "carbon-free share",
+    "wind_power": "wind power",
+    "solar_power": "solar power",
+    "load": "load",
+}
 
 
 @cache
@@ -129,16 +138,19 @@ def run(house: House, asked: Words) -> str:
 def grid(house: House, asked: Words) -> str:
     at = time.time()
     named = [name.strip() for name in asked.get("zone", "").split(",") if name.strip()]
-    wanted = list(dict.fromkeys(named or [site.zone for site in house.fleet.sites]))[:24]
+    ours = [site.zone for site in house.fleet.sites if site.zone]
+    wanted = list(dict.fromkeys(named or ours))[:24]
+    shown = asked.get("show", "") if asked.get("show", "") in GRID_SHOWS else "carbon"
     panels, problems = [], []
     for name in wanted:
         try:
-            panels.append(screens.zone_panel(house.curve(name, at), at))
+            panels.append(_zone(house, name, shown, at))
         except HelioError as error:
             problems.append(f"{error.what}. {error.hint}".rstrip(". ") + ".")
     rows = [
-        strips.Row(p.curve.title, p.curve.zone, p.curve.start_s, p.curve.step_s, p.curve.values, shown=p.now)
+        strips.Row(p.curve.title, p.curve.zone, p.curve.start_s, p.curve.step_s, p.curve.values, shown=p.now.split()[0])
         for p in panels
+        if p.curve.kind == str(house.controller.kind)
     ]
     picture = None
     if rows:
@@ -151,10 +163,27 @@ def grid(house: House, asked: Words) -> str:
         "Grid",
         asked=wanted,
         zones=house.grid.zones(),
+        shows=GRID_SHOWS,
+        shown=shown,
+        modelled=house.settings.grid.providers == ("model",) and not house.settings.grid.files,
         problems=problems,
         panels=panels,
         picture=picture,
     )
+
+
+def _zone(house: House, name: str, shown: str, at: float) -> screens.ZonePanel:
+    """In the house's kind where that is given; else in the first of the same quantity that is, and it says which."""
+    wanted = house.controller.kind if shown == "carbon" else SignalKind.parse(shown)
+    given = [kind for kind in house.grid.kinds_of(name) if kind.quantity is wanted.quantity]
+    kind = wanted if wanted in given or not given else given[0]
+    curve = house.curve(name, at, kind=kind, back_h=WEEK_H)
+    if shown != "carbon":
+        return screens.zone_panel(curve, at)
+    try:
+        return screens.zone_panel(curve, at, house.curve(name, at, kind=PRICE, back_h=WEEK_H))
+    except HelioError as error:
+        return screens.zone_panel(curve, at, error.what)
 
 
 def fleet(house: House, _: Words) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from markupsafe import Markup
 
-from heliotrope.model import Estimate, Place, Provenance, least_trusted
+from heliotrope.model import CARBON, Estimate, Place, Provenance, QualityKind, least_trusted
 from heliotrope.prove.overview import AuditorState
 from heliotrope.units import S_PER_DAY, show_carbon, show_energy
 from heliotrope.web.draw import charts, ramp, strips, words, world
@@ -213,7 +213,7 @@ def cleanest(sites: Sequence[Here], now_s: float) -> str:
 
 
 class ZonePanel(msgspec.Struct, frozen=True):
-    """One zone of the Grid page."""
+    """One zone of the Grid page; `price` in a sentence, with a chart where somebody knows it."""
 
     curve: Curve
     swatch: str
@@ -223,26 +223,44 @@ class ZonePanel(msgspec.Struct, frozen=True):
     least: str
     badge: Markup
     chart: str
+    price: str = ""
+    price_chart: str = ""
 
 
-def zone_panel(curve: Curve, now_s: float) -> ZonePanel:
+def zone_panel(curve: Curve, now_s: float, price: Curve | str = "") -> ZonePanel:
+    """`price`: or why there is none."""
     i = curve.index(now_s)
     ahead = range(i, len(curve.values))
     least = min(ahead, key=lambda j: curve.values[j])
-    times = [curve.start_s + j * curve.step_s for j in range(len(curve.values) + 1)]
-    return ZonePanel(
+    panel = ZonePanel(
         curve=curve,
-        swatch=ramp.colour_of(curve.values[i]),
-        now=f"{curve.values[i]:.0f}",
-        span=f"{curve.low[i]:.0f} to {curve.high[i]:.0f}",
+        swatch=ramp.colour_of(curve.values[i]) if curve.unit == CARBON.unit else "",
+        now=f"{curve.values[i]:.3g} {curve.unit}",
+        span=f"{curve.low[i]:.3g} to {curve.high[i]:.3g}",
         lower=sum(curve.values[j] < curve.values[i] for j in ahead),
-        least=f"{curve.values[least]:.0f} g/kWh on {words.instant(curve.start_s + least * curve.step_s).striptags()}",
+        least=f"{curve.values[least]:.3g} {curve.unit} on "
+        + words.instant(curve.start_s + least * curve.step_s).striptags(),
         badge=_quality(curve),
-        chart=charts.steps(
-            [charts.Series(curve.zone, times, curve.values, curve.low, curve.high)],
-            title=f"Carbon intensity of {curve.title} by hour, with its 90 % interval",
-            height=170,
-        ),
+        chart=_hours(curve, now_s, 170),
+    )
+    if isinstance(price, str):
+        return msgspec.structs.replace(panel, price=price)
+    j = price.index(now_s)
+    value, low, high = (f"{part[j]:.3g}" for part in (price.values, price.low, price.high))
+    if price.quality.kind is QualityKind.ESTIMATED and low != high:
+        said = f"assumed, {value} {price.unit} ({low} to {high}): nothing configured knows it here"
+        return msgspec.structs.replace(panel, price=said)
+    said = f"{value} {price.unit} now; {price.quality.source}"
+    return msgspec.structs.replace(panel, price=said, price_chart=_hours(price, now_s, 90))
+
+
+def _hours(curve: Curve, now_s: float, height: int) -> str:
+    times = [curve.start_s + j * curve.step_s for j in range(len(curve.values) + 1)]
+    return charts.steps(
+        [charts.Series(curve.zone, times, curve.values, curve.low, curve.high)],
+        title=f"{curve.kind} of {curve.title} by hour, with its 90 % interval",
+        height=height,
+        now_s=now_s,
     )
 
 
