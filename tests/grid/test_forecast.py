@@ -20,7 +20,8 @@ from heliotrope.grid.forecast.inputs.features import REACH, scale
 from heliotrope.grid.forecast.judging import interval, kept
 from heliotrope.grid.forecast.judging.backtest import backtest, kept_share, roll
 from heliotrope.grid.forecast.models import across, boost, ridge, sources
-from heliotrope.grid.forecast.models.fit import fit_own, fit_yesterday
+from heliotrope.grid.forecast.models.fit import Yesterday, fit_own, fit_yesterday, for_plans
+from heliotrope.grid.shelf import Shelf
 from heliotrope.units import from_epoch
 
 HOURS = 200 * 24
@@ -78,7 +79,7 @@ def test_scrambling_the_future_changes_no_forecast(model, issue):
         }[model]()
         series = scale(values, HOUR0, START)
         known = START if issue < START + 168 else START + 168
-        return fit(series, known, horizons).predict(series, np.array([issue]), horizons)
+        return for_plans(fit(series, known, horizons), series, np.array([issue]), horizons)
 
     values = weather()
     torn = scrambled(values, issue)
@@ -201,6 +202,21 @@ def test_series_that_touch_zero_or_go_below_are_forecast_too():
 def test_a_constant_series_is_forecast_as_itself():
     rolled = roll(np.full(HOURS, 42.0), HOUR0, START, HOURS, np.arange(24), every=24, fit=fit_own)
     assert np.allclose(rolled.forecast, 42.0)
+
+
+def test_plans_take_a_part_of_the_last_surprise_back_but_not_at_midnight():
+    series, horizons = scale(weather(), HOUR0, START), np.arange(24)
+    issues = START + np.arange(48)
+    told, compared = (
+        predict(series, issues, horizons)
+        for predict in (Yesterday().predict, lambda *asked: for_plans(Yesterday(), *asked))
+    )
+    assert np.array_equal(told[:, 1:], compared[:, 1:])
+    surprise = told[1:, 0] - told[:-1, 1]
+    part = (told[:, 0] - compared[:, 0])[1:]
+    by_midnight = (issues[1:] + HOUR0) % 24 == 0
+    assert not part[by_midnight].any()
+    assert np.allclose(part[~by_midnight], 0.4 * surprise[~by_midnight], atol=1e-12)
 
 
 @settings(max_examples=30, deadline=None)

@@ -167,7 +167,9 @@ def _forecast(
         if published is not None:
             fit = partial(sources.fit, published=published, recall=recall)
             flags = (f"with published forecasts: {', '.join(published.names)}",)
-        rolled = backtest.roll(padded, hour0, known, known + hours, horizons, every=6, fit=fit, cuts=cuts, days=days)
+        rolled = backtest.roll(
+            padded, hour0, known, known + hours, horizons, every=6, fit=fit, cuts=cuts, days=days, plans=True
+        )
         return rolled.forecast[0], rolled.low[0], rolled.high[0], flags
     series = scale(padded, hour0, known, days)
     issue = np.array([known])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from heliotrope.errors import InvalidInput
 from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, scale
 from heliotrope.grid.forecast.judging import interval, kept
-from heliotrope.grid.forecast.models.fit import Fit, fit_own, once_each
+from heliotrope.grid.forecast.models.fit import Fit, fit_own, for_plans, once_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,8 +67,9 @@ def roll(
     fit: Fit,
     cuts: Sequence[int] = (),
     days: DayKinds | None = None,
+    plans: bool = False,
 ) -> Rolled:
-    """Forecasts issued each `every` hours over [start, end) (indices into `values`).
+    """Forecasts issued each `every` hours over [start, end) (indices into `values`); `plans`: such as plans compare.
 
     Fitted at `cuts`, else every 28 days from `start`, and before it so that errors are known.
     """
@@ -81,7 +83,8 @@ def roll(
         rows = (issues >= known) & (issues < known + REFIT_H)
         if rows.any():
             model = fit(series, known, horizons)
-            x[rows] = model.predict(series, issues[rows], horizons)
+            predict = partial(for_plans, model) if plans else model.predict
+            x[rows] = predict(series, issues[rows], horizons)
             spread[rows] = series.spread(issues[rows])
     error = series.x[issues[:, None] + horizons] - x
     scored = issues >= start
@@ -173,5 +176,5 @@ def hourly(
     forecasts = np.empty((len(issues), reach))
     for known in range(start, end, REFIT_H):
         rows = (issues >= known) & (issues < known + REFIT_H)
-        forecasts[rows] = fit(series, known, horizons).predict(padded, issues[rows], horizons)
+        forecasts[rows] = for_plans(fit(series, known, horizons), padded, issues[rows], horizons)
     return series.back(forecasts)

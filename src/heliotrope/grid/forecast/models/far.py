@@ -30,7 +30,7 @@ MOST_ROWS = 1500  # examples a horizon
 REACHES_H = 48  # hours ahead for which today still says more than the days before it
 STRAYS_FADE_H, SHARES_FADE_H = 12.0, 18.0  # past midnight, to a share of 1/e
 PENALTY = 0.03
-FEW_DAYS = 30.0  # the fewer the days, the less the shares may say
+FEW_DAYS = 10.0  # the fewer the days, the closer a forecast stays to the level of the week
 EVENING = (-3, -6)  # hours of today from which on it is evening: for the intensity, and for the shares
 
 
@@ -137,6 +137,6 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, horizon
         importance = 0.5 ** ((known - issues) / HALF_LIFE_H)
         X = features(series, issues, today.rows(fits), h)
         wide = np.column_stack([X, of_shares(series, drivers, issues, h)])
-        plain = fit_linear(X, y, importance, is_log=series.is_log, penalty=PENALTY)
+        plain = fit_linear(X, y, importance, is_log=series.is_log, penalty=careful)
         models[h] = plain, fit_linear(wide, y, importance, is_log=series.is_log, penalty=careful)
     return Far(models)

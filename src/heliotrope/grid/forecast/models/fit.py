@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from heliotrope.grid.forecast.inputs.features import Scaled, yesterday
+from heliotrope.grid.forecast.inputs.features import DAY, Scaled, yesterday
 from heliotrope.grid.forecast.models import ridge
 from heliotrope.grid.forecast.recall import Recall, afresh
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 
+TAKEN_BACK = 0.4
+
+
 class Predictor(Protocol):
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
         """(issue, horizon) in the scale of `series`, from nothing at or after each issue."""
@@ -25,6 +28,20 @@ class Predictor(Protocol):
 
 # (series, hours known, horizons) → something that predicts
 Fit = Callable[[Scaled, int, "IntArray"], Predictor]
+
+
+def for_plans(model: Predictor, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
+    """`predict`, so that hours may be compared by it: with a part of its last surprise taken back.
+
+    Where the running hour is not what was said of it an hour ago, the hours after it, told of that only in part, would
+    look better or worse beside it than they are. At midnight a new day is published: that is no surprise.
+    """
+    found = model.predict(series, issues, horizons)
+    begun = np.flatnonzero((issues + series.hour0) % DAY)
+    if len(begun) and horizons[0] == 0 and len(horizons) > 1:
+        said = model.predict(series, issues[begun] - 1, horizons[1:2])[:, 0]
+        found[begun, 0] -= TAKEN_BACK * (found[begun, 0] - said)
+    return found
 
 
 class Yesterday:
