@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -105,6 +106,47 @@ def test_regions_of_great_britain_need_no_settings(served, twin, zone):
     signal = door(served, "neso").history(zone, *yesterday(), kind=SignalKind.parse(CASES["neso"][1]))
     assert len(signal.values) == 48
     assert any(call["path"].endswith("/regionid/13" if zone == "GB-LONDON" else "/regionid/16") for call in twin.calls)
+
+
+def test_watttime_is_asked_once_for_the_region_of_a_place(served, twin, tmp_path):
+    """Without `zones` in the settings."""
+    for _ in range(2):
+        asked = door(served, "watttime", tmp_path, zones={})
+        signal = asked.history("US-CAL-CISO", *yesterday(), kind=SignalKind.parse("carbon/marginal/direct"))
+        assert signal.values[0] == pytest.approx(twin.world.at("US-CAL-CISO", signal.start_s), rel=1e-3)
+    paths = [call["path"] for call in twin.calls]
+    assert paths.count("/watttime/v3/region-from-loc") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/neso/intensity/date", lambda answer: len(answer["data"]) == 48),
+        ("/neso/intensity/2026-03-01T00:00Z/fw24h", lambda answer: answer["data"][0]["from"] == "2026-03-01T00:00Z"),
+        ("/neso/intensity/2026-03-01T00:00Z/pt24h", lambda answer: answer["data"][-1]["to"] == "2026-03-01T00:00Z"),
+        (
+            "/neso/regional/intensity/2026-03-01T00:00Z/fw48h/postcode/SE1",
+            lambda answer: len(answer["data"]["data"]) == 96,
+        ),
+        ("/electricitymaps/v3/zones", lambda answer: answer["DE"]["zoneName"] == "Germany"),
+        ("/casdk/locations", lambda answer: {"Latitude", "Longitude"} <= answer["FR"].keys()),
+        (
+            "/casdk/emissions/bylocations/best?location=DE&location=FR&time=2026-03-01&toTime=2026-03-02",
+            lambda answer: {row["location"] for row in answer} == {"FR"},
+        ),
+        (
+            "/casdk/emissions/average-carbon-intensity?location=DE&startTime=2026-03-01&endTime=2026-03-02",
+            lambda answer: 100 < answer["carbonIntensity"] < 900,
+        ),
+        (
+            "/casdk/emissions/forecasts/current?location=DE&location=FR",
+            lambda answer: [one["location"] for one in answer] == ["DE", "FR"],
+        ),
+    ],
+)
+def test_the_twin_answers_what_other_peoples_schedulers_ask(served, twin, path, found):
+    with urllib.request.urlopen(f"{served[1]}{path}", timeout=10) as answer:
+        assert found(json.load(answer))
 
 
 def test_lb_per_mwh_become_g_per_kwh(served, twin):

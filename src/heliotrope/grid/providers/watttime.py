@@ -11,15 +11,17 @@ from heliotrope.errors import ProviderDenied, ProviderGarbled
 from heliotrope.grid.providers import Setup
 from heliotrope.grid.wire.points import Point
 from heliotrope.grid.wire.web import Said, WebProvider
+from heliotrope.grid.zones import Zone
 from heliotrope.model import SignalKind
-from heliotrope.units import from_epoch, g_per_kwh_from_lb_per_mwh
+from heliotrope.units import S_PER_DAY, from_epoch, g_per_kwh_from_lb_per_mwh
 
 TOKEN_LIFE_S = 25 * 60  # the API's tokens live for 30 minutes
+REGION_LIFE_S = 30 * S_PER_DAY
 UNIT = "lbs_co2_per_mwh"
 
 
 class WattTime(WebProvider):
-    """`key` is the password; `user` and `zones` (our name → their region) stand beside it in the options."""
+    """`key` is the password and `user` stands beside it; `zones` (our name → their region) spares asking by place."""
 
     name = "watttime"
     url = "https://api.watttime.org"
@@ -33,13 +35,34 @@ class WattTime(WebProvider):
         self._token = ""
         self._token_until = 0.0
 
+    def their_zone(self, zone: Zone) -> str | None:
+        """A region, or a place whose region they are asked for once."""
+        place = None if zone.place is None else f"{zone.place.latitude},{zone.place.longitude}"
+        return self.options.zones.get(zone.name) or place
+
     def _history(self, theirs: str, kind: SignalKind, start_s: int, end_s: int) -> Iterable[Point]:
         span = {"start": from_epoch(start_s).isoformat(), "end": from_epoch(end_s).isoformat()}
-        return self._points(self._ask("/v3/historical", {"region": theirs, "signal_type": "co2_moer", **span}))
+        return self._points(
+            self._ask("/v3/historical", {"region": self._region(theirs), "signal_type": "co2_moer", **span})
+        )
 
     def _forecast(self, theirs: str, kind: SignalKind, now_s: int) -> Said:
-        answer = self._ask("/v3/forecast", {"region": theirs, "signal_type": "co2_moer", "horizon_hours": 72})
+        query = {"region": self._region(theirs), "signal_type": "co2_moer", "horizon_hours": 72}
+        answer = self._ask("/v3/forecast", query)
         return Said(self._points(answer), self.instant(self.field(answer, "meta", "generated_at")))
+
+    def _region(self, theirs: str) -> str:
+        """Of a place; regions move rarely, so it is kept for a month."""
+        latitude, comma, longitude = theirs.partition(",")
+        if not comma:
+            return theirs
+        kept = self.archive.document(self.name, f"region {theirs}")
+        if kept and time.time() - kept[0] < REGION_LIFE_S:
+            return kept[1].decode()
+        query = {"latitude": latitude, "longitude": longitude, "signal_type": "co2_moer"}
+        region = str(self.field(self._ask("/v3/region-from-loc", query), "region"))
+        self.archive.keep_document(self.name, f"region {theirs}", int(time.time()), region.encode())
+        return region
 
     def _ask(self, path: str, query: Mapping[str, Any]) -> Any:
         try:

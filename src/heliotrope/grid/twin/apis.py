@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,8 @@ MOST_DAYS = {"neso": 14, "electricitymaps": 10, "watttime": 32, "entsoe": 366}
 OPEN_METEO_PAST_DAYS = 92
 EIA_ROWS = 5000
 RESPONDENTS = {"US48": "US"} | {part.more["eia"]: name for name, part in zones.parts().items() if part.more["eia"]}
+NESO_SPANS_H = {"fw24h": 24, "fw48h": 48, "pt24h": -24}
+NESO_LONDON = 13  # where every postcode of the twin lies
 ENERGY_CHARTS_NAMES = {"uk": "GB"}
 WATTTIME_REGIONS = {"CAISO_NORTH": "US-CAL-CISO", "PJM_DC": "US-MIDA-PJM", "UK": "GB"}
 
@@ -36,9 +39,12 @@ class Apis:
         return [
             web.get("/neso/intensity", self.neso_now),
             web.get("/neso/intensity/factors", self.neso_factors),
+            web.get("/neso/intensity/date", self.neso_today),
             web.get("/neso/intensity/{start}/{end}", self.neso),
             web.get("/neso/generation/{start}/{end}", self.neso_generation),
             web.get("/neso/regional/intensity/{start}/{end}/regionid/{region}", self.neso),
+            web.get("/neso/regional/intensity/{start}/{end}/postcode/{postcode}", self.neso),
+            web.get("/electricitymaps/{version:v[34]}/zones", self.maps_zones),
             web.get("/electricitymaps/{version:v[34]}/{table:carbon-intensity|power-breakdown}/{what}", self.maps),
             web.get("/watttime/login", self.login),
             web.get("/watttime/v3/{what}", self.watttime),
@@ -46,7 +52,11 @@ class Apis:
             web.get("/openmeteo/v1/forecast", self.open_meteo),
             web.get("/eia/v2/electricity/rto/{table:fuel-type-data|region-data}/data", self.eia),
             web.get("/entsoe/api", self.entsoe),
+            web.get("/casdk/locations", self.carbon_aware_locations),
             web.get("/casdk/emissions/bylocation", self.carbon_aware),
+            web.get("/casdk/emissions/bylocations", self.carbon_aware),
+            web.get("/casdk/emissions/bylocations/best", self.carbon_aware),
+            web.get("/casdk/emissions/average-carbon-intensity", self.carbon_aware),
             web.get("/casdk/emissions/forecasts/current", self.carbon_aware),
         ]
 
@@ -71,6 +81,15 @@ class Apis:
             for at, factor in self._disturb(hours)
         ]
 
+    def _nearest(self, latitude: float, longitude: float) -> str:
+        """Of the regions whose zones have a place: WattTime knows many more."""
+
+        def distance(region: str) -> float:
+            place = zones.find(WATTTIME_REGIONS[region]).place
+            return abs(place.latitude - latitude) + abs(place.longitude - longitude) if place else 360.0
+
+        return min(WATTTIME_REGIONS, key=distance)
+
     def _power(self, zone: str, what: str) -> Callable[[int], float]:
         """MW at an hour as it was foreseen the day before: `wind`, `solar` or `load`."""
         if what == "load":
@@ -90,12 +109,21 @@ class Apis:
     async def neso_factors(self, request: web.Request) -> web.Response:
         return _json(dialects.neso_factors())
 
+    async def neso_today(self, request: web.Request) -> web.Response:
+        start = self.now // S_PER_DAY * S_PER_DAY
+        return _json(dialects.neso(self.points("GB", start, start + S_PER_DAY, 1800, DIRECT), self.now))
+
     async def neso(self, request: web.Request) -> web.Response:
         start, text = instant(request.match_info["start"]), request.match_info["end"]
-        end = start + 48 * S_PER_HOUR if text == "fw48h" else instant(text)
+        if text in NESO_SPANS_H:
+            start, end = sorted((start, start + NESO_SPANS_H[text] * S_PER_HOUR))
+        else:
+            end = instant(text)
         if end - start > MOST_DAYS["neso"] * S_PER_DAY:
             return refusal(400, "The maximum date range is 14 days.")
         points = self.points("GB", start, end, 1800, DIRECT)
+        if "postcode" in request.match_info:
+            return _json(dialects.neso_region(points, NESO_LONDON, request.match_info["postcode"]))
         region = request.match_info.get("region")
         return _json(dialects.neso_region(points, int(region)) if region else dialects.neso(points, self.now))
 
@@ -133,6 +161,10 @@ class Apis:
         points = self.points(zone, start, end, S_PER_HOUR, f"carbon/average/{scope}")
         return _json(dialects.electricity_maps(points, zone, scope, key, issued))
 
+    async def maps_zones(self, request: web.Request) -> web.Response:
+        """The one question that needs no key."""
+        return _json(dialects.electricity_maps_zones(zones.all_zones().values()))
+
     async def login(self, request: web.Request) -> web.Response:
         scheme, _, pair = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Basic" or base64.b64decode(pair).decode().partition(":")[2] != KEY:
@@ -144,7 +176,10 @@ class Apis:
             return refusal(403, "Invalid token")
         what = request.match_info["what"]
         if what == "region-from-loc":
-            return web.json_response({"region": "CAISO_NORTH", "region_full_name": "California ISO - North"})
+            region = self._nearest(float(request.query["latitude"]), float(request.query["longitude"]))
+            return web.json_response({"region": region, "region_full_name": region, "signal_type": "co2_moer"})
+        if what == "my-access":
+            return _json(dialects.watttime_access(list(WATTTIME_REGIONS)))
         region = request.query["region"]
         zone = WATTTIME_REGIONS.get(region, region)
         if what == "forecast":
@@ -237,14 +272,33 @@ class Apis:
                 return _xml(dialects.entsoe_generation(mixes, area) if mixes else dialects.entsoe_nothing())
         return _xml(dialects.entsoe_nothing(), status=400)
 
+    async def carbon_aware_locations(self, request: web.Request) -> web.Response:
+        return _json(dialects.carbon_aware_locations(zones.all_zones().values()))
+
     async def carbon_aware(self, request: web.Request) -> web.Response:
-        location, now = request.query["location"], hour_floor(self.now)
+        """Several locations are one list; `best` are the rows of the lowest rating."""
+        locations, now = request.query.getall("location"), hour_floor(self.now)
         if request.path.endswith("current"):
-            points = self.points(location, now, now + S_PER_DAY, S_PER_HOUR, LIFECYCLE)
-            return _json(dialects.carbon_aware_forecast(points, location, self._issued(self.now)))
-        start, end = instant(request.query["time"]), instant(request.query["toTime"])
-        points = self.points(location, start, end, S_PER_HOUR, LIFECYCLE)
-        return _json(dialects.carbon_aware(points, location))
+            issued = self._issued(self.now)
+            made = [
+                dialects.carbon_aware_forecast(
+                    self.points(location, now, now + S_PER_DAY, S_PER_HOUR, LIFECYCLE), location, issued
+                )
+                for location in locations
+            ]
+            return _json(json.dumps(made))
+        averaged = request.path.endswith("intensity")
+        start, end = (
+            instant(request.query[name]) for name in (("startTime", "endTime") if averaged else ("time", "toTime"))
+        )
+        told = {place: self.points(place, start, end, S_PER_HOUR, LIFECYCLE) for place in locations}
+        if averaged:
+            return _json(dialects.carbon_aware_average(told[locations[0]], locations[0], start, end))
+        rows = [row for location, points in told.items() for row in dialects.carbon_aware(points, location)]
+        if request.path.endswith("best"):
+            least = min((row["rating"] for row in rows if row["rating"] is not None), default=None)
+            rows = [row for row in rows if row["rating"] == least]
+        return _json(json.dumps(rows))
 
 
 def instant(text: str) -> int:

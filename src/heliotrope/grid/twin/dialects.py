@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
 from heliotrope.grid.twin.faults import Points
+from heliotrope.grid.zones import Zone
 from heliotrope.units import G_PER_LB, S_PER_HOUR, from_epoch
 
 Shape = dict[str, float]  # fuel → share
@@ -38,7 +39,7 @@ def neso(points: Points, now_s: int) -> str:
     return json.dumps({"data": rows})
 
 
-def neso_region(points: Points, region: int) -> str:
+def neso_region(points: Points, region: int, postcode: str = "") -> str:
     rows = [
         {
             "from": zulu(at),
@@ -48,7 +49,8 @@ def neso_region(points: Points, region: int) -> str:
         }
         for at, value in points
     ]
-    return json.dumps({"data": {"regionid": region, "shortname": f"Region {region}", "data": rows}})
+    where: dict[str, Any] = {"regionid": region, "shortname": f"Region {region}"}
+    return json.dumps({"data": where | ({"postcode": postcode} if postcode else {}) | {"data": rows}})
 
 
 def neso_generation(mixes: Mixes) -> str:
@@ -185,22 +187,51 @@ def open_meteo(columns: Mapping[str, Points]) -> str:
     return json.dumps({"utc_offset_seconds": 0, "timezone": "GMT", "hourly": {"time": times, **hourly}})
 
 
-def carbon_aware(points: Points, location: str) -> str:
-    rows = [
+def electricity_maps_zones(known: Iterable[Zone]) -> str:
+    return json.dumps({zone.name: {"zoneName": zone.title, "countryCode": zone.country} for zone in known})
+
+
+def watttime_access(regions: list[str]) -> str:
+    """What the account may ask: one signal, one model, all of the twin's regions."""
+    models = [{"model": "2026-03-01", "data_start": "2022-01-01T00:00+00:00", "type": "binned_regression"}]
+    endpoints = [{"endpoint": f"v3/{name}", "models": models} for name in ("forecast", "historical")]
+    access = [{"region": name, "region_full_name": name, "parent": "", "endpoints": endpoints} for name in regions]
+    signal = {"signal_type": "co2_moer", "signal_type_full_name": "Marginal Operating Emissions Rate of CO2"}
+    return json.dumps({"signal_types": [{**signal, "regions": access}]})
+
+
+def carbon_aware_locations(known: Iterable[Zone]) -> str:
+    return json.dumps(
+        {
+            zone.name: {"Latitude": zone.place.latitude, "Longitude": zone.place.longitude, "Name": zone.name}
+            for zone in known
+            if zone.place
+        }
+    )
+
+
+def carbon_aware(points: Points, location: str) -> list[dict[str, Any]]:
+    return [
         {"location": location, "time": from_epoch(at).isoformat(), "rating": value, "duration": "01:00:00"}
         for at, value in points
     ]
-    return json.dumps(rows)
 
 
-def carbon_aware_forecast(points: Points, location: str, now_s: int) -> str:
+def carbon_aware_average(points: Points, location: str, start_s: int, end_s: int) -> str:
+    known = [value for _, value in points if value is not None]
+    mean = sum(known) / len(known) if known else None
+    span = {"startTime": from_epoch(start_s).isoformat(), "endTime": from_epoch(end_s).isoformat()}
+    return json.dumps({"location": location, **span, "carbonIntensity": mean})
+
+
+def carbon_aware_forecast(points: Points, location: str, now_s: int) -> dict[str, Any]:
     rows = [
         {"location": location, "timestamp": from_epoch(at).isoformat(), "duration": 60, "value": value}
         for at, value in points
     ]
     known = [(value, i) for i, (_, value) in enumerate(points) if value is not None]
     best = rows[min(known)[1]] if known else None
-    document: dict[str, Any] = {
+    return {
         "requestedAt": from_epoch(now_s).isoformat(),
         "generatedAt": from_epoch(now_s // 300 * 300).isoformat(),
         "location": location,
@@ -208,7 +239,6 @@ def carbon_aware_forecast(points: Points, location: str, now_s: int) -> str:
         "optimalDataPoints": [best] if best else [],
         "forecastData": rows,
     }
-    return json.dumps([document])
 
 
 def eia(mixes: Mixes, respondent: str) -> list[dict[str, Any]]:
