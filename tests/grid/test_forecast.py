@@ -356,6 +356,39 @@ def test_a_grid_that_is_often_free_of_carbon_has_an_error_that_means_something(t
     assert found.score.yesterday_mape == 0
 
 
+@pytest.mark.slow
+def test_a_model_across_zones_takes_any_file_of_several(tmp_path):
+    """Zones that never move, that are often free of carbon, that began late or cannot be read: none spoils the others."""
+    if not boost.available():
+        pytest.skip("lightgbm (extra `forecast`) is not installed")
+    hours = 110 * 24
+    columns = {
+        "DE": weather(hours),
+        "FR": weather(hours, seed=2),
+        "FLAT": np.full(hours, 7.0),
+        "CLEAN": np.maximum(weather(hours, seed=4) - 280, 0.0),
+        "LATE": weather(hours, seed=5),
+        "BAD": weather(hours, seed=6),
+    }
+    path = series_file(tmp_path / "s.csv", columns)
+    header, *lines = path.read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    for row in rows[: 60 * 24]:
+        row[5] = ""
+    rows[100][6] = "-3"
+    path.write_text("\n".join([header, *(",".join(row) for row in rows)]))
+    heard = []
+    window = {"start_s": (HOUR0 + 107 * 24) * 3600, "horizon_h": 30, "every_h": 12, "recall": Shelf().recall}
+    for zone in ("DE", "FLAT", "CLEAN"):
+        score = replay.score(path, zone, model="across", tell=heard.append, **window).score
+        assert score.hours == 4 * 30
+        assert score.mae <= columns[zone].std() + 0.002 * columns[zone].mean()
+    assert heard[0].endswith("LATE, BAD")
+    assert "4 zones" in heard[1]
+    alone = series_file(tmp_path / "one.csv", {"DE": columns["DE"]})
+    assert 0 < replay.score(alone, "DE", model="across", **window).score.mape < 30
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -38,8 +39,12 @@ def score(
     every_h: int | None = None,
     model: str = "builtin",
     recall: Recall = afresh,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Replayed:
-    """`builtin` looks at published forecasts where there are some, else at the zone's own history."""
+    """`builtin` looks at published forecasts where there are some, else at the zone's own history.
+
+    `tell` hears what will take long, before it begins.
+    """
     if model not in MODELS:
         raise UnknownName(f"no forecast model named {model}", field="--model", hint=nearest(model, MODELS))
     if not 1 <= horizon_h <= 168:
@@ -57,7 +62,7 @@ def score(
         end=end,
         horizon_h=horizon_h,
         every=every,
-        fit=_fit(model, series_file, series, source_file, recall),
+        fit=_fit(model, series_file, series, source_file, recall, tell),
     )
     return Replayed(found, (*series.flags, *_notes(found, start, max(horizon_h, kept.REACH_H), model)))
 
@@ -85,16 +90,31 @@ def _window(series: hourly.Hourly, start_s: int | None, end_s: int | None) -> tu
     return start, end
 
 
-def _fit(model: str, series_file: Path, series: hourly.Hourly, source_file: Path | None, recall: Recall) -> Fit:
+def _fit(
+    model: str,
+    series_file: Path,
+    series: hourly.Hourly,
+    source_file: Path | None,
+    recall: Recall,
+    tell: Callable[[str], None],
+) -> Fit:
     if model == "yesterday":
         return fit_yesterday
     if model == "across":
-        others = [hourly.read(series_file, name) for name in hourly.zones(series_file)]
-        aligned = [one for one in others if one.hour0 == series.hour0 and len(one.values) == len(series.values)]
-        names, values = [one.zone for one in aligned], [one.values for one in aligned]
-        return across.fit_of(names, values, series.hour0, series.zone, recall)
+        return _across(series_file, series, recall, tell)
     if model == "own" or source_file is None:
         return partial(fit_own, recall=recall)
     files = [source_file] if source_file == series_file else [source_file, series_file]
     published = hourly.read_published(files, series)
     return partial(sources.fit, published=published, recall=recall)
+
+
+def _across(series_file: Path, series: hourly.Hourly, recall: Recall, tell: Callable[[str], None]) -> Fit:
+    """Taught by every column of the file that covers the same hours."""
+    beside, left_out = hourly.read_beside(series_file, series)
+    if left_out:
+        tell(f"left out, since not there over the same hours or not readable: {', '.join(left_out)}")
+    together = [series, *beside]
+    tell(f"learning from {len(together)} zones: seconds for a few, minutes for sixty; kept for the next time")
+    names, values = [one.zone for one in together], [one.values for one in together]
+    return across.fit_of(names, values, series.hour0, series.zone, recall)

@@ -282,6 +282,7 @@ def backtest(
         every_h=int(parse_duration_s(every, field="--every") // S_PER_HOUR) if every else None,
         model=model_name,
         recall=shelf.at(context.settings.home_path).recall,
+        tell=say,
     )
     score = replayed.score
     for note in replayed.notes:

@@ -51,6 +51,29 @@ def zones(path: Path) -> tuple[str, ...]:
     return Table(path, CARBON).zones
 
 
+def read_beside(path: Path, series: Hourly) -> tuple[list[Hourly], list[str]]:
+    """The file's other zones over the hours of `series`, and the names of those that cannot be had over them all."""
+    table = Table(path, CARBON)
+    found: list[Hourly] = []
+    left_out: list[str] = []
+    if series.zone not in table.zones or set(table.zones) & set(ONE_GRID):  # a file of one grid
+        return found, left_out
+    for name in table.zones:
+        if name == series.zone:
+            continue
+        try:
+            hour0, values, _ = _whole(table.column(name))
+        except InvalidInput:
+            left_out.append(name)
+            continue
+        first = series.hour0 - hour0
+        if first < 0 or first + len(series.values) > len(values):
+            left_out.append(name)
+        else:
+            found.append(Hourly(name, values[first : first + len(series.values)], series.hour0))
+    return found, left_out
+
+
 def read_published(paths: list[Path], series: Hourly) -> Published:
     """Day-ahead forecasts from every file that has some, laid beside the series; the first file wins."""
     found: dict[str, FloatArray] = {}

@@ -6,15 +6,17 @@ judged on the 28 days after its own. They also see how the zones that move with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from heliotrope.grid.forecast.inputs import free_days
-from heliotrope.grid.forecast.inputs.features import DAY, REACH, Scaled, at_issue, matrix, scale, yesterday
+from heliotrope.grid.forecast.inputs.features import DAY, REACH, Scaled, at_issue, matrix, scale
 from heliotrope.grid.forecast.models import boost, ridge
 from heliotrope.grid.forecast.models.fit import Fit, Predictor, fit_own
 from heliotrope.grid.forecast.recall import Recall, afresh
@@ -28,116 +30,122 @@ if TYPE_CHECKING:
 CUT_OFFS = 6
 PERIOD_H = 28 * DAY
 EVERY_H = 6
-MOST_ROWS = 240_000
+BANDS_H = (0, 6, DAY, 8 * DAY)  # hours ahead that have trees of their own: what helps tomorrow misleads today
+MOST_ROWS = (120_000, 160_000, 240_000)  # of each band
 NEIGHBOURS = 5
+LIKENESS_H = 182 * DAY
 TREES = 250
 SURPRISES = slice(4, 7)  # of `at_issue`: last 3 h and 6 h against a day before, last value against its hour's mean
+ALL = slice(None)
 
 
 class Zones:
-    """Aligned series, one array a zone; fits are remembered, since every zone's forecast needs them all."""
+    """Aligned series, one a zone; fits are remembered, since every zone's forecast needs them all."""
 
-    def __init__(
-        self, names: Sequence[str], values: Sequence[FloatArray], hour0: int, known: int, recall: Recall = afresh
-    ) -> None:
+    def __init__(self, names: Sequence[str], series: Sequence[Scaled], recall: Recall = afresh) -> None:
         self.names = list(names)
-        self.series = [
-            scale(array, hour0, known, free_days.of(name)) for name, array in zip(names, values, strict=True)
-        ]
+        self.series = list(series)
         self._recall = recall
         self._ridge = cache(self._fit_ridge)
-        self._honest = cache(self._honest_rows)
         self._trees = cache(self._recalled_trees)
-        self._near = cache(self._neighbours)
+        self._surprises = cache(self._surprised)
 
-    def predictor(self, name: str, known: int, horizons: IntArray) -> Across:
+    def predictor(self, name: str, known: int, horizons: IntArray) -> Predictor:
         zone = self.names.index(name)
-        reach = tuple(horizons.tolist())
-        return Across(self, zone, known, self._ridge(zone, known, reach), self._trees(known, reach))
+        bands = [part for first, end in pairwise(BANDS_H) if (part := _within(horizons, first, end))]
+        linear = ridge.Ridge({h: model for part in bands for h, model in self._ridge(zone, known, part).models.items()})
+        if not self.series[zone].is_log:
+            return linear
+        return Across(self, zone, known, linear, tuple((part, self._trees(known, part)) for part in bands))
 
-    def examples(self, zone: int, known: int, issues: IntArray, horizons: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Rows of features and the linear forecast (relative to level), horizon after horizon."""
+    def rows(
+        self,
+        zone: int,
+        known: int,
+        linear: ridge.Ridge,
+        issues: IntArray,
+        picked: Mapping[int, IntArray | slice],
+    ) -> tuple[FloatArray, FloatArray]:
+        """Features, and the linear forecast relative to level, of the issues `picked` for each horizon."""
         series = self.series[zone]
-        shared, level = at_issue(series, issues), series.level(issues)
-        linear = self._ridge(zone, known, tuple(horizons.tolist()))
-        near = np.mean([at_issue(self.series[k], issues)[:, SURPRISES] for k in self._near(zone, known)], axis=0)
-        spread = series.spread(issues)
+        shared = at_issue(series, issues)
+        near = np.mean([at_issue(self.series[k], issues)[:, SURPRISES] for k in self.near(zone, known)], axis=0)
+        beside = np.column_stack([near, series.spread(issues)])
         rows, bases = [], []
-        for h in horizons.tolist():
-            X = matrix(series, issues, h, shared)
+        for h, some in picked.items():
+            X = matrix(series, issues[some], h, shared[some])
             base = np.clip(linear.models[h].predict(X), -ridge.MOST_CHANGE, ridge.MOST_CHANGE)
-            clock = (issues + series.hour0 + h) % DAY
-            since = base - (yesterday(series, issues, h) - level)
-            rows.append(np.column_stack([X, near, spread, clock, np.full(len(issues), h), base, since]))
+            clock = (issues[some] + series.hour0 + h) % DAY
+            rows.append(np.column_stack([X, beside[some], clock, np.full(len(base), h), base, base - X[:, 0]]))
             bases.append(base)
         return np.concatenate(rows), np.concatenate(bases)
 
-    def _fit_ridge(self, zone: int, known: int, horizons: tuple[int, ...]) -> ridge.Ridge:
-        return ridge.recalled(self._recall, self.series[zone], known, np.array(horizons))
+    def near(self, zone: int, known: int) -> list[int]:
+        """The zones whose surprises of the last half year were most like this one's; itself where it is alone."""
+        surprises = self._surprises(known)
+        size = np.sqrt(np.einsum("zi,zi->z", surprises, surprises)) + 1e-9
+        likeness = np.einsum("zi,i->z", surprises, surprises[zone]) / (size * size[zone])
+        others = [k for k in np.argsort(-likeness, kind="stable").tolist() if k != zone and self.series[k].is_log]
+        return others[:NEIGHBOURS] or [zone]
 
-    def _neighbours(self, zone: int, known: int) -> tuple[int, ...]:
-        """The zones whose surprises of the last half year were most like this one's."""
-        if len(self.series) == 1:
-            return (zone,)
-        issues = np.arange(max(REACH, known - 182 * DAY), known, EVERY_H)
-        surprises = np.stack([at_issue(series, issues)[:, SURPRISES.start + 1] for series in self.series])
-        surprises -= surprises.mean(axis=1, keepdims=True)
-        size = np.sqrt((surprises**2).sum(axis=1)) + 1e-9
-        likeness = surprises @ surprises[zone] / (size * size[zone])
-        likeness[zone] = -np.inf
-        return tuple(np.argsort(-likeness)[: min(NEIGHBOURS, len(self.series) - 1)].tolist())
+    def _surprised(self, known: int) -> FloatArray:
+        """(zone, issue): the last 6 h against a day before, less their mean."""
+        issues = np.arange(max(REACH, known - LIKENESS_H), known, EVERY_H)
+        found = np.stack([at_issue(series, issues)[:, SURPRISES.start + 1] for series in self.series])
+        centred: FloatArray = found - found.mean(axis=1, keepdims=True)
+        return centred
 
-    def _honest_rows(
-        self, zone: int, cut: int, horizons: tuple[int, ...]
-    ) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
-        """Features, linear forecast, answer and the hour it became known, of issues in the period after `cut`."""
-        reach = np.array(horizons)
-        issues = np.arange(cut, cut + PERIOD_H, EVERY_H)
-        issues = issues[issues + reach[-1] < len(self.series[zone].x)]
-        X, base = self.examples(zone, cut, issues, reach)
-        target = (issues[None, :] + reach[:, None]).ravel()
-        answer = self.series[zone].x[target] - np.tile(self.series[zone].level(issues), len(reach))
-        return X.astype(np.float32), base, answer, target
+    def _fit_ridge(self, zone: int, known: int, reach: tuple[int, ...]) -> ridge.Ridge:
+        return ridge.recalled(self._recall, self.series[zone], known, np.array(reach))
 
-    def _recalled_trees(self, known: int, horizons: tuple[int, ...]) -> boost.Boost | None:
-        made_of = (known, horizons, *(part for series in self.series for part in series.past(known)))
-        return self._recall(lambda: self._fit_trees(known, horizons), "across", *made_of)
+    def _recalled_trees(self, known: int, reach: tuple[int, ...]) -> boost.Boost | None:
+        made_of = (known, reach, *(part for series in self.series for part in series.past(known)))
+        return self._recall(lambda: self._fit_trees(known, reach), "across", *made_of)
 
-    def _fit_trees(self, known: int, horizons: tuple[int, ...]) -> boost.Boost | None:
+    def _fit_trees(self, known: int, reach: tuple[int, ...]) -> boost.Boost | None:
         """None while there is too little behind `known` to be honest about."""
-        cuts = [known - PERIOD_H * k for k in range(CUT_OFFS, 0, -1)]
-        cuts = [cut for cut in cuts if ridge.enough(cut, horizons[-1])]
-        if not cuts:
+        cuts = [cut for k in range(CUT_OFFS, 0, -1) if ridge.enough(cut := known - PERIOD_H * k, reach[-1])]
+        learnt_from = [zone for zone, series in enumerate(self.series) if series.is_log]
+        if not cuts or not learnt_from:
             return None
         random = np.random.default_rng(known)
-        share = MOST_ROWS / (len(cuts) * len(self.series) * len(horizons) * PERIOD_H / EVERY_H)
-        parts: list[tuple[FloatArray, ...]] = []
-        for zone in (z for z, series in enumerate(self.series) if series.is_log):
-            for cut in cuts:
-                X, base, answer, target = self._honest(zone, cut, horizons)
-                rows = (target < known) & (random.random(len(base)) < share)
-                parts.append((X[rows], base[rows], answer[rows], np.ones(int(rows.sum()))))
-        if not parts:
-            return None
-        X, base, answer, importance = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return boost.fit(X, base, answer, importance, is_log=True, rounds=TREES)
+        most = MOST_ROWS[bisect(BANDS_H, reach[0]) - 1] / (len(cuts) * len(learnt_from) * len(reach))
+        parts = [self._honest(zone, cut, known, reach, most, random) for zone in learnt_from for cut in cuts]
+        X, base, answer = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return boost.fit(X, base, answer, np.ones(len(answer)), is_log=True, rounds=TREES)
+
+    def _honest(
+        self, zone: int, cut: int, known: int, reach: tuple[int, ...], most: float, random: np.random.Generator
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Features, linear forecast and answer of issues in the period after `cut`, about `most` for each horizon."""
+        series = self.series[zone]
+        issues = np.arange(cut, cut + PERIOD_H, EVERY_H)
+        picked = {}
+        for h in reach:
+            picked[h] = np.flatnonzero((issues + h < known) & (random.random(len(issues)) * len(issues) < most))
+        X, base = self.rows(zone, cut, self._ridge(zone, cut, reach), issues, picked)
+        answer = [series.x[issues[some] + h] - series.level(issues[some]) for h, some in picked.items()]
+        return X.astype(np.float32), base, np.concatenate(answer)
 
 
 class Across(msgspec.Struct, frozen=True, eq=False):
-    """One zone's forecasts at one cut-off."""
+    """One zone's forecasts at one cut-off; `bands` are horizons and the trees that correct them, once there are any."""
 
     zones: Zones
     zone: int
     known: int
     linear: ridge.Ridge
-    trees: boost.Boost | None
+    bands: tuple[tuple[tuple[int, ...], boost.Boost | None], ...]
 
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
-        if self.trees is None or not series.is_log:
-            return self.linear.predict(series, issues, horizons)
-        X, base = self.zones.examples(self.zone, self.known, issues, horizons)
-        corrected = self.trees.correct(X, base).reshape(len(horizons), len(issues)).T
-        return self.zones.series[self.zone].level(issues)[:, None] + corrected
+        """(issue, horizon) in x."""
+        X, base = self.zones.rows(self.zone, self.known, self.linear, issues, dict.fromkeys(horizons.tolist(), ALL))
+        lead = np.repeat(horizons, len(issues))
+        for reach, trees in self.bands:
+            here = np.isin(lead, reach)
+            if trees is not None and here.any():
+                base[here] = trees.correct(X[here], base[here])
+        return series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
 
 
 def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name: str, recall: Recall = afresh) -> Fit:
@@ -148,7 +156,13 @@ def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name:
         if not ridge.enough(known, int(horizons[-1])):
             return fit_own(series, known, horizons)
         if not zones:
-            zones.append(Zones(names, values, hour0, known, recall))
+            each = zip(names, values, strict=True)
+            beside = [series if one == name else scale(array, hour0, known, free_days.of(one)) for one, array in each]
+            zones.append(Zones(names, beside, recall))
         return zones[0].predictor(name, known, horizons)
 
     return fit
+
+
+def _within(horizons: IntArray, first: int, end: int) -> tuple[int, ...]:
+    return tuple(horizons[(horizons >= first) & (horizons < end)].tolist())
