@@ -36,6 +36,10 @@ class Linear(msgspec.Struct, frozen=True, eq=False):
         result: FloatArray = np.einsum("ij,j->i", (X - self.mean) / self.width, self.weights) + self.offset
         return result
 
+    def plus(self, weights: FloatArray) -> Linear:
+        """With X · `weights` added: a fit of what these leave shrinks towards them instead of towards nothing."""
+        return Linear(self.mean, self.width, self.weights + weights * self.width, self.offset + self.mean @ weights)
+
 
 def fit_linear(
     X: FloatArray, y: FloatArray, importance: FloatArray, *, is_log: bool, penalty: float = PENALTY

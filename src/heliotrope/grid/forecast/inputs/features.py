@@ -49,7 +49,14 @@ NAMES = (
     "first day at work after free ones",
     "free: a weekend or holiday",
     "a Sunday or holiday",
+    "same hour, mean of the last days of its kind",
+    "time of day: cos",
+    "… sin",
+    "… twice as fast: cos",
+    "… sin",
 )
+OF_WEEK = NAMES.index("… mean of seven days")
+ALIKE_DAYS, ALIKE_FADES = 14, 0.9  # how far back days of the same kind are looked for, and what each day takes off
 
 
 class Scaled(msgspec.Struct, frozen=True, eq=False):
@@ -137,8 +144,11 @@ def at_issue(series: Scaled, issues: IntArray) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-def matrix(series: Scaled, issues: IntArray, horizon: int, shared: FloatArray | None = None) -> FloatArray:
-    """(issue, feature) for the hour `issue + horizon`; `shared` is `at_issue` of the same issues, if at hand."""
+def matrix(series: Scaled, issues: IntArray, horizon: int | IntArray, shared: FloatArray | None = None) -> FloatArray:
+    """(issue, feature) for the hour `issue + horizon`; `shared` is `at_issue` of the same issues, if at hand.
+
+    `horizon` is one of all issues, or one for each.
+    """
     x, level = series.x, series.level(issues)
     shared = at_issue(series, issues) if shared is None else shared
     target = issues + horizon
@@ -157,7 +167,18 @@ def matrix(series: Scaled, issues: IntArray, horizon: int, shared: FloatArray | 
         x[target - week - WEEK] - level,
     ]
     calendar = [free - (last != WORKDAY), after_free.astype(float), free, (kind == SUNDAY).astype(float)]
-    return np.column_stack([*columns, shared, *calendar])
+    angle = 2 * np.pi * ((target + series.hour0) % DAY) / DAY
+    clock = [np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)]
+    return np.column_stack([*columns, shared, *calendar, _alike(series, target, back) - level, *clock])
+
+
+def _alike(series: Scaled, target: IntArray, back: int) -> FloatArray:
+    """The target's hour on the days known of the last two weeks that were free if its own is, and not if not."""
+    hours = (target - back)[:, None] - DAY * np.arange(ALIKE_DAYS)
+    alike = (series.kind_of_day(hours) != WORKDAY) == (series.kind_of_day(target) != WORKDAY)[:, None]
+    weight = (alike + 1e-6) * ALIKE_FADES ** np.arange(ALIKE_DAYS)
+    mean: FloatArray = (weight * series.x[hours]).sum(axis=1) / weight.sum(axis=1)
+    return mean
 
 
 def yesterday(series: Scaled, issues: IntArray, horizon: int) -> FloatArray:

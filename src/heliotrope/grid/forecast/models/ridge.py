@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from heliotrope.grid.forecast.inputs.features import DAY, REACH, Scaled, at_issue, matrix
+from heliotrope.grid.forecast.inputs.features import DAY, NAMES, OF_WEEK, REACH, Scaled, at_issue, matrix
 from heliotrope.grid.forecast.linear import PENALTY, Linear, fit_linear
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ HALF_LIFE_H = 120.0 * DAY
 MEMORY_H = 400 * DAY
 MOST_CHANGE = 2.5  # in x: a forecast stays within e^±2.5 of the week's level
 LEAST_ROWS = 120
+HALF_USUAL = 0.5
+EVERY_H = 3.5
 
 
 class Ridge(msgspec.Struct, frozen=True, eq=False):
@@ -31,19 +33,23 @@ class Ridge(msgspec.Struct, frozen=True, eq=False):
 
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
         """(issue, horizon) in x."""
-        shared, level = at_issue(series, issues), series.level(issues)
-        out = np.empty((len(issues), len(horizons)))
-        for j, h in enumerate(horizons.tolist()):
-            change = self.models[h].predict(matrix(series, issues, h, shared))
-            out[:, j] = level + np.clip(change, -MOST_CHANGE, MOST_CHANGE)
+        shared = np.repeat(at_issue(series, issues), len(horizons), axis=0)
+        X = matrix(series, np.repeat(issues, len(horizons)), np.tile(horizons, len(issues)), shared)
+        models = [self.models[h] for h in horizons.tolist()]
+        mean, width, weights = (
+            np.stack(part) for part in zip(*((one.mean, one.width, one.weights) for one in models), strict=True)
+        )
+        scaled = (X.reshape(len(issues), len(horizons), -1) - mean) / width
+        change = np.einsum("ihf,hf->ih", scaled, weights) + np.array([one.offset for one in models])
+        out: FloatArray = series.level(issues)[:, None] + np.clip(change, -MOST_CHANGE, MOST_CHANGE)
         return out
 
 
-def training_issues(known: int, horizon: int, every: int) -> IntArray:
+def training_issues(known: int, horizon: int, every: float) -> IntArray:
     """Issue hours whose target is known too, the newest first thinned from the end."""
     newest = known - horizon - 1
     oldest = max(REACH + horizon, newest - MEMORY_H)
-    return np.arange(newest, oldest, -every)[::-1]
+    return newest - (every * np.arange(int((newest - oldest) / every) + 1)[::-1]).astype(np.int64)
 
 
 def enough(known: int, longest: int) -> bool:
@@ -60,13 +66,18 @@ def recalled(recall: Recall, series: Scaled, known: int, horizons: IntArray) -> 
     return recall(lambda: fit(series, known, horizons), "own", *series.past(known), horizons)
 
 
-def fit(series: Scaled, known: int, horizons: IntArray, *, every: int = 5) -> Ridge:
-    """Uses nothing from hour `known` on. `every` (hours) thins issues; 5 visits every hour of the day."""
+def fit(series: Scaled, known: int, horizons: IntArray, *, every: float = EVERY_H) -> Ridge:
+    """Uses nothing from hour `known` on. `every` (hours) thins issues; 3½ visits every hour of the day.
+
+    Where little is known a forecast is half the level of the week, half the mean of its days at that hour.
+    """
+    usual = HALF_USUAL * (np.arange(len(NAMES)) == OF_WEEK)
     models = {}
     for h in horizons.tolist():
         issues = training_issues(known, h, every)
-        y = series.x[issues + h] - series.level(issues)
+        X = matrix(series, issues, h)
+        y = series.x[issues + h] - series.level(issues) - X @ usual
         importance = 0.5 ** ((known - issues) / HALF_LIFE_H)
         penalty = caution(h, every * len(issues) / DAY)
-        models[h] = fit_linear(matrix(series, issues, h), y, importance, is_log=series.is_log, penalty=penalty)
+        models[h] = fit_linear(X, y, importance, is_log=series.is_log, penalty=penalty).plus(usual)
     return Ridge(models)
