@@ -38,7 +38,7 @@ class Linear(msgspec.Struct, frozen=True, eq=False):
 
     def plus(self, weights: FloatArray) -> Linear:
         """With X · `weights` added: a fit of what these leave shrinks towards them instead of towards nothing."""
-        return Linear(self.mean, self.width, self.weights + weights * self.width, self.offset + self.mean @ weights)
+        return Linear(self.mean, self.width, self.weights + weights * self.width, self.offset + float(self.mean @ weights))
 
 
 def fit_linear(

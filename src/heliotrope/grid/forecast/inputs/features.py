@@ -172,7 +172,7 @@ def matrix(series: Scaled, issues: IntArray, horizon: int | IntArray, shared: Fl
     return np.column_stack([*columns, shared, *calendar, _alike(series, target, back) - level, *clock])
 
 
-def _alike(series: Scaled, target: IntArray, back: int) -> FloatArray:
+def _alike(series: Scaled, target: IntArray, back: int | IntArray) -> FloatArray:
     """The target's hour on the days known of the last two weeks that were free if its own is, and not if not."""
     hours = (target - back)[:, None] - DAY * np.arange(ALIKE_DAYS)
     alike = (series.kind_of_day(hours) != WORKDAY) == (series.kind_of_day(target) != WORKDAY)[:, None]
