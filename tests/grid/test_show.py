@@ -17,12 +17,12 @@ from click.testing import CliRunner
 
 from heliotrope.cli.know.grid import grid as commands
 from heliotrope.config import GridSettings
-from heliotrope.errors import UnknownZone
-from heliotrope.grid import Grid
+from heliotrope.errors import InvalidInput, UnknownZone
+from heliotrope.grid import Grid, replay
 from heliotrope.grid.show import page, strip, world
 from heliotrope.grid.twin.faults import Fault
 from heliotrope.model import CARBON, SignalKind
-from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, hour_floor, parse_instant
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, from_epoch, hour_floor, parse_instant
 from twins import CASES, KEY, door
 
 START = epoch_s(parse_instant("2026-03-01T00:00Z"))
@@ -197,6 +197,22 @@ def test_providers_say_what_of_their_budget_is_spent(tmp_path, config):
     assert neso["calls"] == 1
     assert neso["calls_per_hour"] == 600
     assert KEY not in json.dumps(rows)
+
+
+def test_a_backtest_is_a_table_that_explains_itself(tmp_path):
+    series = tmp_path / "series.csv"
+    values = 300 + 80 * np.sin(np.arange(24 * 40) * 2 * np.pi / 24) + np.arange(24 * 40) % 7
+    rows = [f"{from_epoch(START + i * S_PER_HOUR):%Y-%m-%dT%H:%MZ},{value:.1f}" for i, value in enumerate(values)]
+    series.write_text("\n".join(["time,DE", *rows]))
+    asked = ("backtest", "--series", str(series), "--zone", "DE", "--model", "yesterday")
+    text = shown(*asked, home=tmp_path)
+    assert text.startswith("DE, 2026-03-31 00:00 to 2026-04-10 00:00 UTC: forecasts of 24h, one each 6 h, yesterday")
+    score = json.loads(shown(*asked, "--json", home=tmp_path))
+    assert f"{score['mape']:.2f} %" in text
+    assert f"{100 * score['coverage90']:.2f} %  of the hours lay within" in text
+    with pytest.raises(InvalidInput, match="a window outside the series") as error:
+        replay.score(series, "DE", start_s=START - S_PER_DAY)
+    assert "2026-03-01T00:00Z to 2026-04-10T00:00Z" in str(error.value)
 
 
 # A page ----------------------------------------------------------------------------------------------------------

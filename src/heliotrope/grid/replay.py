@@ -16,16 +16,22 @@ from heliotrope.grid.forecast.judging.backtest import Score, backtest
 from heliotrope.grid.forecast.models import across, ridge, sources
 from heliotrope.grid.forecast.models.fit import Fit, fit_own, fit_yesterday
 from heliotrope.grid.forecast.recall import Recall, afresh
-from heliotrope.units import S_PER_HOUR
+from heliotrope.units import S_PER_HOUR, from_epoch
 
 MODELS = ("builtin", "own", "across", "yesterday")
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """`notes`: what was made of the file, and what a reader of the score must know besides."""
+    """`notes`: what was made of the file, and what a reader of the score must know besides.
+
+    Issues lie `every_h` apart in [start_s, end_s).
+    """
 
     score: Score
     notes: tuple[str, ...]
+    start_s: int
+    end_s: int
+    every_h: int
 
 
 def score(
@@ -64,7 +70,9 @@ def score(
         every=every,
         fit=_fit(model, series_file, series, source_file, recall, tell),
     )
-    return Replayed(found, (*series.flags, *_notes(found, start, max(horizon_h, kept.REACH_H), model)))
+    notes = (*series.flags, *_notes(found, start, max(horizon_h, kept.REACH_H), model))
+    first_s = series.hour0 * S_PER_HOUR
+    return Replayed(found, notes, first_s + start * S_PER_HOUR, first_s + end * S_PER_HOUR, every)
 
 
 def _notes(found: Score, start: int, reach_h: int, model: str) -> list[str]:
@@ -84,10 +92,15 @@ def _window(series: hourly.Hourly, start_s: int | None, end_s: int | None) -> tu
         raise InvalidInput(
             "a window outside the series",
             field="--from, --to",
-            found=f"hours {start} to {end}",
-            allowed=f"within the {whole} hours of the file",
+            found=_span(series.hour0 + start, series.hour0 + end),
+            allowed=f"within {_span(series.hour0, series.hour0 + whole)}",
         )
     return start, end
+
+
+def _span(first: int, last: int) -> str:
+    """Of hours of the epoch."""
+    return " to ".join(f"{from_epoch(hour * S_PER_HOUR):%Y-%m-%dT%H:%MZ}" for hour in (first, last))
 
 
 def _fit(

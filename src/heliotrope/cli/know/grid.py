@@ -290,15 +290,21 @@ def backtest(
     if context.json:
         print_json(score)
         return
-    kept = "-" if score.kept_share is None else f"{score.kept_share:.1%}"
-    gain = 1 - score.mape / score.yesterday_mape if score.yesterday_mape else 0.0
-    click.echo(f"{score.zone}: {score.hours} hours scored, {score.cpu_s:.1f} CPU s")
+    start, end = (f"{from_epoch(at):%Y-%m-%d %H:%M}" for at in (replayed.start_s, replayed.end_s))
     click.echo(
-        f"  error           {score.mape:8.2f} %   ({gain:+.1%} better than yesterday's {score.yesterday_mape:.2f} %)"
+        f"{score.zone}, {start} to {end} UTC: forecasts of {horizon}, one each {replayed.every_h} h, {model_name}"
     )
-    click.echo(f"  mean error      {score.mae:8.2f}     pinball {score.pinball:.2f}")
-    click.echo(f"  90 % intervals  {score.coverage90:8.1%}     held what came")
-    click.echo(f"  kept share      {kept:>8}     of the saving that foresight brings")
+    gain = 1 - score.mape / score.yesterday_mape if score.yesterday_mape else 0.0
+    than = f"{abs(gain):.1%} {'lower' if gain >= 0 else 'higher'} than yesterday's {score.yesterday_mape:.2f} %"
+    kept = "      -  " if score.kept_share is None else f"{100 * score.kept_share:8.2f} %"
+    click.echo(f"  error           {score.mape:8.2f} %  mean of |forecast - actual| / actual; {than}")
+    click.echo(f"  mean error      {score.mae:8.2f}    in the series' unit")
+    click.echo(f"  pinball         {score.pinball:8.2f}    loss of the 5, 50 and 95 % quantiles, in the series' unit")
+    click.echo(f"  90 % intervals  {100 * score.coverage90:8.2f} %  of the hours lay within; 90 is right")
+    click.echo(f"  kept share      {kept}  of what perfect foresight saves: jobs of 4, 8, 24 h with 24 h slack")
+    click.echo(
+        f"  {score.hours:,} hours scored in {score.cpu_s:.1f} CPU s; each forecast knows only what lay before it"
+    )
 
 
 def _door(
