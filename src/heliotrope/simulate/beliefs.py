@@ -10,6 +10,7 @@ import numpy as np
 
 from heliotrope.errors import InvalidInput
 from heliotrope.grid import shelf
+from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.judging import backtest
 from heliotrope.grid.forecast.models import sources
 from heliotrope.grid.forecast.models.fit import fit_own
@@ -21,6 +22,8 @@ from heliotrope.units import S_PER_DAY, S_PER_HOUR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from heliotrope.grid.forecast.inputs.free_days import DayKinds
 
     IntArray = NDArray[np.int64]
 
@@ -56,32 +59,41 @@ def of(
     for n, z in enumerate(wanted):
         rows[z] = n
         actual = curves.values[z, : curves.steps]
-        table = own(actual, epoch_s // S_PER_HOUR, first, recall)
+        days = free_days.of(zones[n])
+        table = own(actual, epoch_s // S_PER_HOUR, first, recall, days)
         if given is not None:
             table = overlaid(table, actual, given[n], epoch_s)
-            table = learnt(table, actual, given[n], epoch_s // S_PER_HOUR, first, recall)
+            table = learnt(table, actual, given[n], epoch_s // S_PER_HOUR, first, recall, days)
         tables[n] = table
     return Belief(tables, rows)
 
 
-def own(actual: Floats, hour0: int, first: int, recall: Recall = afresh) -> Floats:
+def own(actual: Floats, hour0: int, first: int, recall: Recall = afresh, days: DayKinds | None = None) -> Floats:
     """[issued, lead]: the house's forecaster where it has history enough, the last known day before that."""
     steps = len(actual)
     table = naive(actual)
     start = max(first, HISTORY)
     if steps - start > LEAD:
-        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, partial(fit_own, recall=recall))
+        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, partial(fit_own, recall=recall), days)
     return table
 
 
-def learnt(table: Floats, actual: Floats, given: Floats, hour0: int, first: int, recall: Recall = afresh) -> Floats:
+def learnt(
+    table: Floats,
+    actual: Floats,
+    given: Floats,
+    hour0: int,
+    first: int,
+    recall: Recall = afresh,
+    days: DayKinds | None = None,
+) -> Floats:
     """From the hour there is enough of the file behind to learn from: what it is worth, today and past midnight."""
     steps = len(actual)
     start = max(first, HISTORY, int(np.argmax(np.isfinite(given))) + sources.LEAST_HOURS + DAY)
     if steps - start > LEAD:
         published = sources.Published(given[:, None], ("carbon",))
         fit = partial(sources.fit, published=published, recall=recall)
-        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, fit)
+        table[start:] = backtest.hourly(actual, hour0, start, steps, LEAD, fit, days)
     return table
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 REFIT_H = 28 * DAY
-WARM_UP_H = 60 * DAY  # forecasts before the window, so that intervals know the model's errors
+WARM_UP_H = 2 * REFIT_H  # forecasts before the window, so that intervals know the model's errors
 PINBALL = (0.05, 0.5, 0.95)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +57,30 @@ def fit(
     X: FloatArray, base: FloatArray, y: FloatArray, importance: FloatArray, *, is_log: bool, rounds: int = ROUNDS
 ) -> Boost:
     """Minimises Σ importance · |forecast/actual - 1| (absolute error where the scale is not log)."""
+    return fit_each(X, (base,), y, importance, is_log=is_log, rounds=rounds)[0]
+
+
+def fit_each(
+    X: FloatArray,
+    bases: Sequence[FloatArray],
+    y: FloatArray,
+    importance: FloatArray,
+    *,
+    is_log: bool,
+    rounds: int = ROUNDS,
+) -> list[Boost]:
+    """One for each base forecast, from the same features: sorting these into bins costs a quarter of a fit."""
     try:
         import lightgbm
     except ImportError:
         raise MissingExtra("lightgbm", "forecast", needed_for="boosted forecasts") from None
-    residual = np.clip(y - base, -2.0, 2.0)
-    target = np.exp(residual) if is_log else residual
-    weight = importance / target if is_log else importance
-    data = lightgbm.Dataset(X, target, weight=weight, free_raw_data=True, params={"max_bin": TREES["max_bin"]})
-    return Boost(lightgbm.train(TREES, data, rounds), is_log)
+    data = lightgbm.Dataset(X, y, free_raw_data=True, params={"max_bin": TREES["max_bin"]})
+    data.construct()
+    found = []
+    for base in bases:
+        residual = np.clip(y - base, -2.0, 2.0)
+        target = np.exp(residual) if is_log else residual
+        data.set_label(target)
+        data.set_weight(importance / target if is_log else importance)
+        found.append(Boost(lightgbm.train(TREES, data, rounds), is_log))
+    return found

@@ -175,9 +175,7 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, own: Ri
     if len(every) < LEAST_DAYS * DAY or not boost.available():
         return Near(say, linear, None, None)
     X, base, told, y, importance = (np.concatenate(part) for part in zip(*parts, strict=True))
-    on_linear, on_guess = (
-        boost.fit(X, start, y, importance, is_log=series.is_log, rounds=ROUNDS) for start in (told, base)
-    )
+    on_linear, on_guess = boost.fit_each(X, (told, base), y, importance, is_log=series.is_log, rounds=ROUNDS)
     return Near(say, linear, on_linear, on_guess)
 
 
