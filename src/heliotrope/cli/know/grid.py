@@ -159,8 +159,8 @@ def world_map(
     else:
         click.echo(world.draw(seen, colour=_colour()))
         return
-    for zone, why in seen.missing.items():
-        say(f"{zone} could not be told: {why}")
+    for line in world.untold(seen):
+        say(line)
 
 
 @grid.command()

@@ -26,7 +26,12 @@ def draw(signal: Signal, *, colour: bool, columns: int = 80) -> str:
         row = "".join(_cell(shown.get(hour), low, high, colour, wide) for hour in range(24))
         lines.append(f"{from_epoch(day * S_PER_DAY):%a %d %b}".ljust(MARGIN) + row.rstrip())
     lines.append(" " * MARGIN + legend(low, high, signal.kind.unit, colour))
-    lines.append(f"{signal.zone}: {signal.kind}, {signal.quality.kind.value}, {signal.quality.source}")
+    least = from_epoch(signal.start_s + int(signal.values.argmin()) * signal.step_s)
+    reach = f"; bounds (90 %) from {signal.low.min():.4g} to {signal.high.max():.4g}"
+    lines.append(f"least at {least:%a %d %b %H:%M} UTC{reach if (signal.low < signal.high).any() else ''}")
+    issued = signal.quality.issued_at_s
+    when = "" if issued is None else f", issued {from_epoch(issued):%Y-%m-%d %H:%M} UTC"
+    lines.append(f"{signal.zone}: {signal.kind}, {signal.quality.kind.value}, {signal.quality.source}{when}")
     lines.extend(f"note: {flag}" for flag in signal.quality.flags)
     return "\n".join(lines)
 

@@ -66,5 +66,13 @@ def draw(seen: Survey, *, colour: bool) -> str:
     lines.append(
         f"{len(signals)} zones, {from_epoch(one.start_s):%Y-%m-%d %H:00} UTC, {one.kind}, {one.quality.kind.value}"
     )
-    lines.extend(f"{zone} could not be told: {why}" for zone, why in seen.missing.items())
+    lines.extend(untold(seen))
     return "\n".join(lines)
+
+
+def untold(seen: Survey) -> list[str]:
+    """A line for each reason, with the zones that it kept from being told."""
+    zones: dict[str, list[str]] = {}
+    for zone, why in seen.missing.items():
+        zones.setdefault(why, []).append(zone)
+    return [f"{', '.join(names)} could not be told: {why}" for why, names in zones.items()]
