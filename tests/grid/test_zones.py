@@ -77,6 +77,13 @@ def test_what_people_call_a_grid_leads_to_it(said, zone):
     assert zones.find(said).name == zone
 
 
+def test_a_search_finds_zones_and_parts_by_any_of_their_names():
+    assert [zone.name for zone in zones.search(["germ"])] == ["DE"]
+    assert [zone.name for zone in zones.search(["ercot"])] == ["US-TEX-ERCO"]
+    assert {zone.name for zone in zones.search(["us-", "california"])} == {"US-CAL-CISO"}
+    assert len(zones.search([])) == len(set(zones.all_zones()) | set(zones.parts()))
+
+
 def test_no_title_or_code_is_two_places():
     """`Georgia` is the country: parts never take a country's name."""
     titles = [zone.title.lower() for zone in zones.all_zones().values()]

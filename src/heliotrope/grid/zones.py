@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
@@ -97,6 +97,16 @@ def _by_word() -> Mapping[str, str]:
     countries_last = sorted(all_zones().values(), key=lambda zone: zone.name == zone.country)
     words |= {zone.title.lower(): zone.name for zone in countries_last}
     return MappingProxyType(words)
+
+
+def search(words: Iterable[str]) -> list[Zone]:
+    """Zones and parts whose name, title or other names hold every word."""
+    called: dict[str, list[str]] = {}
+    for word, name in _by_word().items():
+        called.setdefault(name, []).append(word)
+    everywhere = (*all_zones().values(), *(find(name) for name in parts() if name not in all_zones()))
+    wanted = [word.lower() for word in words]
+    return [z for z in everywhere if all(w in " ".join((z.name.lower(), *called.get(z.name, ()))) for w in wanted)]
 
 
 def find(name: str) -> Zone:

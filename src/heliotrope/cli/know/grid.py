@@ -218,13 +218,10 @@ def twin(context: Context, series_file: str | None, host: str, port: int, fault_
 @click.argument("words", nargs=-1, metavar="[WORD...]")
 @shared_options
 def zones(context: Context, words: tuple[str, ...]) -> None:
-    """Every zone that facts know; WORDs narrow the list."""
-    from heliotrope.grid import Grid
+    """Every zone that facts know, and parts that services know; WORDs narrow the list."""
+    from heliotrope.grid.zones import search
 
-    wanted = [word.lower() for word in words]
-    for zone in Grid(context.settings.grid, context.settings.home_path).zones():
-        if not all(word in f"{zone.name} {zone.title}".lower() for word in wanted):
-            continue
+    for zone in search(words):
         fact = zone.intensity
         place = zone.place
         if fact is None or place is None:
@@ -235,7 +232,8 @@ def zones(context: Context, words: tuple[str, ...]) -> None:
             row |= {"source": fact.source, "licence": fact.licence, "flags": zone.flags}
             print_json(row)
         else:
-            click.echo(f"{zone.name:<12} {fact.value:>6.0f} g/kWh ({fact.year})  {zone.title}")
+            whose = "" if fact.name == zone.name else f"; figures of {fact.name}"
+            click.echo(f"{zone.name:<12} {fact.value:>6.0f} g/kWh ({fact.year})  {zone.title}{whose}")
 
 
 @grid.command()
