@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.grid import replay
+from heliotrope.grid.files import hourly
 from heliotrope.grid.forecast.inputs import drivers
 from heliotrope.grid.forecast.inputs.features import REACH, scale
 from heliotrope.grid.forecast.judging import interval, kept
@@ -68,7 +69,7 @@ def test_scrambling_the_future_changes_no_forecast(model, issue):
     """The future of the series, and published forecasts of days not yet begun, are torn up at the issue hour."""
     if model == "across" and not boost.available():
         pytest.skip("lightgbm (extra `forecast`) is not installed")
-    horizons = np.arange(30)
+    horizons = np.arange(0, 30, 5 if model == "across" else 1)
 
     def forecast(values, published):
         fit = {
@@ -377,16 +378,31 @@ def test_a_model_across_zones_takes_any_file_of_several(tmp_path):
         row[5] = ""
     rows[100][6] = "-3"
     path.write_text("\n".join([header, *(",".join(row) for row in rows)]))
+    ahead, start, recall = np.array([0, 5, 23, 29, 95]), 100 * 24, Shelf().recall
+    for name in ("DE", "FLAT", "CLEAN"):
+        series = hourly.read(path, name)
+        beside, left_out = hourly.read_beside(path, series)
+        assert left_out == ["LATE", "BAD"]
+        together = {one.zone: one.values for one in (series, *beside)}
+        assert len(together) == 4
+        fit = across.fit_of(list(together), list(together.values()), HOUR0, name, recall)
+        rolled = roll(series.values, HOUR0, start, hours, ahead, every=6, fit=fit, cuts=[start - 28 * 24, start])
+        error = np.abs(rolled.forecast - series.values[rolled.issues[:, None] + ahead]).mean()
+        assert error <= series.values.std() + 0.002 * series.values.mean()
+        assert (rolled.low <= rolled.high).all()
+    alone = across.fit_of(["DE"], [columns["DE"]], HOUR0, "DE")(scale(columns["DE"], HOUR0, start), start, ahead)
+    found = alone.predict(scale(columns["DE"], HOUR0, start), np.array([start + 7]), ahead)
+    assert np.abs(found - np.log(columns["DE"][start + 7 + ahead])).max() < 1
+
+
+def test_who_learns_across_zones_hears_from_how_many_and_what_was_left_out(tmp_path):
+    columns = {"DE": weather(hours=40 * 24), "FR": weather(hours=40 * 24, seed=2), "BAD": weather(hours=40 * 24)}
+    columns["BAD"][100] = -3.0
     heard = []
-    window = {"start_s": (HOUR0 + 107 * 24) * 3600, "horizon_h": 30, "every_h": 12, "recall": Shelf().recall}
-    for zone in ("DE", "FLAT", "CLEAN"):
-        score = replay.score(path, zone, model="across", tell=heard.append, **window).score
-        assert score.hours == 4 * 30
-        assert score.mae <= columns[zone].std() + 0.002 * columns[zone].mean()
-    assert heard[0].endswith("LATE, BAD")
-    assert "4 zones" in heard[1]
-    alone = series_file(tmp_path / "one.csv", {"DE": columns["DE"]})
-    assert 0 < replay.score(alone, "DE", model="across", **window).score.mape < 30
+    found = replay.score(series_file(tmp_path / "s.csv", columns), "DE", model="across", tell=heard.append)
+    assert found.score.mape == found.score.yesterday_mape  # 30 days before the window are too few to learn from
+    assert heard[0].endswith(": BAD")
+    assert heard[1].startswith("learning from 2 zones")
 
 
 @pytest.mark.parametrize(

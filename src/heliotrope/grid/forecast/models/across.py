@@ -7,7 +7,7 @@ judged on the 28 days after its own. They also see how the zones that move with 
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ NEIGHBOURS = 5
 LIKENESS_H = 182 * DAY
 TREES = 250
 SURPRISES = slice(4, 7)  # of `at_issue`: last 3 h and 6 h against a day before, last value against its hour's mean
-ALL = slice(None)
+LAST_DAY = 0  # of `matrix`: the same hour on the last known day
 
 
 class Zones:
@@ -59,26 +59,20 @@ class Zones:
         return Across(self, zone, known, linear, tuple((part, self._trees(known, part)) for part in bands))
 
     def rows(
-        self,
-        zone: int,
-        known: int,
-        linear: ridge.Ridge,
-        issues: IntArray,
-        picked: Mapping[int, IntArray | slice],
+        self, zone: int, known: int, linear: ridge.Ridge, issues: IntArray, leads: IntArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Features, and the linear forecast relative to level, of the issues `picked` for each horizon."""
+        """Features, and the linear forecast relative to level, of the hours `issues + leads`."""
         series = self.series[zone]
-        shared = at_issue(series, issues)
-        near = np.mean([at_issue(self.series[k], issues)[:, SURPRISES] for k in self.near(zone, known)], axis=0)
-        beside = np.column_stack([near, series.spread(issues)])
-        rows, bases = [], []
-        for h, some in picked.items():
-            X = matrix(series, issues[some], h, shared[some])
-            base = np.clip(linear.models[h].predict(X), -ridge.MOST_CHANGE, ridge.MOST_CHANGE)
-            clock = (issues[some] + series.hour0 + h) % DAY
-            rows.append(np.column_stack([X, beside[some], clock, np.full(len(base), h), base, base - X[:, 0]]))
-            bases.append(base)
-        return np.concatenate(rows), np.concatenate(bases)
+        once, of = np.unique(issues, return_inverse=True)
+        near = np.mean([at_issue(self.series[k], once)[:, SURPRISES] for k in self.near(zone, known)], axis=0)
+        beside = np.column_stack([near, series.spread(once)])[of]
+        X = matrix(series, issues, leads, at_issue(series, once)[of])
+        base = np.empty(len(X))
+        for h in np.unique(leads).tolist():
+            here = leads == h
+            base[here] = np.clip(linear.models[h].predict(X[here]), -ridge.MOST_CHANGE, ridge.MOST_CHANGE)
+        clock = (issues + leads + series.hour0) % DAY
+        return np.column_stack([X, beside, clock, leads, base, base - X[:, LAST_DAY]]), base
 
     def near(self, zone: int, known: int) -> list[int]:
         """The zones whose surprises of the last half year were most like this one's; itself where it is alone."""
@@ -109,23 +103,22 @@ class Zones:
         if not cuts or not learnt_from:
             return None
         random = np.random.default_rng(known)
-        most = MOST_ROWS[bisect(BANDS_H, reach[0]) - 1] / (len(cuts) * len(learnt_from) * len(reach))
-        parts = [self._honest(zone, cut, known, reach, most, random) for zone in learnt_from for cut in cuts]
+        all_rows = len(cuts) * len(learnt_from) * len(reach) * PERIOD_H // EVERY_H
+        share = MOST_ROWS[bisect(BANDS_H, reach[0]) - 1] / all_rows
+        parts = [self._honest(zone, cut, known, reach, share, random) for zone in learnt_from for cut in cuts]
         X, base, answer = (np.concatenate(part) for part in zip(*parts, strict=True))
         return boost.fit(X, base, answer, np.ones(len(answer)), is_log=True, rounds=TREES)
 
     def _honest(
-        self, zone: int, cut: int, known: int, reach: tuple[int, ...], most: float, random: np.random.Generator
+        self, zone: int, cut: int, known: int, reach: tuple[int, ...], share: float, random: np.random.Generator
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Features, linear forecast and answer of issues in the period after `cut`, about `most` for each horizon."""
+        """Features, linear forecast and answer, of a random `share` of the period after `cut`."""
         series = self.series[zone]
-        issues = np.arange(cut, cut + PERIOD_H, EVERY_H)
-        picked = {}
-        for h in reach:
-            picked[h] = np.flatnonzero((issues + h < known) & (random.random(len(issues)) * len(issues) < most))
-        X, base = self.rows(zone, cut, self._ridge(zone, cut, reach), issues, picked)
-        answer = [series.x[issues[some] + h] - series.level(issues[some]) for h, some in picked.items()]
-        return X.astype(np.float32), base, np.concatenate(answer)
+        issues, leads = (part.ravel() for part in np.meshgrid(np.arange(cut, cut + PERIOD_H, EVERY_H), reach))
+        picked = (issues + leads < known) & (random.random(len(issues)) < share)
+        issues, leads = issues[picked], leads[picked]
+        X, base = self.rows(zone, cut, self._ridge(zone, cut, reach), issues, leads)
+        return X.astype(np.float32), base, series.x[issues + leads] - series.level(issues)
 
 
 class Across(msgspec.Struct, frozen=True, eq=False):
@@ -139,10 +132,10 @@ class Across(msgspec.Struct, frozen=True, eq=False):
 
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
         """(issue, horizon) in x."""
-        X, base = self.zones.rows(self.zone, self.known, self.linear, issues, dict.fromkeys(horizons.tolist(), ALL))
-        lead = np.repeat(horizons, len(issues))
+        leads, each = np.repeat(horizons, len(issues)), np.tile(issues, len(horizons))
+        X, base = self.zones.rows(self.zone, self.known, self.linear, each, leads)
         for reach, trees in self.bands:
-            here = np.isin(lead, reach)
+            here = np.isin(leads, reach)
             if trees is not None and here.any():
                 base[here] = trees.correct(X[here], base[here])
         return series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
