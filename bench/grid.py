@@ -171,7 +171,8 @@ def _day_ahead(grids: tuple[str, ...], quick: bool) -> Iterator[Row]:
         if quick:
             start = end - 28 * DAY
         fit = once_each(partial(sources.fit, published=published, recall=FITS), DAY if quick else kept.REACH_H)
-        rolled = roll(series.values, series.hour0, start, end, np.arange(24), every=24, fit=fit)
+        days = free_days.of(name)
+        rolled = roll(series.values, series.hour0, start, end, np.arange(24), every=24, fit=fit, days=days)
         hours = rolled.issues[:, None] + rolled.horizons
         truth = series.values[hours]
         mine = 100 * float(np.abs(rolled.forecast / truth - 1).mean())
@@ -181,8 +182,8 @@ def _day_ahead(grids: tuple[str, ...], quick: bool) -> Iterator[Row]:
         how = f"error of 00 UTC day-ahead forecasts, {len(rolled.issues)} days; {_covered(rolled, truth)}"
         yield Row(f"day-ahead {name}", mine, "%", "", "DACF", peer, how)
         if not quick:
-            saved, running = _saved(series, start, end, fit)
-            plain, _ = _saved(series, start, end, OWN)
+            saved, running = _saved(series, start, end, fit, days)
+            plain, _ = _saved(series, start, end, OWN, days)
             strict.append(saved)
             known.append(running)
             yield Row(
@@ -204,13 +205,13 @@ def _day_ahead(grids: tuple[str, ...], quick: bool) -> Iterator[Row]:
         )
 
 
-def _saved(series: Hourly, start: int, end: int, fit: Fit) -> tuple[tuple[float, float], tuple[float, float]]:
+def _saved(
+    series: Hourly, start: int, end: int, fit: Fit, days: free_days.DayKinds
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """(kept, possible) saving: with the hour that is about to run forecast too, and with its intensity known."""
     actual = series.values[start:end]
-    forecasts = hourly(series.values, series.hour0, start, end, kept.REACH_H, fit)
-    strict = kept.savings(actual, forecasts)
-    forecasts[:, 0] = actual
-    return strict, kept.savings(actual, forecasts)
+    forecasts = hourly(series.values, series.hour0, start, end, kept.REACH_H, fit, days)
+    return kept.savings(actual, forecasts), kept.savings(actual, kept.knowing_now(forecasts, actual))
 
 
 def _share(savings: list[tuple[float, float]]) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROUNDS = 4
 PENALTY = 0.01
 LEAST_ERROR = 0.02  # below this a relative error counts as if it were this: keeps weights finite
+LEAST_WIDTH = 1e-6  # a column that moved less in what was learnt from says nothing: not by its rounding either
 # Products small enough, and sums without them, keep linear algebra libraries on one core: threads that wait for each
 # other on a busy machine cost fifteen times what they do.
 MOST_ROWS, MOST_MULTIPLIED = 128, 200_000  # of one product
@@ -38,7 +39,8 @@ class Linear(msgspec.Struct, frozen=True, eq=False):
 
     def plus(self, weights: FloatArray) -> Linear:
         """With X · `weights` added: a fit of what these leave shrinks towards them instead of towards nothing."""
-        return Linear(self.mean, self.width, self.weights + weights * self.width, self.offset + float(self.mean @ weights))
+        offset = self.offset + float(self.mean @ weights)
+        return Linear(self.mean, self.width, self.weights + weights * self.width, offset)
 
 
 def fit_linear(
@@ -58,7 +60,8 @@ def least_squares(X: FloatArray, y: FloatArray, weight: FloatArray, penalty: flo
     weight = weight / weight.sum()
     mean, offset = np.einsum("i,ij->j", weight, X), float(weight @ y)
     centred = X - mean
-    width: FloatArray = np.sqrt(np.einsum("i,ij->j", weight, centred**2)) + 1e-9
+    width: FloatArray = np.sqrt(np.einsum("i,ij->j", weight, centred**2))
+    width = np.where(width > LEAST_WIDTH, width, 1.0)
     scaled = centred / width
     weighted = scaled * weight[:, None]
     gram = penalty * np.eye(X.shape[1])

@@ -7,7 +7,6 @@ far today strays from the week before, the other at the share of each source and
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +14,7 @@ import numpy as np
 
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, WEEK, Scaled, at_issue, matrix
 from heliotrope.grid.forecast.linear import Linear, fit_linear
-from heliotrope.grid.forecast.models.near import corrected
+from heliotrope.grid.forecast.models.near import corrected, stride
 from heliotrope.grid.forecast.models.ridge import HALF_LIFE_H, LEAST_ROWS, MEMORY_H, MOST_CHANGE
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def features(series: Scaled, issues: IntArray, today: Today, h: int) -> FloatArr
     ]
     for stray in (strays[:, EVENING[0] :].mean(axis=1), strays.mean(axis=1), strays[row, clock]):
         columns += [stray, stray * fade, stray * cos, stray * sin]
-    return np.column_stack([*columns, cos, sin, np.cos(2 * angle), np.sin(2 * angle)])
+    return np.column_stack(columns)
 
 
 def of_shares(series: Scaled, drivers: Drivers, issues: IntArray, h: int) -> FloatArray:
@@ -111,14 +110,6 @@ def _past(series: Scaled, issues: IntArray, h: int) -> IntArray:
     return past
 
 
-def _stride(count: int) -> int:
-    """To at most `MOST_ROWS`, and through every hour of the day."""
-    stride = -(-count // MOST_ROWS)
-    while math.gcd(stride, DAY) > 1:
-        stride += 1
-    return stride
-
-
 def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, horizons: IntArray) -> Far:
     """From issues whose target lies past their midnight and before hour `known`."""
     models = {}
@@ -129,7 +120,7 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, horizon
     careful = PENALTY + FEW_DAYS * DAY / max(len(every), 1)
     for h in (h for h in horizons.tolist() if h < REACHES_H):
         fits = np.flatnonzero((_past(series, every, h) >= 0) & (every + h < known))
-        fits = fits[:: _stride(len(fits))]
+        fits = fits[:: stride(len(fits), MOST_ROWS, min(h, DAY))]
         if len(fits) < LEAST_ROWS:
             continue
         issues = every[fits]

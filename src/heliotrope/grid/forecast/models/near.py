@@ -6,6 +6,7 @@ the others mostly do not.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -156,7 +157,7 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, own: Ri
     parts = []
     for h in (h for h in own.models if h < DAY):
         issues = every[(hour + h < DAY) & (every + h < known)]
-        issues = issues[:: max(1, -(-len(issues) // MOST_ROWS))]
+        issues = issues[:: stride(len(issues), MOST_ROWS, DAY - h)]
         if not len(issues):
             continue
         X, base = path(series, guess, issues, h)
@@ -177,6 +178,14 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, own: Ri
     X, base, told, y, importance = (np.concatenate(part) for part in zip(*parts, strict=True))
     on_linear, on_guess = boost.fit_each(X, (told, base), y, importance, is_log=series.is_log, rounds=ROUNDS)
     return Near(say, linear, on_linear, on_guess)
+
+
+def stride(count: int, most: int, period: int) -> int:
+    """To at most `most` of `count`, and through every hour of a day of which `period` hours are there."""
+    step = max(-(-count // most), 1)
+    while math.gcd(step, period) > 1:
+        step += 1
+    return step
 
 
 def _seen(hour: IntArray, h: int) -> FloatArray:

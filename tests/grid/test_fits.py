@@ -1,0 +1,27 @@
+"""Laws of fits: what was not seen to matter does not, and few examples are of every hour."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliotrope.grid.forecast.linear import fit_linear
+from heliotrope.grid.forecast.models import near
+
+
+def test_a_column_that_never_moved_in_what_was_learnt_from_says_nothing_later():
+    random = np.random.default_rng(0)
+    X = np.column_stack([random.normal(size=300), 1e-16 * random.normal(size=300)])
+    model = fit_linear(X, X[:, 0] + random.normal(0, 0.1, 300), np.ones(300), is_log=True)
+    moved = X + np.array([0.0, 1.0])
+    assert np.allclose(model.predict(moved), model.predict(X), atol=1e-9)
+
+
+@given(st.integers(0, 20_000), st.integers(1, 2000), st.integers(1, 24))
+def test_thinned_examples_are_few_and_of_every_hour(count, most, period):
+    """Hours of a day of which `period` are looked at, day after day."""
+    kept_rows = np.arange(count)[:: near.stride(count, most, period)]
+    assert len(kept_rows) <= most
+    if len(kept_rows) >= period:
+        assert set((kept_rows % period).tolist()) == set(range(period))
