@@ -36,6 +36,7 @@ DATA = Path(__file__).parents[1] / "../shared/data/grid"
 YEAR = DATA / "intensity_2022_hourly.csv"
 OWN = partial(fit_own, recall=FITS)
 GRIDS = ("CISO", "PJM", "DE")
+CARRIED, FADES_H = 0.7, 24.0  # of the surprise of an hour that is known, chosen on PJM and DE before their windows
 OCTOBER_H = 273 * DAY
 MONTH_BEFORE_DE = 31 * DAY  # German forecasts begin with the window: its first month is only learnt from
 
@@ -211,7 +212,10 @@ def _saved(
     """(kept, possible) saving: with the hour that is about to run forecast too, and with its intensity known."""
     actual = series.values[start:end]
     forecasts = hourly(series.values, series.hour0, start, end, kept.REACH_H, fit, days)
-    return kept.savings(actual, forecasts), kept.savings(actual, kept.knowing_now(forecasts, actual))
+    # What surprises in the hour that runs is carried on to the hours after it.
+    carried = np.where(np.arange(kept.REACH_H) == 0, 1.0, CARRIED * np.exp(-np.arange(kept.REACH_H) / FADES_H))
+    running = forecasts * (actual / forecasts[:, 0])[:, None] ** carried
+    return kept.savings(actual, forecasts), kept.savings(actual, running)
 
 
 def _share(savings: list[tuple[float, float]]) -> float:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 LENGTHS_H = (4, 8, 24)
 SLACK_H = 24
-CARRIED, FADES_H = 0.7, 24.0
 REACH_H = max(LENGTHS_H) + SLACK_H  # of the longest job with its slack
 
 
@@ -41,15 +40,6 @@ def savings(actual: FloatArray, forecasts: FloatArray, *, lengths: Sequence[int]
         kept += float((at_once - spent).sum())
         possible += float((at_once - best).sum())
     return kept, possible
-
-
-def knowing_now(forecasts: FloatArray, actual: FloatArray) -> FloatArray:
-    """`forecasts` where each issue knows the hour that runs: what surprises in it is carried on to the hours after."""
-    surprise = (actual / forecasts[:, 0])[:, None]
-    carried = CARRIED * np.exp(-np.arange(forecasts.shape[1]) / FADES_H)
-    carried[0] = 1.0
-    known: FloatArray = forecasts * surprise**carried
-    return known
 
 
 def follow(hours: FloatArray, forecasts: FloatArray, length: int) -> FloatArray:
