@@ -21,7 +21,8 @@ from heliotrope.grid.forecast.inputs.features import REACH, scale
 from heliotrope.grid.forecast.judging import interval, kept
 from heliotrope.grid.forecast.judging.backtest import backtest, kept_share, roll
 from heliotrope.grid.forecast.models import across, boost, ridge, sources
-from heliotrope.grid.forecast.models.fit import Yesterday, fit_own, fit_yesterday, for_plans
+from heliotrope.grid.forecast.models.fit import fit_analogues, fit_mean, fit_own, fit_week, fit_yesterday, for_plans
+from heliotrope.grid.forecast.models.seasonal import YESTERDAY
 from heliotrope.grid.shelf import Shelf
 from heliotrope.units import from_epoch
 
@@ -64,7 +65,7 @@ def fit_sources(values, published=None):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("issue", [START + 7, START + 24 * 9 + 13])
-@pytest.mark.parametrize("model", ["own", "across", "sources", "yesterday"])
+@pytest.mark.parametrize("model", ["own", "across", "sources", "analogues", "mean", "week", "yesterday"])
 def test_scrambling_the_future_changes_no_forecast(model, issue):
     """The future of the series, and published forecasts of days not yet begun, are torn up at the issue hour."""
     if model == "across" and not boost.available():
@@ -74,6 +75,9 @@ def test_scrambling_the_future_changes_no_forecast(model, issue):
     def forecast(values, published):
         fit = {
             "own": lambda: fit_own,
+            "analogues": lambda: fit_analogues,
+            "mean": lambda: fit_mean,
+            "week": lambda: fit_week,
             "yesterday": lambda: fit_yesterday,
             "across": lambda: fit_across(values),
             "sources": lambda: fit_sources(values, published),
@@ -173,6 +177,37 @@ def test_it_beats_yesterday_and_its_intervals_cover():
     assert all(0 < s.kept_share <= 1 for s in scores)
 
 
+def test_what_happened_after_such_days_is_expected_again():
+    """Every tenth day, but never on the same weekday, the wind falls at noon and stays away until the next: a weekday
+    tells nothing, the morning before all.
+    """
+    days, at = np.arange(HOURS) // 24, np.arange(HOURS) % 24
+    values = 300.0 + 20 * np.cos(2 * np.pi * at / 24)
+    values[(days % 10 == 0) & (at < 12)] *= 0.8  # a windy morning
+    values[((days % 10 == 0) & (at >= 12)) | ((days % 10 == 1) & (at < 12))] *= 1.5
+    issues = np.arange(START, START + 30 * 24, 24)
+    issues = issues[issues // 24 % 10 == 0] + 12
+    series, horizons = scale(values, HOUR0, START), np.arange(24)
+    forecast = series.back(fit_analogues(series, START, horizons).predict(series, issues, horizons))
+    truth = values[issues[:, None] + horizons]
+    plain = series.back(YESTERDAY.predict(series, issues, horizons))
+    assert np.abs(forecast / truth - 1).mean() < 0.6 * np.abs(plain / truth - 1).mean()
+
+
+def test_plain_forecasts_repeat_what_they_say():
+    values = weather()
+    series, issue = scale(values, HOUR0, START), np.array([START + 5])
+
+    def forecast(fit, hour):
+        return series.back(fit(series, START, np.array([hour])).predict(series, issue, np.array([hour])))[0, 0]
+
+    assert forecast(fit_yesterday, 30) == pytest.approx(values[START + 35 - 48])
+    assert forecast(fit_week, 30) == pytest.approx(values[START + 35 - 168])
+    assert forecast(fit_week, 167) == pytest.approx(values[START + 4])
+    days = [values[START + 35 - 48 - 24 * k] for k in range(7)]
+    assert forecast(fit_mean, 30) == pytest.approx(np.exp(np.mean(np.log(days))))
+
+
 def test_published_forecasts_help():
     values, horizons = weather(), np.arange(24)
     series, issues = scale(values, HOUR0, START), START + 24 * np.arange(7)
@@ -210,7 +245,7 @@ def test_plans_take_a_part_of_the_last_surprise_back_but_not_at_midnight():
     issues = START + np.arange(48)
     told, compared = (
         predict(series, issues, horizons)
-        for predict in (Yesterday().predict, lambda *asked: for_plans(Yesterday(), *asked))
+        for predict in (YESTERDAY.predict, lambda *asked: for_plans(YESTERDAY, *asked))
     )
     assert np.array_equal(told[:, 1:], compared[:, 1:])
     surprise = told[1:, 0] - told[:-1, 1]

@@ -17,7 +17,8 @@ from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, WEEK, scale
 from heliotrope.grid.forecast.judging import backtest
 from heliotrope.grid.forecast.models import ridge, sources
-from heliotrope.grid.forecast.models.fit import Fit, Yesterday, fit_own
+from heliotrope.grid.forecast.models.fit import Fit, fit_own
+from heliotrope.grid.forecast.models.seasonal import YESTERDAY
 from heliotrope.grid.forecast.models.sources import Published
 from heliotrope.grid.forecast.recall import Recall, afresh
 from heliotrope.grid.wire.points import POSSIBLE
@@ -173,7 +174,7 @@ def _forecast(
         return rolled.forecast[0], rolled.low[0], rolled.high[0], flags
     series = scale(padded, hour0, known, days)
     issue = np.array([known])
-    x = Yesterday().predict(series, issue, horizons)[0]
+    x = YESTERDAY.predict(series, issue, horizons)[0]
     band = BAND_WITHOUT_ERRORS * float(series.spread(issue)[0])
     flag = f"short history ({known // DAY} days): yesterday repeats, with a wide interval"
     return series.back(x), series.back(x - band), series.back(x + band), (flag,)

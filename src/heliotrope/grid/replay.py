@@ -14,11 +14,12 @@ from heliotrope.grid.forecast.inputs.features import DAY
 from heliotrope.grid.forecast.judging import kept
 from heliotrope.grid.forecast.judging.backtest import Score, backtest
 from heliotrope.grid.forecast.models import across, ridge, sources
-from heliotrope.grid.forecast.models.fit import Fit, fit_own, fit_yesterday
+from heliotrope.grid.forecast.models.fit import Fit, fit_analogues, fit_mean, fit_own, fit_week, fit_yesterday
 from heliotrope.grid.forecast.recall import Recall, afresh
 from heliotrope.units import S_PER_HOUR, from_epoch
 
-MODELS = ("builtin", "own", "across", "yesterday")
+PLAIN = {"analogues": fit_analogues, "mean": fit_mean, "week": fit_week, "yesterday": fit_yesterday}
+MODELS = ("builtin", "own", "across", *PLAIN)
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ def score(
 
 def _notes(found: Score, start: int, reach_h: int, model: str) -> list[str]:
     notes = []
-    if model != "yesterday" and not ridge.enough(start, reach_h):
+    if model not in {"mean", "week", "yesterday"} and not ridge.enough(start, reach_h):
         notes.append(f"{start // DAY} days before the window are too few to learn from: at first yesterday repeats")
     if found.kept_share is None:
         notes.append("no kept share: the window is too short for plans, or even foresight saves nothing in it")
@@ -111,8 +112,8 @@ def _fit(
     recall: Recall,
     tell: Callable[[str], None],
 ) -> Fit:
-    if model == "yesterday":
-        return fit_yesterday
+    if model in PLAIN:
+        return PLAIN[model]
     if model == "across":
         return _across(series_file, series, recall, tell)
     if model == "own" or source_file is None:

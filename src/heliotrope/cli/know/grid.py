@@ -250,7 +250,7 @@ def zones(context: Context, words: tuple[str, ...]) -> None:
     default="builtin",
     show_default=True,
     metavar="NAME",
-    help="builtin, own, across, yesterday.",
+    help="builtin, own, across, analogues, mean, week, yesterday.",
 )
 @shared_options
 def backtest(

@@ -1,14 +1,17 @@
-"""What any model offers to whoever replays, judges or plans with it; and the plainest two of them."""
+"""What any model offers to whoever replays, judges or plans with it; and how the models of own history are had."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import numpy as np
 
-from heliotrope.grid.forecast.inputs.features import DAY, Scaled, yesterday
+from heliotrope.grid.forecast.inputs.features import DAY, Scaled
 from heliotrope.grid.forecast.models import ridge
+from heliotrope.grid.forecast.models.analogues import Analogues
+from heliotrope.grid.forecast.models.seasonal import LAST_WEEK, MEAN_DAY, YESTERDAY
 from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 
 TAKEN_BACK = 0.4
+ANALOGUES_SAY = 0.25  # in own history's forecast
 
 
 class Predictor(Protocol):
@@ -44,22 +48,38 @@ def for_plans(model: Predictor, series: Scaled, issues: IntArray, horizons: IntA
     return found
 
 
-class Yesterday:
-    """The peer: the same hour on the last known day."""
+class Own(msgspec.Struct, frozen=True, eq=False):
+    """Two voices: what is usual after such hours, and what followed the few hours most like these."""
+
+    linear: ridge.Ridge
 
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
-        return np.stack([yesterday(series, issues, h) for h in horizons.tolist()], axis=1)
+        linear = self.linear.predict(series, issues, horizons)
+        return linear + ANALOGUES_SAY * (Analogues().predict(series, issues, horizons) - linear)
 
 
 def fit_yesterday(_series: Scaled, _known: int, _horizons: IntArray) -> Predictor:
-    return Yesterday()
+    return YESTERDAY
+
+
+def fit_week(_series: Scaled, _known: int, _horizons: IntArray) -> Predictor:
+    return LAST_WEEK
+
+
+def fit_mean(_series: Scaled, _known: int, _horizons: IntArray) -> Predictor:
+    return MEAN_DAY
+
+
+def fit_analogues(_series: Scaled, known: int, horizons: IntArray) -> Predictor:
+    """From yesterday where there are too few past moments."""
+    return Analogues() if ridge.enough(known, int(horizons[-1])) else YESTERDAY
 
 
 def fit_own(series: Scaled, known: int, horizons: IntArray, recall: Recall = afresh) -> Predictor:
     """From the series' own history; from yesterday where that is too short."""
     if not ridge.enough(known, int(horizons[-1])):
-        return Yesterday()
-    return ridge.recalled(recall, series, known, horizons)
+        return YESTERDAY
+    return Own(ridge.recalled(recall, series, known, horizons))
 
 
 def once_each(fit: Fit, reach: int) -> Fit:
