@@ -13,7 +13,7 @@ from heliotrope.config import GridSettings
 from heliotrope.errors import ConfigError, HelioError, ProviderError, SignalGap
 from heliotrope.grid import Grid
 from heliotrope.grid.correct import corrected
-from heliotrope.grid.expect import prolong
+from heliotrope.grid.expect import expect, prolong
 from heliotrope.grid.merge import merge
 from heliotrope.grid.twin.faults import NAMES, Fault
 from heliotrope.grid.wire.archive import Issue
@@ -159,6 +159,24 @@ def test_published_wind_sun_load_and_weather_feed_our_forecast(served, twin, nam
     assert f"with published forecasts: {columns}" in signal.quality.flags
     assert signal.quality.source.startswith("heliotrope forecast from")
     assert (signal.low <= signal.values).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("days", "said"), [(1, "assumed"), (5, "assumed"), (9, "as wide as days differ"), (22, "differ")]
+)
+def test_a_short_history_repeats_its_last_day_and_says_how_little_it_rests_on(days, said):
+    """Falling back, flagged: as wide as days differ where nine of them are known, else assumed."""
+    rng = np.random.default_rng(days)
+    past = series(300 + rng.normal(0, 40, days * 24), START - days * S_PER_DAY)
+    ours = expect(past, START, START + 168 * S_PER_HOUR, START)
+    assert np.array_equal(ours.values, np.tile(past.values[-24:], 7))
+    assert (ours.low < ours.values).all()
+    assert (ours.values < ours.high).all()
+    assert f"short history ({days}.0 days)" in ours.quality.flags[0]
+    assert ours.quality.flags[0].endswith(said)
+    with pytest.raises(SignalGap, match="23 h of history are too few"):
+        expect(series(past.values[-23:], START - 23 * S_PER_HOUR), START, START + S_PER_DAY, START)
 
 
 @pytest.mark.slow

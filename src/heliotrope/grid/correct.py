@@ -47,7 +47,7 @@ def corrected(published: Signal, issues: Sequence[Issue], actual: Mapping[int, f
     record = _record(issues, {at: value for at, value in actual.items() if at + S_PER_HOUR <= now_s}, now_s)
     values = published.values.copy()
     low, high = values.copy(), values.copy()
-    wide_low, wide_high, why = _without_record(values, actual)
+    wide_low, wide_high, why = width_without_record(values, actual)
     leads = (published.start_s - hour_floor(now_s)) // S_PER_HOUR + np.arange(len(values))
     unproven = 0
     for first, last in LEADS:
@@ -121,7 +121,7 @@ def _mean_before(came: FloatArray, said: FloatArray, at: int) -> float:
     return float(known.mean()) if len(known) else 0.0
 
 
-def _without_record(values: FloatArray, actual: Mapping[int, float]) -> tuple[FloatArray, FloatArray, str]:
+def width_without_record(values: FloatArray, actual: Mapping[int, float]) -> tuple[FloatArray, FloatArray, str]:
     """As wide as repeating yesterday would need; wider by the day is not known. Else a part of the value, assumed."""
     moves = [value - actual[at - S_PER_DAY] for at, value in actual.items() if at - S_PER_DAY in actual]
     if len(moves) >= DAYS_OF_YESTERDAY * 24:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from heliotrope.errors import SignalGap
+from heliotrope.grid.correct import width_without_record
 from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, WEEK, scale
 from heliotrope.grid.forecast.judging import backtest
@@ -60,14 +61,15 @@ def expect(
     known = len(history.values)
     first = (hour_floor(start_s) - history.end_s) // S_PER_HOUR
     count = (-hour_floor(-end_s) - hour_floor(start_s)) // S_PER_HOUR
-    if known < LEAST_DAYS * DAY or first < 0:
+    if known < DAY or first < 0:
         raise SignalGap(
-            f"{known // DAY} days of history are too few to forecast from",
-            field=history.zone,
-            allowed=f"at least {LEAST_DAYS} days before the issue",
+            f"{known} h of history are too few to forecast from", field=history.zone, allowed="a day before the issue"
         )
-    published = _beside(history, first + count, drivers or {})
-    forecast, low, high, flags = _remember(history, first + count, published, recall)
+    if known < LEAST_DAYS * DAY:
+        forecast, low, high, flags = _repeated(history, first + count)
+    else:
+        published = _beside(history, first + count, drivers or {})
+        forecast, low, high, flags = _remember(history, first + count, published, recall)
     least, most = POSSIBLE[history.kind.quantity]
     part = slice(first, first + count)
     value = np.clip(forecast[part], least, most)
@@ -176,8 +178,18 @@ def _forecast(
     issue = np.array([known])
     x = YESTERDAY.predict(series, issue, horizons)[0]
     band = BAND_WITHOUT_ERRORS * float(series.spread(issue)[0])
-    flag = f"short history ({known // DAY} days): yesterday repeats, with a wide interval"
+    flag = f"history too short ({known // DAY} days) to learn {hours} h from: yesterday repeats, with a wide interval"
     return series.back(x), series.back(x - band), series.back(x + band), (flag,)
+
+
+def _repeated(history: Signal, hours: int) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, ...]]:
+    """The last day, again and again; as wide as days differ where enough of them are known."""
+    values = history.values
+    again = np.resize(values[-DAY:], hours)
+    actual = dict(zip(range(history.start_s, history.end_s, S_PER_HOUR), values.tolist(), strict=True))
+    down, up, why = width_without_record(again, actual)
+    flag = f"short history ({len(values) / DAY:.1f} days): yesterday repeats, with an interval {why}"
+    return again, again + down, again + up, (flag,)
 
 
 def _cuts(known: int, hour0: int, hours: int) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from heliotrope.grid.providers import Provider, Publishes, Remembers, build, kno
 from heliotrope.grid.providers.file import FileProvider
 from heliotrope.grid.zones import Zone
 from heliotrope.model import CARBON, Quality, QualityKind, Quantity, Signal, SignalKind
-from heliotrope.units import S_PER_DAY, S_PER_HOUR, hour_floor
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
 
 # No free source of prices may be shipped: a wide guess, marked as one, until a provider or the fleet file says more.
 ASSUMED_PRICE_EUR_PER_MWH = (20.0, 120.0, 400.0)
@@ -80,7 +80,11 @@ class Grid:
     def _first(self, zone: Zone, kind: SignalKind, start_s: int, end_s: int, issued_at_s: int | None) -> Signal:
         """The first provider's answer; hours that it does not know from the next of the same kind, flagged."""
         if end_s <= start_s:
-            raise SignalGap("an empty time span", field=zone.name, found=f"{start_s} to {end_s}")
+            raise SignalGap(
+                "an empty time span",
+                field=zone.name,
+                found=f"{from_epoch(start_s):%Y-%m-%dT%H:%MZ} to {from_epoch(end_s):%Y-%m-%dT%H:%MZ}",
+            )
         first, last = hour_floor(start_s), -hour_floor(-end_s)
         setbacks: list[str] = []
         parts: list[Signal] = []
