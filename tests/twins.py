@@ -9,7 +9,7 @@ import time
 
 from heliotrope.config import GridSettings
 from heliotrope.grid import Grid
-from heliotrope.grid.twin.app import KEY, Twin
+from heliotrope.grid.twin.app import KEY, PATHS, Twin
 from heliotrope.model import SignalKind
 from heliotrope.units import S_PER_DAY, hour_floor
 
@@ -28,7 +28,6 @@ CASES = {
     "entsoe": ("DE", "carbon/average/lifecycle/production", {"key": KEY}),
     "casdk": ("DE", "carbon/average/lifecycle", {"kind": "carbon/average/lifecycle"}),
 }
-PATHS = {"electricitymaps": "electricitymaps/v3"}
 FORECASTERS = ("neso", "electricitymaps", "watttime", "energycharts", "openmeteo", "casdk")
 
 

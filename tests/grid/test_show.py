@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import numpy as np
 import pytest
@@ -75,6 +76,28 @@ def test_a_user_without_a_key_gets_live_data_by_naming_one_provider(tmp_path, co
     )
     assert row["low"] < row["value"] < row["high"]
     assert row["quality"]["licence"].startswith("CC BY 4.0")
+
+
+def test_the_twin_prints_the_settings_that_lead_to_it(tmp_path):
+    """As the manual has it; a second one on the same port, or a fault of nobody's, is refused without a traceback."""
+    command = [sys.executable, "-m", "heliotrope", "grid", "twin", "--port", "0", "--home", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        said = process.stderr.readline()
+        where = said.split(";")[0].rpartition("/")[2]
+        text = "".join(iter(process.stdout.readline, 'grid.options.casdk.kind = "carbon/average/lifecycle"\n'))
+        options = tomllib.loads(text + 'grid.options.casdk.kind = "carbon/average/lifecycle"\n')["grid"]["options"]
+        now = int(time.time())
+        for name, (zone, kind, _) in CASES.items():
+            asked = Grid(GridSettings(providers=(name,), options=options))
+            given = asked.kind_of(zone, SignalKind.parse(kind))
+            assert len(asked.history(zone, now - S_PER_DAY, now - S_PER_HOUR, kind=given).values) >= 23
+        again = helio("twin", "--port", where.rpartition(":")[2], home=tmp_path)
+        assert (again.returncode, "cannot listen" in again.stderr) == (2, True)
+        assert "did you mean neso" in helio("twin", "--fault", "nso:busy", home=tmp_path).stderr
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 def test_what_was_told_is_kept_and_shown_without_asking_anybody(tmp_path, config):

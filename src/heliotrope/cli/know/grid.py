@@ -191,7 +191,10 @@ def providers(context: Context, as_csv: bool, out: Path | None) -> None:
 @click.option("--fault", "fault_names", multiple=True, metavar="[API:]NAME", help="Misbehave; repeatable.")
 @shared_options
 def twin(context: Context, series_file: str | None, host: str, port: int, fault_names: tuple[str, ...]) -> None:
-    """Serve a loopback twin of the grid APIs, with faults on demand."""
+    """Serve a loopback twin of the grid APIs, with faults on demand.
+
+    `helio grid twin > twin.toml &`, then `helio grid now GB --provider neso --config twin.toml`.
+    """
     from heliotrope.grid.files import hourly
     from heliotrope.grid.twin import app, faults
 
@@ -201,15 +204,14 @@ def twin(context: Context, series_file: str | None, host: str, port: int, fault_
     double = app.Twin(series)
     for text in fault_names:
         api, _, name = text.rpartition(":")
-        double.faults.append(faults.Fault(faults.check(name), api))
+        double.faults.append(faults.Fault(faults.check(name), app.check(api)))
 
     def ready(bound: int) -> None:
         if context.json:
             print_json({"url": f"http://{host}:{bound}", "key": app.KEY})
         else:
-            say(f"twin of {len(app.APIS)} grid APIs on http://{host}:{bound} (key {app.KEY}); Ctrl-C ends it")
-            for api in app.APIS:
-                say(f'  [grid.options.{api}] url = "http://{host}:{bound}/{api}"')
+            click.echo(app.settings(f"http://{host}:{bound}"))
+            say(f"up on http://{host}:{bound}; what is on stdout is a --config for who asks it; Ctrl-C ends it")
 
     app.serve(double, host, port, ready)
 

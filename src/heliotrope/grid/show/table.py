@@ -69,7 +69,7 @@ def write(rows: Iterable[Row], path: Path) -> int:
             path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in found))
     except OSError as error:
         raise InvalidInput(
-            "cannot be written", field="--out", found=path, cause=error.strerror or str(error)
+            "cannot be written", field="--out", found=str(path), cause=error.strerror or str(error)
         ) from error
     return len(found)
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from heliotrope.errors import HelioError
+from heliotrope.errors import ConfigError, HelioError, UnknownName, nearest
 from heliotrope.grid.files.hourly import Hourly
 from heliotrope.grid.twin import apis, faults
 from heliotrope.grid.twin.apis import APIS, KEY
@@ -25,7 +25,14 @@ from heliotrope.grid.twin.faults import Fault
 from heliotrope.grid.twin.world import World
 from heliotrope.units import S_PER_DAY
 
-__all__ = ["APIS", "KEY", "Twin", "serve"]
+__all__ = ["APIS", "KEY", "Twin", "check", "serve", "settings"]
+
+PATHS = {"electricitymaps": "electricitymaps/v3"}
+WANTED = {
+    **{api: {"key": KEY} for api in ("electricitymaps", "eia", "entsoe")},
+    "watttime": {"user": "me", "key": KEY},
+    "casdk": {"kind": "carbon/average/lifecycle"},
+}
 
 
 class Twin:
@@ -115,6 +122,7 @@ class Twin:
         try:
             fault = msgspec.json.decode(await request.read(), type=Fault)
             faults.check(fault.name)
+            check(fault.api)
         except (msgspec.DecodeError, HelioError) as error:
             return apis.refusal(400, str(error))
         self.faults.append(fault)
@@ -143,3 +151,23 @@ def serve(twin: Twin, host: str, port: int, ready: Callable[[int], None]) -> Non
         asyncio.run(run())
     except KeyboardInterrupt:
         return
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}", cause=error.strerror or str(error), hint="--port 0 takes any free port"
+        ) from error
+
+
+def check(api: str) -> str:
+    """One of the twin's; empty for all."""
+    if api and api not in APIS:
+        raise UnknownName(f"no API named {api} here", field="fault", hint=nearest(api, APIS))
+    return api
+
+
+def settings(url: str) -> str:
+    """TOML that sends each provider to the twin at `url`."""
+    lines = [f"# a twin of {len(APIS)} grid APIs"]
+    for api in APIS:
+        lines.append(f'grid.options.{api}.url = "{url}/{PATHS.get(api, api)}"')
+        lines += [f'grid.options.{api}.{name} = "{value}"' for name, value in WANTED.get(api, {}).items()]
+    return "\n".join(lines)
