@@ -18,7 +18,8 @@ import numpy as np
 from heliotrope.grid.forecast.inputs import free_days
 from heliotrope.grid.forecast.inputs.features import DAY, REACH, Scaled, at_issue, matrix, scale
 from heliotrope.grid.forecast.models import boost, ridge
-from heliotrope.grid.forecast.models.fit import Fit, Predictor, fit_own
+from heliotrope.grid.forecast.models.analogues import Analogues
+from heliotrope.grid.forecast.models.fit import Fit, Own, Predictor, fit_own
 from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 CUT_OFFS = 6
 PERIOD_H = 28 * DAY
-EVERY_H = 6
+EVERY_H = 5  # visits every hour of the day
 BANDS_H = (0, 6, DAY, 8 * DAY)  # hours ahead that have trees of their own: what helps tomorrow misleads today
 MOST_ROWS = (120_000, 160_000, 240_000)  # of each band
 NEIGHBOURS = 5
 LIKENESS_H = 182 * DAY
 TREES = 250
+ANALOGUES_SAY = 0.15  # beside trees, which know some of it
 SURPRISES = slice(4, 7)  # of `at_issue`: last 3 h and 6 h against a day before, last value against its hour's mean
 LAST_DAY = 0  # of `matrix`: the same hour on the last known day
 
@@ -55,7 +57,7 @@ class Zones:
         bands = [part for first, end in pairwise(BANDS_H) if (part := _within(horizons, first, end))]
         linear = ridge.Ridge({h: model for part in bands for h, model in self._ridge(zone, known, part).models.items()})
         if not self.series[zone].is_log:
-            return linear
+            return Own(linear)
         return Across(self, zone, known, linear, tuple((part, self._trees(known, part)) for part in bands))
 
     def rows(
@@ -138,7 +140,9 @@ class Across(msgspec.Struct, frozen=True, eq=False):
             here = np.isin(leads, reach)
             if trees is not None and here.any():
                 base[here] = trees.correct(X[here], base[here])
-        return series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
+        found = series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
+        mixed: FloatArray = found + ANALOGUES_SAY * (Analogues().predict(series, issues, horizons) - found)
+        return mixed
 
 
 def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name: str, recall: Recall = afresh) -> Fit:
