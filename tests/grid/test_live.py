@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heliotrope.config import GridSettings
-from heliotrope.errors import ConfigError, HelioError, ProviderError, SignalGap
+from heliotrope.errors import ConfigError, HelioError, ProviderError, SignalGap, SignalMismatch
 from heliotrope.grid import Grid
 from heliotrope.grid.correct import corrected
 from heliotrope.grid.expect import expect, prolong
@@ -266,6 +266,9 @@ def test_a_contracts_price_and_a_carbon_price_can_be_stated():
     assert set(grid.forecast("FR", START, START + S_PER_DAY, issued_at_s=NOW, kind=CARBON_PRICE).values) == {71.5}
     assert grid.history("FR", START, START + S_PER_DAY, kind=PRICE).quality.flags[0].startswith("assumed")
     assert (grid.history("FR", START, START + S_PER_DAY, kind=CARBON_FREE).values > 0.5).all()
+    with pytest.raises(SignalMismatch) as error:
+        Grid(GridSettings()).history("FR", START, START + S_PER_DAY, kind=CARBON_PRICE)
+    assert "[grid.options.constant] carbon_price" in error.value.hint
 
 
 @pytest.mark.parametrize("stated", [{}, {"prise": 3}, {"price": "dear"}, {"price": True}, {"carbon_price": -3.0}])

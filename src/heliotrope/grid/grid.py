@@ -21,6 +21,10 @@ from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, hour_floor
 
 # No free source of prices may be shipped: a wide guess, marked as one, until a provider or the fleet file says more.
 ASSUMED_PRICE_EUR_PER_MWH = (20.0, 120.0, 400.0)
+HOW_TO_STATE = {
+    Quantity.CARBON_PRICE: "no free service tells it: state it, [grid.options.constant] carbon_price = 71.5 with "
+    '"constant" among grid.providers, or name a file in grid.options.file.kinds'
+}
 JUDGING_DAYS = 13  # of history, to judge a published forecast by: one call to most services
 
 
@@ -140,7 +144,8 @@ class Grid:
             f"no configured provider gives {kind} for {zone.name}",
             found=names,
             allowed=", ".join(str(k) for provider in self.providers for k in provider.kinds) or "none",
-            hint=self._who_else(zone, kind) or "ask for one of these with --kind or grid.kind",
+            hint=self._who_else(zone, kind)
+            or HOW_TO_STATE.get(kind.quantity, "ask for one of these with --kind or grid.kind"),
         )
 
     def _who_else(self, zone: Zone, kind: SignalKind) -> str:
