@@ -36,7 +36,6 @@ MOST_ROWS = (120_000, 160_000, 240_000)  # of each band
 NEIGHBOURS = 5
 LIKENESS_H = 182 * DAY
 TREES = 250
-ANALOGUES_SAY = 0.15  # beside trees, which know some of it
 SURPRISES = slice(4, 7)  # of `at_issue`: last 3 h and 6 h against a day before, last value against its hour's mean
 LAST_DAY = 0  # of `matrix`: the same hour on the last known day
 
@@ -73,8 +72,10 @@ class Zones:
         for h in np.unique(leads).tolist():
             here = leads == h
             base[here] = np.clip(linear.models[h].predict(X[here]), -ridge.MOST_CHANGE, ridge.MOST_CHANGE)
+        reach, ahead = np.unique(leads, return_inverse=True)
+        alike = Analogues().predict(series, once, reach)[of, ahead] - series.level(issues)
         clock = (issues + leads + series.hour0) % DAY
-        return np.column_stack([X, beside, clock, leads, base, base - X[:, LAST_DAY]]), base
+        return np.column_stack([X, beside, clock, leads, base, base - X[:, LAST_DAY], alike - base]), base
 
     def near(self, zone: int, known: int) -> list[int]:
         """The zones whose surprises of the last half year were most like this one's; itself where it is alone."""
@@ -140,9 +141,7 @@ class Across(msgspec.Struct, frozen=True, eq=False):
             here = np.isin(leads, reach)
             if trees is not None and here.any():
                 base[here] = trees.correct(X[here], base[here])
-        found = series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
-        mixed: FloatArray = found + ANALOGUES_SAY * (Analogues().predict(series, issues, horizons) - found)
-        return mixed
+        return series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
 
 
 def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name: str, recall: Recall = afresh) -> Fit:
