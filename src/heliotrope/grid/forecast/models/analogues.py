@@ -68,7 +68,8 @@ def _weights(series: Scaled, now: IntArray, then: IntArray) -> FloatArray:
     distance = np.where(over, distance, np.inf)
     last = min(MOMENTS, len(then)) - 1
     farthest = np.partition(distance, last, axis=1)[:, last : last + 1]
-    farthest = np.where(np.isfinite(farthest), farthest, usual) + 1e-12
+    every = np.where(over, distance, -np.inf).max(axis=1, keepdims=True)  # where fewer are over than are wanted
+    farthest = np.where(np.isfinite(farthest), farthest, every) + 1e-12
     likeness = np.where(over & (distance <= farthest), 1 / (distance / farthest + AS_GOOD), 0.0)
     recent = likeness * 0.5 ** ((now[:, None] - then) / HALF_LIFE_H)
     weight: FloatArray = recent / recent.sum(axis=1, keepdims=True)
