@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from heliotrope.errors import InvalidInput, UnknownName
 from heliotrope.grid import replay
 from heliotrope.grid.files import hourly
-from heliotrope.grid.forecast.inputs import drivers
+from heliotrope.grid.forecast.inputs import drivers, free_days
 from heliotrope.grid.forecast.inputs.features import REACH, scale
 from heliotrope.grid.forecast.judging import interval, kept
 from heliotrope.grid.forecast.judging.backtest import backtest, kept_share, roll
@@ -192,6 +192,17 @@ def test_what_happened_after_such_days_is_expected_again():
     truth = values[issues[:, None] + horizons]
     plain = series.back(YESTERDAY.predict(series, issues, horizons))
     assert np.abs(forecast / truth - 1).mean() < 0.6 * np.abs(plain / truth - 1).mean()
+
+
+@pytest.mark.parametrize("known", [866, 50 * 24, 60 * 24])
+def test_few_past_moments_of_another_kind_of_day_will_do(known):
+    """Five weeks of working days behind a day that is free: all moments are of the other kind, and all are heard."""
+    free = np.zeros(free_days.DAYS, np.int8)
+    free[(HOUR0 + known) // 24 :] = free_days.SUNDAY
+    series, issues = scale(weather(), HOUR0, known, free), np.arange(known, known + 7 * 24)
+    found = fit_analogues(series, known, np.arange(1)).predict(series, issues, np.arange(48))
+    assert np.isfinite(found).all()
+    assert np.abs(found - series.level(issues)[:, None]).max() < 2
 
 
 def test_plain_forecasts_repeat_what_they_say():
