@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heliotrope.grid.forecast.inputs.features import scale
 from heliotrope.grid.forecast.linear import fit_linear
-from heliotrope.grid.forecast.models import near
+from heliotrope.grid.forecast.models import near, sources
+from heliotrope.grid.forecast.models.fit import fit_own
 
 
 def test_a_column_that_never_moved_in_what_was_learnt_from_says_nothing_later():
@@ -25,3 +27,14 @@ def test_thinned_examples_are_few_and_of_every_hour(count, most, period):
     assert len(kept_rows) <= most
     if len(kept_rows) >= period:
         assert set((kept_rows % period).tolist()) == set(range(period))
+
+
+def test_published_forecasts_too_short_to_learn_from_leave_it_to_own_history():
+    hours, known, horizons = 60 * 24, 25 * 24, np.arange(24)
+    at = np.arange(hours)
+    values = 300 * np.exp(0.2 * np.cos(2 * np.pi * at / 24) + np.random.default_rng(1).normal(0, 0.05, hours))
+    series, issues = scale(values, 455_832, known), known + np.arange(5)
+    published = sources.Published(values[:, None], ("gas_production_forecast",))
+    told = sources.fit(series, known, horizons, published).predict(series, issues, horizons)
+    assert np.array_equal(told, fit_own(series, known, horizons).predict(series, issues, horizons))
+    assert np.allclose(told, series.x[(issues[:, None] + horizons) - 24 * (horizons // 24 + 1)])

@@ -14,6 +14,7 @@ from heliotrope.grid.forecast.inputs import drivers
 from heliotrope.grid.forecast.inputs.drivers import Drivers
 from heliotrope.grid.forecast.inputs.features import DAY, Scaled
 from heliotrope.grid.forecast.models import far, near, ridge
+from heliotrope.grid.forecast.models.fit import Predictor, fit_own
 from heliotrope.grid.forecast.recall import Recall, afresh
 
 if TYPE_CHECKING:
@@ -120,13 +121,11 @@ def _drivers(columns: FloatArray, names: tuple[str, ...], known: int) -> Drivers
     return found
 
 
-def fit(
-    series: Scaled, known: int, horizons: IntArray, published: Published, recall: Recall = afresh
-) -> SourceAware | ridge.Ridge:
+def fit(series: Scaled, known: int, horizons: IntArray, published: Published, recall: Recall = afresh) -> Predictor:
     """From own history alone while published forecasts go back less than four weeks."""
-    own = ridge.recalled(recall, series, known, horizons)
     found = drivers.of(published.columns, published.names, known)
     if found is None or known - found.first < LEAST_HOURS:
-        return own
+        return fit_own(series, known, horizons, recall)
+    own = ridge.recalled(recall, series, known, horizons)
     refresh_h = LONG_REFRESH_H if known - found.first > LONG_H else SHORT_REFRESH_H
     return SourceAware(published, own, known, horizons, refresh_h, recall, {})
