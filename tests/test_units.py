@@ -96,3 +96,11 @@ def test_epoch_knows_no_zone(seconds, offset):
 )
 def test_shown_to_people(shown, text):
     assert shown == text
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0412, "0.0412"), (8.391, "8.39"), (434.6, "435"), (999.6, "1,000"), (-19_600.4, "-19,600"), (0, "0")],
+)
+def test_numbers_for_people_have_no_exponents(value, said):
+    assert units.show_number(value) == said

@@ -129,6 +129,11 @@ def show_carbon(carbon_g: float) -> str:
     return _scaled(carbon_g, "g")
 
 
+def show_number(value: float) -> str:
+    """Three digits that count, thousands in full: 0.041, 8.39, 435, 19,600."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
 def show_bytes(size: float) -> str:
     """Bytes in powers of ten, as networks count."""
     for unit in ("B", "kB", "MB", "GB"):

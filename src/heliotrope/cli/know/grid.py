@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from heliotrope.cli.shared import Context, print_json, say, shared_options
-from heliotrope.units import S_PER_DAY, S_PER_HOUR, epoch_s, from_epoch, hour_floor, parse_duration_s, parse_instant
+from heliotrope.units import (
+    S_PER_DAY,
+    S_PER_HOUR,
+    epoch_s,
+    from_epoch,
+    hour_floor,
+    parse_duration_s,
+    parse_instant,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -63,7 +71,7 @@ def now(
     out: Path | None,
 ) -> None:
     """The hour that is, in each ZONE, and where it stands among the next 24."""
-    from heliotrope.grid.show import table
+    from heliotrope.grid.show import strip, table
 
     door, kind_of = _door(context, providers, kind_text)
     at = int(time.time())
@@ -74,9 +82,9 @@ def now(
         return
     for signal in asked:
         if context.json:
-            print_json(_point(signal))
+            print_json(table.point(signal))
         else:
-            click.echo(_now_line(signal))
+            click.echo(strip.now(signal, colour=_colour(), columns=_columns()))
 
 
 @grid.command()
@@ -155,7 +163,7 @@ def world_map(
         _show_rows(context, table.rows_now(seen.found), out)
     elif context.json:
         for signal in seen.found:
-            print_json(_point(signal))
+            print_json(table.point(signal))
     else:
         click.echo(world.draw(seen, colour=_colour()))
         return
@@ -334,7 +342,7 @@ def _show(context: Context, signals: list[Signal], as_csv: bool, out: Path | Non
         _show_rows(context, table.rows_of(signals), out)
     elif context.json:
         for signal in signals:
-            print_json(_series(signal))
+            print_json(table.series(signal))
     else:
         for signal in signals:
             click.echo(strip.draw(signal, colour=_colour(), columns=_columns()))
@@ -370,18 +378,6 @@ def _show_rows(context: Context, rows: Iterable[dict[str, Any]], out: Path | Non
         say(f"{count} rows in {out}")
 
 
-def _now_line(signal: Signal) -> str:
-    from heliotrope.grid.show import strip
-
-    value, low, high = (float(series[0]) for series in (signal.values, signal.low, signal.high))
-    cleaner = int((signal.values < value).sum())
-    return (
-        f"{signal.zone}  {value:.3g} {signal.kind.unit}  ({low:.3g} to {high:.3g}, {signal.quality.kind.value})  "
-        f"{cleaner} of the next {len(signal.values) - 1} hours are lower\n"
-        + strip.draw(signal, colour=_colour(), columns=_columns())
-    )
-
-
 def _colour() -> bool:
     import os
     import sys
@@ -393,30 +389,3 @@ def _columns() -> int:
     import shutil
 
     return shutil.get_terminal_size().columns
-
-
-def _point(signal: Signal) -> dict[str, Any]:
-    return {
-        "zone": signal.zone,
-        "kind": str(signal.kind),
-        "time": from_epoch(signal.start_s),
-        "value": float(signal.values[0]),
-        "low": float(signal.low[0]),
-        "high": float(signal.high[0]),
-        "unit": signal.kind.unit,
-        "quality": signal.quality,
-    }
-
-
-def _series(signal: Signal) -> dict[str, Any]:
-    return {
-        "zone": signal.zone,
-        "kind": str(signal.kind),
-        "unit": signal.kind.unit,
-        "start": from_epoch(signal.start_s),
-        "step_s": signal.step_s,
-        "values": signal.values.tolist(),
-        "low": signal.low.tolist(),
-        "high": signal.high.tolist(),
-        "quality": signal.quality,
-    }

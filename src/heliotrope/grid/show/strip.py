@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heliotrope.model import Signal
-from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, show_number
 
 SHADES = "·░▒▓█"
 # Near white to dark brown in even steps of lightness: readable without colour sight; 256-colour codes.
@@ -27,13 +27,24 @@ def draw(signal: Signal, *, colour: bool, columns: int = 80) -> str:
         lines.append(f"{from_epoch(day * S_PER_DAY):%a %d %b}".ljust(MARGIN) + row.rstrip())
     lines.append(" " * MARGIN + legend(low, high, signal.kind.unit, colour))
     least = from_epoch(signal.start_s + int(signal.values.argmin()) * signal.step_s)
-    reach = f"; bounds (90 %) from {signal.low.min():.4g} to {signal.high.max():.4g}"
+    reach = f"; bounds (90 %) from {show_number(signal.low.min())} to {show_number(signal.high.max())}"
     lines.append(f"least at {least:%a %d %b %H:%M} UTC{reach if (signal.low < signal.high).any() else ''}")
     issued = signal.quality.issued_at_s
     when = "" if issued is None else f", issued {from_epoch(issued):%Y-%m-%d %H:%M} UTC"
     lines.append(f"{signal.zone}: {signal.kind}, {signal.quality.kind.value}, {signal.quality.source}{when}")
     lines.extend(f"note: {flag}" for flag in signal.quality.flags)
     return "\n".join(lines)
+
+
+def now(signal: Signal, *, colour: bool, columns: int = 80) -> str:
+    """Its first hour in words, before the strip."""
+    value, low, high = (show_number(part[0]) for part in (signal.values, signal.low, signal.high))
+    lower = int((signal.values < signal.values[0]).sum())
+    said = (
+        f"{signal.zone}  {value} {signal.kind.unit}  ({low} to {high}, {signal.quality.kind.value})  "
+        f"{lower} of the next {len(signal.values) - 1} hours are lower"
+    )
+    return f"{said}\n{draw(signal, colour=colour, columns=columns)}"
 
 
 def _cell(value: float | None, low: float, high: float, colour: bool, wide: int) -> str:
@@ -52,4 +63,4 @@ def paint(level: float, colour: bool, wide: int = 2) -> str:
 def legend(low: float, high: float, unit: str, colour: bool) -> str:
     steps = len(RAMP) if colour else len(SHADES)
     ramp = "".join(paint((i + 0.5) / steps, colour) for i in range(steps))
-    return f"{low:.4g} {ramp} {high:.4g} {unit}"
+    return f"{show_number(low)} {ramp} {show_number(high)} {unit}"

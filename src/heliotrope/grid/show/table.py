@@ -18,6 +18,35 @@ from heliotrope.units import from_epoch
 SUFFIXES = (".csv", ".parquet", ".json")
 
 
+def point(signal: Signal) -> Row:
+    """Its first hour, for JSON."""
+    return {
+        "zone": signal.zone,
+        "kind": str(signal.kind),
+        "time": from_epoch(signal.start_s),
+        "value": float(signal.values[0]),
+        "low": float(signal.low[0]),
+        "high": float(signal.high[0]),
+        "unit": signal.kind.unit,
+        "quality": signal.quality,
+    }
+
+
+def series(signal: Signal) -> Row:
+    """All of it, for JSON."""
+    return {
+        "zone": signal.zone,
+        "kind": str(signal.kind),
+        "unit": signal.kind.unit,
+        "start": from_epoch(signal.start_s),
+        "step_s": signal.step_s,
+        "values": signal.values.tolist(),
+        "low": signal.low.tolist(),
+        "high": signal.high.tolist(),
+        "quality": signal.quality,
+    }
+
+
 def rows_of(signals: Iterable[Signal]) -> Iterator[Row]:
     """A row an hour. `time,zone,value,unit` are what the file provider reads back."""
     for signal in signals:

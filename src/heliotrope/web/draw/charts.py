@@ -9,7 +9,7 @@ from html import escape
 import msgspec
 
 from heliotrope.model import Estimate
-from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch
+from heliotrope.units import S_PER_DAY, S_PER_HOUR, from_epoch, show_number
 
 _TICK_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800)
 
@@ -59,7 +59,10 @@ def steps(series: Sequence[Series], *, title: str, height: int = 180, now_s: flo
         at = f"{100 * (now_s - start) / span:.4g}%"
         parts.append(f'<line class="now" x1="{at}" x2="{at}" y1="0" y2="{height}"/>')
     # The gutter left of the picture is the sheet's padding.
-    parts += [f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{level:,.4g}</text>' for level, y in levels]
+    parts += [
+        f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{show_number(level)}</text>'
+        for level, y in levels
+    ]
     parts += [
         f'<text class="tick" x="{100 * (at - start) / span:.4g}%" y="{height + 16}"'
         f' text-anchor="{_anchor(at, start, span)}">{label}</text>'

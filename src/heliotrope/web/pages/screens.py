@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from heliotrope.model import CARBON, Estimate, Place, Provenance, QualityKind, least_trusted
 from heliotrope.prove.overview import AuditorState
-from heliotrope.units import S_PER_DAY, show_carbon, show_energy
+from heliotrope.units import S_PER_DAY, show_carbon, show_energy, show_number
 from heliotrope.web.draw import charts, ramp, strips, words, world
 from heliotrope.web.house import Curve, Here
 from heliotrope.web.pages.runpage import Card
@@ -235,10 +235,10 @@ def zone_panel(curve: Curve, now_s: float, price: Curve | str = "") -> ZonePanel
     panel = ZonePanel(
         curve=curve,
         swatch=ramp.colour_of(curve.values[i]) if curve.unit == CARBON.unit else "",
-        now=f"{curve.values[i]:.3g} {curve.unit}",
-        span=f"{curve.low[i]:.3g} to {curve.high[i]:.3g}",
+        now=f"{show_number(curve.values[i])} {curve.unit}",
+        span=f"{show_number(curve.low[i])} to {show_number(curve.high[i])}",
         lower=sum(curve.values[j] < curve.values[i] for j in ahead),
-        least=f"{curve.values[least]:.3g} {curve.unit} on "
+        least=f"{show_number(curve.values[least])} {curve.unit} on "
         + words.instant(curve.start_s + least * curve.step_s).striptags(),
         badge=_quality(curve),
         chart=_hours(curve, now_s, 170),
@@ -246,7 +246,7 @@ def zone_panel(curve: Curve, now_s: float, price: Curve | str = "") -> ZonePanel
     if isinstance(price, str):
         return msgspec.structs.replace(panel, price=price)
     j = price.index(now_s)
-    value, low, high = (f"{part[j]:.3g}" for part in (price.values, price.low, price.high))
+    value, low, high = (show_number(part[j]) for part in (price.values, price.low, price.high))
     if price.quality.kind is QualityKind.ESTIMATED and low != high:
         said = f"assumed, {value} {price.unit} ({low} to {high}): nothing configured knows it here"
         return msgspec.structs.replace(panel, price=said)
