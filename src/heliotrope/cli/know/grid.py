@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def grid() -> None:
-    """The power grid: now, next, past. ZONE is DE, FRA, US-CAL-CISO, azure/westeurope …"""
+    """The power grid: now, next, past. ZONE is DE, FRA, PJM, London, azure/westeurope …"""
 
 
 provider_option = click.option(
