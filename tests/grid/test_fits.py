@@ -6,10 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heliotrope.grid.files import hourly
 from heliotrope.grid.forecast.inputs.features import scale
 from heliotrope.grid.forecast.linear import fit_linear
 from heliotrope.grid.forecast.models import near, sources
 from heliotrope.grid.forecast.models.fit import fit_own
+from heliotrope.units import from_epoch
 
 
 def test_a_column_that_never_moved_in_what_was_learnt_from_says_nothing_later():
@@ -38,3 +40,17 @@ def test_published_forecasts_too_short_to_learn_from_leave_it_to_own_history():
     told = sources.fit(series, known, horizons, published).predict(series, issues, horizons)
     assert np.array_equal(told, fit_own(series, known, horizons).predict(series, issues, horizons))
     assert np.allclose(told, series.x[(issues[:, None] + horizons) - 24 * (horizons // 24 + 1)])
+
+
+def test_a_day_missing_from_the_forecasts_stays_unknown_and_a_short_hole_is_filled(tmp_path):
+    hours = 40 * 24
+    lines = ["UTC time,carbon_intensity,carbon_from_src_forecasts"]
+    for i in range(hours):
+        told = "" if 480 <= i < 504 or 100 <= i < 103 else f"{200 + i % 24}"
+        lines.append(f"{from_epoch((455_832 + i) * 3600):%Y-%m-%d %H:%M:%S},{200 + i % 24},{told}")
+    path = tmp_path / "dacf.csv"
+    path.write_text("\n".join(lines))
+    series = hourly.read(path, "XX")
+    (told,) = hourly.read_published([path], series).columns.T
+    assert np.flatnonzero(~np.isfinite(told)).tolist() == list(range(480, 504))
+    assert told[100:103].tolist() == series.values[100:103].tolist()

@@ -10,7 +10,7 @@ import numpy as np
 
 from heliotrope.errors import InvalidInput
 from heliotrope.grid.files.tables import Column, Table
-from heliotrope.grid.forecast.models.sources import Published
+from heliotrope.grid.forecast.models.sources import LEAST_HOURS, Published
 from heliotrope.grid.wire.points import filled_note
 from heliotrope.model import CARBON, Quantity, SignalKind
 from heliotrope.units import S_PER_HOUR
@@ -83,10 +83,12 @@ def read_published(paths: list[Path], series: Hourly) -> Published:
         for name in table.zones:
             if not _is_forecast(name):
                 continue
-            hour0, values, _ = _whole(table.column(name))
+            hour0, values, _ = _whole(table.column(name), leave_gaps=True)
             into = found.setdefault(name, np.full(len(series.values), np.nan))
             _lay(into, values, hour0 + late - series.hour0)
-    kept = {name: column for name, column in found.items() if np.isfinite(column).sum() > len(column) // 4}
+    kept = {
+        name: column for name, column in found.items() if np.isfinite(column).sum() > min(LEAST_HOURS, len(column) // 4)
+    }
     if not kept:
         raise InvalidInput(
             "no column of day-ahead forecasts",
@@ -108,8 +110,8 @@ def _lay(into: FloatArray, values: FloatArray, shift: int) -> None:
         into[first:last] = np.where(np.isfinite(here), here, values[first - shift : last - shift])
 
 
-def _whole(column: Column) -> tuple[int, FloatArray, int]:
+def _whole(column: Column, *, leave_gaps: bool = False) -> tuple[int, FloatArray, int]:
     start = int(column.at_s[0]) // S_PER_HOUR * S_PER_HOUR
     end = -(-(int(column.at_s[-1]) + column.step_s) // S_PER_HOUR) * S_PER_HOUR
-    values, filled = column.hours(start, end, fill_hours=FILL_HOURS)
+    values, filled = column.hours(start, end, fill_hours=FILL_HOURS, leave_gaps=leave_gaps)
     return start // S_PER_HOUR, values, filled

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
@@ -55,10 +55,13 @@ class Column(msgspec.Struct, frozen=True, eq=False):
     step_s: int
     flags: tuple[str, ...]
 
-    def hours(self, start_s: int, end_s: int, *, fill_hours: int = 0) -> tuple[FloatArray, int]:
+    def hours(
+        self, start_s: int, end_s: int, *, fill_hours: int = 0, leave_gaps: bool = False
+    ) -> tuple[FloatArray, int]:
         """Hourly means over [start_s, end_s), whole hours, and how many hours were filled from their neighbours.
 
-        An hour is known when all its steps are; a run of at most `fill_hours` unknown ones is interpolated.
+        An hour is known when all its steps are; a run of at most `fill_hours` unknown ones is interpolated. A longer
+        one is refused, or left NaN.
         """
         import numpy as np
 
@@ -70,29 +73,27 @@ class Column(msgspec.Struct, frozen=True, eq=False):
         sums = np.bincount(hour[inside], weights=self.values[inside], minlength=count)
         if known.all():
             return sums / per_hour, 0
-        self._refuse_long_gaps(known, start_s, fill_hours)
-        filled: FloatArray = np.interp(np.arange(count), np.flatnonzero(known), sums[known] / per_hour)
-        return filled, int((~known).sum())
-
-    def _refuse_long_gaps(self, known: NDArray[np.bool_], start_s: int, fill_hours: int) -> None:
-        import numpy as np
-
         edges = np.flatnonzero(np.diff(np.concatenate([[1], known.astype(int), [1]])))
-        for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            at_the_edge = begin == 0 or end == len(known)
-            if end - begin <= fill_hours and not at_the_edge:
-                continue
-            gap_start, gap_end = start_s + begin * S_PER_HOUR, start_s + end * S_PER_HOUR
-            blank = [line for at, line in self.blank_lines.items() if gap_start <= at < gap_end]
-            raise SignalGap(
-                f"{end - begin} h without values from {from_epoch(gap_start):%Y-%m-%dT%H:%MZ}",
-                file=self.file,
-                line=min(blank) if blank else None,
-                field=self.zone,
-                cause=f"the series covers {from_epoch(self.at_s[0]):%Y-%m-%dT%H:%MZ} to "
-                f"{from_epoch(self.at_s[-1] + self.step_s):%Y-%m-%dT%H:%MZ}",
-                hint="fetch the missing hours, or allow short gaps to be filled: [grid.options.file] fill_hours = 3",
-            )
+        gaps = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        long = [(a, b) for a, b in gaps if b - a > fill_hours or a == 0 or b == count]
+        if long and not leave_gaps:
+            self._refuse(long[0][1] - long[0][0], start_s + long[0][0] * S_PER_HOUR)
+        filled: FloatArray = np.interp(np.arange(count), np.flatnonzero(known), sums[known] / per_hour)
+        for a, b in long:
+            filled[a:b] = np.nan
+        return filled, int((~known & np.isfinite(filled)).sum())
+
+    def _refuse(self, gap_hours: int, gap_start: int) -> NoReturn:
+        blank = [line for at, line in self.blank_lines.items() if 0 <= at - gap_start < gap_hours * S_PER_HOUR]
+        raise SignalGap(
+            f"{gap_hours} h without values from {from_epoch(gap_start):%Y-%m-%dT%H:%MZ}",
+            file=self.file,
+            line=min(blank) if blank else None,
+            field=self.zone,
+            cause=f"the series covers {from_epoch(self.at_s[0]):%Y-%m-%dT%H:%MZ} to "
+            f"{from_epoch(self.at_s[-1] + self.step_s):%Y-%m-%dT%H:%MZ}",
+            hint="fetch the missing hours, or allow short gaps to be filled: [grid.options.file] fill_hours = 3",
+        )
 
 
 class Table:
