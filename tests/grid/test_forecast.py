@@ -432,9 +432,13 @@ def test_a_model_across_zones_takes_any_file_of_several(tmp_path):
         together = {one.zone: one.values for one in (series, *beside)}
         assert len(together) == 4
         fit = across.fit_of(list(together), list(together.values()), HOUR0, name, recall)
-        rolled = roll(series.values, HOUR0, start, hours, ahead, every=6, fit=fit, cuts=[start - 28 * 24, start])
-        error = np.abs(rolled.forecast - series.values[rolled.issues[:, None] + ahead]).mean()
-        assert error <= series.values.std() + 0.002 * series.values.mean()
+        cuts = [start - 28 * 24, start]
+        rolled, own = (
+            roll(series.values, HOUR0, start, hours, ahead, every=6, fit=one, cuts=cuts) for one in (fit, fit_own)
+        )
+        truth = series.values[rolled.issues[:, None] + ahead]
+        error, peer = (np.abs(one.forecast - truth).mean() for one in (rolled, own))
+        assert error <= 1.1 * peer + 0.002 * series.values.mean()  # few zones teach little, and no harm
         assert (rolled.low <= rolled.high).all()
     alone = across.fit_of(["DE"], [columns["DE"]], HOUR0, "DE")(scale(columns["DE"], HOUR0, start), start, ahead)
     found = alone.predict(scale(columns["DE"], HOUR0, start), np.array([start + 7]), ahead)

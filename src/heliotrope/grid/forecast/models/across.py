@@ -36,6 +36,7 @@ MOST_ROWS = (120_000, 160_000, 240_000)  # of each band
 NEIGHBOURS = 5
 LIKENESS_H = 182 * DAY
 TREES = 250
+PERIODS_ENOUGH = 120  # of 28 days in one zone, seen by trees: from so many on they are heard alone
 SURPRISES = slice(4, 7)  # of `at_issue`: last 3 h and 6 h against a day before, last value against its hour's mean
 LAST_DAY = 0  # of `matrix`: the same hour on the last known day
 
@@ -46,6 +47,7 @@ class Zones:
     def __init__(self, names: Sequence[str], series: Sequence[Scaled], recall: Recall = afresh) -> None:
         self.names = list(names)
         self.series = list(series)
+        self._learnt_from = [zone for zone, one in enumerate(self.series) if one.is_log]
         self._recall = recall
         self._ridge = cache(self._fit_ridge)
         self._trees = cache(self._recalled_trees)
@@ -55,9 +57,10 @@ class Zones:
         zone = self.names.index(name)
         bands = [part for first, end in pairwise(BANDS_H) if (part := _within(horizons, first, end))]
         linear = ridge.Ridge({h: model for part in bands for h, model in self._ridge(zone, known, part).models.items()})
-        if not self.series[zone].is_log:
+        say = min(len(_cuts(known, int(horizons[-1]))) * len(self._learnt_from) / PERIODS_ENOUGH, 1.0)
+        if say == 0 or not self.series[zone].is_log:
             return Own(linear)
-        return Across(self, zone, known, linear, tuple((part, self._trees(known, part)) for part in bands))
+        return Across(self, zone, known, linear, tuple((part, self._trees(known, part)) for part in bands), say)
 
     def rows(
         self, zone: int, known: int, linear: ridge.Ridge, issues: IntArray, leads: IntArray
@@ -95,20 +98,16 @@ class Zones:
     def _fit_ridge(self, zone: int, known: int, reach: tuple[int, ...]) -> ridge.Ridge:
         return ridge.recalled(self._recall, self.series[zone], known, np.array(reach))
 
-    def _recalled_trees(self, known: int, reach: tuple[int, ...]) -> boost.Boost | None:
+    def _recalled_trees(self, known: int, reach: tuple[int, ...]) -> boost.Boost:
         made_of = (known, reach, *(part for series in self.series for part in series.past(known)))
         return self._recall(lambda: self._fit_trees(known, reach), "across", *made_of)
 
-    def _fit_trees(self, known: int, reach: tuple[int, ...]) -> boost.Boost | None:
-        """None while there is too little behind `known` to be honest about."""
-        cuts = [cut for k in range(CUT_OFFS, 0, -1) if ridge.enough(cut := known - PERIOD_H * k, reach[-1])]
-        learnt_from = [zone for zone, series in enumerate(self.series) if series.is_log]
-        if not cuts or not learnt_from:
-            return None
+    def _fit_trees(self, known: int, reach: tuple[int, ...]) -> boost.Boost:
+        cuts = _cuts(known, reach[-1])
         random = np.random.default_rng(known)
-        all_rows = len(cuts) * len(learnt_from) * len(reach) * PERIOD_H // EVERY_H
+        all_rows = len(cuts) * len(self._learnt_from) * len(reach) * PERIOD_H // EVERY_H
         share = MOST_ROWS[bisect(BANDS_H, reach[0]) - 1] / all_rows
-        parts = [self._honest(zone, cut, known, reach, share, random) for zone in learnt_from for cut in cuts]
+        parts = [self._honest(zone, cut, known, reach, share, random) for zone in self._learnt_from for cut in cuts]
         X, base, answer = (np.concatenate(part) for part in zip(*parts, strict=True))
         return boost.fit(X, base, answer, np.ones(len(answer)), is_log=True, rounds=TREES)
 
@@ -125,13 +124,17 @@ class Zones:
 
 
 class Across(msgspec.Struct, frozen=True, eq=False):
-    """One zone's forecasts at one cut-off; `bands` are horizons and the trees that correct them, once there are any."""
+    """One zone's forecasts at one cut-off; `bands` are horizons and the trees that correct them.
+
+    Trees that saw few periods are heard the less: the rest of the `say` (0 to 1) is own history's.
+    """
 
     zones: Zones
     zone: int
     known: int
     linear: ridge.Ridge
-    bands: tuple[tuple[tuple[int, ...], boost.Boost | None], ...]
+    bands: tuple[tuple[tuple[int, ...], boost.Boost], ...]
+    say: float
 
     def predict(self, series: Scaled, issues: IntArray, horizons: IntArray) -> FloatArray:
         """(issue, horizon) in x."""
@@ -139,9 +142,13 @@ class Across(msgspec.Struct, frozen=True, eq=False):
         X, base = self.zones.rows(self.zone, self.known, self.linear, each, leads)
         for reach, trees in self.bands:
             here = np.isin(leads, reach)
-            if trees is not None and here.any():
+            if here.any():
                 base[here] = trees.correct(X[here], base[here])
-        return series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
+        found = series.level(issues)[:, None] + base.reshape(len(horizons), len(issues)).T
+        if self.say == 1:
+            return found
+        own = Own(self.linear).predict(series, issues, horizons)
+        return own + self.say * (found - own)
 
 
 def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name: str, recall: Recall = afresh) -> Fit:
@@ -162,3 +169,8 @@ def fit_of(names: Sequence[str], values: Sequence[FloatArray], hour0: int, name:
 
 def _within(horizons: IntArray, first: int, end: int) -> tuple[int, ...]:
     return tuple(horizons[(horizons >= first) & (horizons < end)].tolist())
+
+
+def _cuts(known: int, longest: int) -> list[int]:
+    """Earlier cut-offs that had enough behind them for fits to be honest about."""
+    return [cut for k in range(CUT_OFFS, 0, -1) if ridge.enough(cut := known - PERIOD_H * k, longest)]
