@@ -157,7 +157,8 @@ def fit(series: Scaled, drivers: Drivers, guess: FloatArray, known: int, own: Ri
     parts = []
     for h in (h for h in own.models if h < DAY):
         issues = every[(hour + h < DAY) & (every + h < known)]
-        issues = issues[:: stride(len(issues), MOST_ROWS, DAY - h)]
+        few = np.arange(len(issues)) % stride(len(issues), MOST_ROWS, DAY - h) == 0
+        issues = issues[few | ((issues + series.hour0) % DAY == 0)]  # a whole day is told at midnight
         if not len(issues):
             continue
         X, base = path(series, guess, issues, h)
