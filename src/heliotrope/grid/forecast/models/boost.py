@@ -47,7 +47,7 @@ class Boost(msgspec.Struct, frozen=True, eq=False):
 
     def correct(self, X: FloatArray, base: FloatArray) -> FloatArray:
         """The corrected forecast, in x."""
-        found = np.asarray(self.trees.predict(X), dtype=np.float64)
+        found = np.asarray(self.trees.predict(X, num_threads=1), dtype=np.float64)  # a kept model forgets how many
         step = np.log(np.clip(found, LEAST_FACTOR, MOST_FACTOR)) if self.is_log else found
         corrected: FloatArray = base + step
         return corrected
