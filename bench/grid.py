@@ -2,7 +2,7 @@
 
 Needs the shared data beside the checkout (`../shared/data/grid`); what is not there is left out aloud. Fits nothing to
 its own test windows: models see only hours before each issue. Fits are kept in `.bench/fits`, so that a second run only
-forecasts; the first takes about ten minutes on a quiet core.
+forecasts; the first takes about half an hour on a quiet core, most of it for the models across zones.
 """
 
 from __future__ import annotations
