@@ -35,10 +35,8 @@ DATA = Path(__file__).parents[1] / "../shared/data/grid"
 YEAR = DATA / "intensity_2022_hourly.csv"
 OWN = partial(fit_own, recall=FITS)
 GRIDS = ("CISO", "PJM", "DE")
-CARRIED, FADES_H = (
-    0.7,
-    24.0,
-)  # of the surprise of an hour that is known, chosen on PJM of autumn 2020 and spring 2021 and DE's first two months
+# Of the surprise of an hour that is known; chosen on PJM of autumn 2020 and spring 2021 and DE's first two months.
+CARRIED, FADES_H = 0.7, 24.0
 OCTOBER_H = 273 * DAY
 MONTH_BEFORE_DE = 31 * DAY  # German forecasts begin with the window: its first month is only learnt from
 
