@@ -30,7 +30,7 @@ from heliotrope.model import CARBON
 from heliotrope.units import S_PER_HOUR, epoch_s, parse_instant
 from table import Row, run
 
-FITS = Shelf(Path(__file__).parents[1] / ".bench/fits").recall
+FITS = Shelf(Path(__file__).parents[1] / ".bench/fits", most_bytes=2**30).recall
 DATA = Path(__file__).parents[1] / "../shared/data/grid"
 YEAR = DATA / "intensity_2022_hourly.csv"
 OWN = partial(fit_own, recall=FITS)
