@@ -115,3 +115,10 @@ def test_the_map_shows_every_zone_and_its_legend(tmp_path):
     assert "g/kWh" in shown.stdout
     zones = int(shown.stdout.splitlines()[-1].split()[0])
     assert zones == len(Grid(GridSettings()).zones())
+
+
+def test_a_service_passed_over_for_its_kind_is_named_with_the_way_to_ask_it():
+    door = Grid(GridSettings(providers=("neso", "model")))
+    british, german = (door.history(zone, START, START + S_PER_DAY).quality.flags for zone in ("GB", "DE"))
+    assert "neso tells carbon/average/direct/consumption here, another kind: ask with --kind or grid.kind" in british
+    assert not any("neso" in flag for flag in german)

@@ -95,6 +95,7 @@ class Grid:
         error: ProviderError | SignalGap | None = None
         for provider in self.providers:
             if not provider.serves(zone, kind):
+                setbacks += _of_another_kind(provider, zone, kind)
                 continue
             try:
                 if issued_at_s is None:
@@ -218,6 +219,13 @@ class Grid:
                 continue
             found |= {name: column for name, column in columns.items() if name not in found}
         return found, notes
+
+
+def _of_another_kind(provider: Provider, zone: Zone, kind: SignalKind) -> list[str]:
+    """Kinds never mix: whoever configured a service that is passed over for its kind is told how to ask for it."""
+    given = [k for k in provider.kinds if k.quantity is kind.quantity and provider.serves(zone, k)]
+    names = " and ".join(str(k).partition(" ")[0] for k in given)
+    return [f"{provider.name} tells {names} here, another kind: ask with --kind or grid.kind"] if given else []
 
 
 def _may_err(provider: Provider, kind: SignalKind) -> bool:
