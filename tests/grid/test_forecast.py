@@ -367,10 +367,13 @@ def test_the_dacf_layout_is_read_and_its_window_cut(tmp_path):
     path.write_text(path.read_text().replace("time,", "UTC time,", 1).replace("T", " ").replace("Z,", ","))
     path.write_text(path.read_text().replace("U C time", "UTC time"))
     start = (HOUR0 + 70 * 24) * 3600
-    score = replay.score(path, "DE", start_s=start, end_s=start + 20 * 86400, source_file=path).score
-    assert score.zone == "DE"
-    assert score.hours == 20 * 24
-    assert score.mape < score.yesterday_mape
+    alone = replay.score(path, "DE", start_s=start, end_s=start + 20 * 86400)
+    assert alone.notes[-1] == f"not looked at: day-ahead forecasts of the same file; --source-forecasts {path} does"
+    told = replay.score(path, "DE", start_s=start, end_s=start + 20 * 86400, source_file=path)
+    assert told.notes == alone.notes[:-1]
+    assert told.score.zone == "DE"
+    assert told.score.hours == 20 * 24
+    assert told.score.mape < min(told.score.yesterday_mape, alone.score.mape)
 
 
 def test_a_window_can_be_chosen_and_yesterday_is_a_model(tmp_path):

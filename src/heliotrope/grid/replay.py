@@ -71,9 +71,11 @@ def score(
         every=every,
         fit=_fit(model, series_file, series, source_file, recall, tell),
     )
-    notes = (*series.flags, *_notes(found, start, max(horizon_h, kept.REACH_H), model))
+    notes = [*series.flags, *_notes(found, start, max(horizon_h, kept.REACH_H), model)]
+    if series.published and model == "builtin" and source_file is None:
+        notes.append(f"not looked at: day-ahead forecasts of the same file; --source-forecasts {series_file} does")
     first_s = series.hour0 * S_PER_HOUR
-    return Replayed(found, notes, first_s + start * S_PER_HOUR, first_s + end * S_PER_HOUR, every)
+    return Replayed(found, tuple(notes), first_s + start * S_PER_HOUR, first_s + end * S_PER_HOUR, every)
 
 
 def _notes(found: Score, start: int, reach_h: int, model: str) -> list[str]:

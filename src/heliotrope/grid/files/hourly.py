@@ -36,6 +36,7 @@ class Hourly(msgspec.Struct, frozen=True, eq=False):
     values: FloatArray
     hour0: int
     flags: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()  # columns of day-ahead forecasts in the same file
 
 
 def read(path: Path, zone: str, kind: SignalKind = CARBON) -> Hourly:
@@ -44,7 +45,7 @@ def read(path: Path, zone: str, kind: SignalKind = CARBON) -> Hourly:
     name = zone if zone in table.zones else next((one for one in ONE_GRID if one in table.zones), zone)
     column = table.column(name)
     hour0, values, filled = _whole(column)
-    return Hourly(zone, values, hour0, (*column.flags, *filled_note(filled)))
+    return Hourly(zone, values, hour0, (*column.flags, *filled_note(filled)), tuple(filter(_is_forecast, table.zones)))
 
 
 def zones(path: Path) -> tuple[str, ...]:
