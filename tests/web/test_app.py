@@ -9,6 +9,7 @@ import sys
 import threading
 from datetime import timedelta
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import aiohttp
@@ -18,7 +19,7 @@ import pytest
 from heliotrope.config import Settings, WebSettings
 from heliotrope.model import Length, Workload, WorkloadKind
 from heliotrope.run import Clock
-from heliotrope.units import from_epoch
+from heliotrope.units import epoch_s, from_epoch, parse_instant
 from heliotrope.web import api, gather
 from heliotrope.web.app import Server
 from heliotrope.web.house import House
@@ -221,12 +222,21 @@ def test_pages_are_compressed_where_that_is_understood(url):
         assert len(answer.read()) < 60_000
 
 
+@pytest.fixture
+def at_noon(monkeypatch):
+    """What a plan costs, and what is sooner, is the hour's: the page asks at one and the same."""
+    noon_s = epoch_s(parse_instant("2026-03-02T12:00Z"))
+    monkeypatch.setattr("heliotrope.web.pages.planner.time", SimpleNamespace(time=lambda: float(noon_s)))
+
+
+@pytest.mark.usefixtures("at_noon")
 def test_the_plan_page_says_what_each_limit_costs(url):
     _, _, page = get(f"{url}/plan?length=5h&within=8h")
     assert "What each limit costs" in page
     assert "6 h later" in page
 
 
+@pytest.mark.usefixtures("at_noon")
 def test_the_plan_page_offers_what_is_sooner(url):
     """The soonest first; exactly one of them has the fewest grams."""
     _, _, page = get(f"{url}/plan?length=2h&within=24h")
