@@ -223,20 +223,20 @@ def test_pages_are_compressed_where_that_is_understood(url):
 
 
 @pytest.fixture
-def at_noon(monkeypatch):
+def in_the_evening(monkeypatch):
     """What a plan costs, and what is sooner, is the hour's: the page asks at one and the same."""
-    noon_s = epoch_s(parse_instant("2026-03-02T12:00Z"))
-    monkeypatch.setattr("heliotrope.web.pages.planner.time", SimpleNamespace(time=lambda: float(noon_s)))
+    evening_s = epoch_s(parse_instant("2026-03-02T18:00Z"))
+    monkeypatch.setattr("heliotrope.web.pages.planner.time", SimpleNamespace(time=lambda: float(evening_s)))
 
 
-@pytest.mark.usefixtures("at_noon")
+@pytest.mark.usefixtures("in_the_evening")
 def test_the_plan_page_says_what_each_limit_costs(url):
     _, _, page = get(f"{url}/plan?length=5h&within=8h")
     assert "What each limit costs" in page
     assert "6 h later" in page
 
 
-@pytest.mark.usefixtures("at_noon")
+@pytest.mark.usefixtures("in_the_evening")
 def test_the_plan_page_offers_what_is_sooner(url):
     """The soonest first; exactly one of them has the fewest grams."""
     _, _, page = get(f"{url}/plan?length=2h&within=24h")
