@@ -104,13 +104,15 @@ def _own(quick: bool) -> Iterator[Row]:
             0,
             how,
         )
-        moved = np.ptp(actual[OCTOBER_H:, picked], axis=0) > 0  # what stands still is held without a bound's merit
-        cover = [100 * s.coverage90 for s, moves in zip(scores, moved, strict=True) if moves]
-        yield Row(
-            f"own history, {horizon} h: 90 % intervals", float(np.mean(cover)), "%", "88..92", how="mean over zones"
-        )
-        yield Row(f"own history, {horizon} h: least covered zone", min(cover), "%", ">= 85", how="of the same zones")
-        yield Row(f"own history, {horizon} h: most covered zone", max(cover), "%", "<= 95", how="of the same zones")
+        yield from _held(f"own history, {horizon} h", [100 * s.coverage90 for s in scores], actual[OCTOBER_H:, picked])
+
+
+def _held(whose: str, cover: list[float], actual: np.ndarray) -> Iterator[Row]:
+    """Coverage in % of each zone; (hour, zone) `actual`: what stands still is held without a bound's merit."""
+    moving = [share for share, moves in zip(cover, np.ptp(actual, axis=0) > 0, strict=True) if moves]
+    yield Row(f"{whose}: 90 % intervals", float(np.mean(moving)), "%", "88..92", how="mean over zones that move")
+    yield Row(f"{whose}: least covered zone", min(moving), "%", ">= 85", how="of the same zones")
+    yield Row(f"{whose}: most covered zone", max(moving), "%", "<= 95", how="of the same zones")
 
 
 def _across() -> Iterator[Row]:
@@ -136,9 +138,7 @@ def _across() -> Iterator[Row]:
         below = 100 * (1 - np.mean(error) / np.mean(peer))
         how = f"{len(names)} zones, Oct-Dec 2022; mean error {np.mean(error):.2f} %"
         yield Row(f"across zones, {horizon} h: below yesterday", float(below), "%", f">= {want}", "yesterday", 0, how)
-        held = float(np.mean(cover))
-        yield Row(f"across zones, {horizon} h: 90 % intervals", held, "%", "88..92", how="mean over zones")
-        yield Row(f"across zones, {horizon} h: worst zone covered", min(cover), "%", ">= 85", how="of the same zones")
+        yield from _held(f"across zones, {horizon} h", cover, actual[OCTOBER_H:])
     yield _speed_across(together)
 
 
